@@ -1,0 +1,3 @@
+"""Leadline: depth from one camera."""
+
+__version__ = "0.1.0"

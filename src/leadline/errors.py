@@ -1,0 +1,83 @@
+"""Every error that Leadline raises on purpose.
+
+```
+LeadlineError
+├── InputError               (ValueError)   a picture, map, file or argument that cannot be used
+│   └── KindError                           an operation that makes no sense for this DepthKind
+├── UnknownNameError         (LookupError)  no such model, dataset, protocol, format ...
+├── WeightsError                            weights that are missing, damaged or of another model
+│   └── MissingWeightsError                 they exist, but not on this machine
+├── MissingDependencyError   (ImportError)  an optional package that this feature needs
+├── DeviceError                             a runtime or device that is not here
+└── JobError                                a long job that could not go on; what is done is kept
+```
+
+Each message says what was given, what is needed, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LeadlineError(Exception):
+    """Base of every error raised on purpose; the command line prints it as one line."""
+
+
+class InputError(LeadlineError, ValueError):
+    """A picture, map, file or argument that cannot be used."""
+
+
+class KindError(InputError):
+    """An operation that makes no sense for this kind of depth map."""
+
+
+class UnknownNameError(LeadlineError, LookupError):
+    """A name that is in no table.
+
+    Args:
+        what: what the name should have been, e.g. ``"model"``.
+        name: what was given.
+        options: every accepted name, listed in the message, nearest spelling first.
+    """
+
+    def __init__(self, what: str, name: object, options: Iterable[str]) -> None:
+        known = list(options)
+        near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+        super().__init__(f"unknown {what} {name!r}.{hint} Known: {', '.join(known) or 'none'}.")
+        self.name = name
+        self.options = tuple(known)
+
+
+class WeightsError(LeadlineError):
+    """Weights that are damaged, or belong to another model."""
+
+
+class MissingWeightsError(WeightsError):
+    """Weights that exist, but are not on this machine."""
+
+
+class MissingDependencyError(LeadlineError, ImportError):
+    """An optional package that this feature needs.
+
+    Args:
+        package: the import name that failed.
+        feature: what needs it, in words.
+        extra: the extra of Leadline that installs it.
+    """
+
+    def __init__(self, package: str, feature: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs the package {package!r}, which is not installed. "
+            f"Install it with: pip install 'leadline[{extra}]'"
+        )
+
+
+class DeviceError(LeadlineError):
+    """A runtime or device that is not available here."""
+
+
+class JobError(LeadlineError):
+    """A long job that could not go on; finished items are kept and a rerun resumes."""

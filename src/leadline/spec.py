@@ -1,0 +1,161 @@
+"""What a model is and what it wants, as data: PreprocessSpec, WeightsFile, ModelSpec, Sidecar.
+
+All of it is JSON-able, so that an exported file carries its own description beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from leadline.errors import InputError
+from leadline.kinds import DepthKind
+
+ResizeRule = Literal["lower_bound", "upper_bound", "minimal", "short_side", "exact"]
+"""How a picture meets ``PreprocessSpec.size``, keeping its aspect unless ``exact``:
+
+- ``lower_bound``: scale so that both sides are at least the size (Depth Anything, MiDaS 3);
+- ``upper_bound``: both sides at most the size (MiDaS 2.1);
+- ``minimal``: the side whose scale is nearest to 1 decides (DPT, transformers);
+- ``short_side``: the short side becomes the size's smaller number;
+- ``exact``: stretch to (height, width), losing the aspect (DenseDepth, FastDepth, ZoeDepth core).
+"""
+
+Interpolation = Literal["nearest", "linear", "cubic", "area", "area_linear", "pil_bicubic"]
+"""``area_linear``: area when the picture shrinks, linear when it grows. ``pil_bicubic``:
+antialiased bicubic on uint8, as transformers' processors do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreprocessSpec:
+    """From a picture to the network's input, and back.
+
+    Attributes:
+        size: (height, width) that ``resize`` refers to, in pixels.
+        resize: see :data:`ResizeRule`.
+        multiple_of: both sides of the input are rounded to a multiple of this.
+        interpolation: of the picture on its way in.
+        mean, std: per channel, for RGB in [0, 1]: x = (rgb - mean) / std.
+        output_interpolation: of the map on its way back to the picture's size.
+        output_align_corners: whether the way back maps corner pixels to corner pixels.
+        max_aspect: pictures longer than this ratio are bounded so that memory stays bounded.
+    """
+
+    size: tuple[int, int]
+    resize: ResizeRule = "lower_bound"
+    multiple_of: int = 1
+    interpolation: Interpolation = "cubic"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    output_interpolation: Literal["linear", "cubic"] = "linear"
+    output_align_corners: bool = False
+    max_aspect: float = 4.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsFile:
+    """One file of weights: where it is, how big, and under which terms.
+
+    Attributes:
+        file: file name inside the package (``embedded``) or on the hub.
+        repo: hub id ``owner/name``; None when the file ships inside the package.
+        size_mb: size on disk in 10^6 bytes.
+        sha256: digest of the file, or None when the authors do not publish one.
+        licence: SPDX name or short words.
+    """
+
+    file: str
+    repo: str | None = None
+    size_mb: float | None = None
+    sha256: str | None = None
+    licence: str = "unknown"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the file ships inside the package."""
+        return self.repo is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """One entry of the catalogue: everything but the weights' numbers.
+
+    Attributes:
+        name: the name that ``leadline.load`` takes.
+        architecture: key of ``leadline.models``, or None when no torch module exists (superpixel).
+        options: arguments of ``leadline.models.build`` that make this variant.
+        kind: what the output means.
+        preprocess: what the network wants.
+        weights: where weights are, best first; empty when nobody publishes any.
+        summary: one line for people.
+        paper: where the method was published.
+        max_depth: metres; for metric models.
+        horizontal_flip_safe: whether averaging with the mirrored picture makes sense.
+    """
+
+    name: str
+    kind: DepthKind
+    preprocess: PreprocessSpec
+    architecture: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    weights: tuple[WeightsFile, ...] = ()
+    summary: str = ""
+    paper: str = ""
+    max_depth: float | None = None
+    horizontal_flip_safe: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sidecar:
+    """``<model file>.json``: what an exported network needs to be run rightly.
+
+    ``inputs`` and ``outputs`` map the file's tensor names to ours (``image``, ``intrinsics``;
+    ``depth``, ``confidence``). ``digest`` is the sha256 of the exported file.
+    """
+
+    name: str
+    kind: DepthKind
+    preprocess: PreprocessSpec
+    inputs: Mapping[str, str] = field(default_factory=lambda: {"image": "image"})
+    outputs: Mapping[str, str] = field(default_factory=lambda: {"depth": "depth"})
+    max_depth: float | None = None
+    licence: str = "unknown"
+    leadline_version: str = ""
+    digest: str | None = None
+    schema: int = 1
+
+    def to_json(self) -> str:
+        """The sidecar's text."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, where: str = "sidecar") -> Sidecar:
+        """Read :meth:`to_json`'s text.
+
+        Raises:
+            InputError: not JSON, unknown or missing keys, or an unknown kind.
+        """
+        try:
+            data = json.loads(text)
+            data["kind"] = DepthKind(data["kind"])
+            data["preprocess"] = _preprocess_from(data["preprocess"])
+            return cls(**data)
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            known = ", ".join(f.name for f in fields(cls))
+            raise InputError(
+                f"{where} cannot be read as a model description ({error}). It needs the keys "
+                f"{known}; export the model again with `leadline export`."
+            ) from error
+
+
+def sidecar_path(model_file: str | Path) -> Path:
+    """Where the sidecar of ``model_file`` lies: the same name with ``.json`` in place of the suffix."""
+    return Path(model_file).with_suffix(".json")
+
+
+def _preprocess_from(data: dict[str, Any]) -> PreprocessSpec:
+    tuples = {key: tuple(value) for key, value in data.items() if isinstance(value, list)}
+    return PreprocessSpec(**{**data, **tuples})
