@@ -1,0 +1,108 @@
+"""The networks, in PyTorch: one paper, one file; every name in one table.
+
+```python
+module = leadline.models.build("depth-anything-v2-vits")  # random weights, eval mode
+leadline.models.load_weights(module, "depth_anything_v2_vits.pth")
+depth = module(batch)  # normalised (b, 3, h, w) -> (b, h, w)
+```
+
+Importing this package imports neither torch nor any network; ``build`` imports the one it needs.
+To add a model: write its file, add one function that imports and builds it, and its names to
+``BUILDERS``; then its checkpoint's marks to ``signatures.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from leadline.errors import MissingDependencyError, UnknownNameError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+    from leadline.models.base import DepthModule
+
+__all__ = ["BUILDERS", "build", "load_weights", "names"]
+
+Builder = Callable[..., "DepthModule"]
+
+
+def _depth_anything(name: str, **options: Any) -> DepthModule:
+    from leadline.models.depth_anything import build_depth_anything
+
+    return build_depth_anything(name, **options)
+
+
+BUILDERS: dict[str, Builder] = {
+    "depth-anything-v1-vits": _depth_anything,
+    "depth-anything-v1-vitb": _depth_anything,
+    "depth-anything-v1-vitl": _depth_anything,
+    "depth-anything-v2-vits": _depth_anything,
+    "depth-anything-v2-vitb": _depth_anything,
+    "depth-anything-v2-vitl": _depth_anything,
+    "depth-anything-v2-vitg": _depth_anything,
+    "depth-anything-v2-metric-indoor-vits": _depth_anything,
+    "depth-anything-v2-metric-indoor-vitb": _depth_anything,
+    "depth-anything-v2-metric-indoor-vitl": _depth_anything,
+    "depth-anything-v2-metric-outdoor-vits": _depth_anything,
+    "depth-anything-v2-metric-outdoor-vitb": _depth_anything,
+    "depth-anything-v2-metric-outdoor-vitl": _depth_anything,
+}
+"""Architecture name -> function ``(name, **options) -> module`` of its family."""
+
+
+def names() -> tuple[str, ...]:
+    """Every name that :func:`build` takes, in the table's order."""
+    return tuple(BUILDERS)
+
+
+def build(name: str, **options: Any) -> DepthModule:
+    """The network ``name`` with random weights, in eval mode.
+
+    Args:
+        name: one of :func:`names`.
+        **options: fields of the family's config that should differ from the published model, such
+            as ``max_depth`` or ``positional``.
+
+    Returns:
+        A module that maps a normalised float batch (b, 3, h, w) to (b, h, w). It stands in eval
+        mode; call ``.train()`` to train it. Under ``torch.device("meta")`` no memory is taken,
+        and :func:`load_weights` then puts the weights in place.
+
+    Raises:
+        UnknownNameError: ``name`` is not in the table; the message lists the nearest.
+        InputError: an option that the family does not have, or a value that it cannot take.
+        MissingDependencyError: torch is not installed.
+    """
+    if name not in BUILDERS:
+        raise UnknownNameError("model", name, names())
+    _require_torch()
+    return BUILDERS[name](name, **options).eval()
+
+
+def load_weights(module: nn.Module, source: str | Path | Mapping[str, Any]) -> None:
+    """Fill ``module`` with the weights in ``source``: every tensor, or an error (strict).
+
+    Args:
+        module: from :func:`build`.
+        source: a ``.pth``/``.bin``/``.safetensors`` file, a folder that holds one, or a
+            state dict. The original authors' names, plain or wrapped (``"model"``,
+            ``"state_dict"``, ``"module."``), and transformers' names are recognised by content.
+
+    Raises:
+        WeightsError: damaged file, a pickle that would run code, or weights of another model.
+    """
+    _require_torch()
+    from leadline.models.weights import load_weights as load
+
+    load(module, source)
+
+
+def _require_torch() -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError("torch", "leadline.models", "torch") from error
