@@ -80,7 +80,9 @@ def build(name: str, **options: Any) -> DepthModule:
     if name not in BUILDERS:
         raise UnknownNameError("model", name, names())
     _require_torch()
-    return BUILDERS[name](name, **options).eval()
+    module = BUILDERS[name](name, **options).eval()
+    module.name = name
+    return module
 
 
 def load_weights(module: nn.Module, source: str | Path | Mapping[str, Any]) -> None:

@@ -16,9 +16,11 @@ class DepthModule(nn.Module):
     """A network from a normalised picture batch to one map per picture. Abstract.
 
     Attributes:
+        name: what it was built as; set by ``leadline.models.build``.
         multiple_of: the height and width of a batch are multiples of this.
     """
 
+    name: str = ""
     multiple_of: ClassVar[int] = 1
 
     def forward(self, batch: Tensor) -> Tensor:
@@ -40,18 +42,30 @@ class DepthModule(nn.Module):
         """
         return state_dict
 
+    def check_batch(self, batch: Tensor) -> None:
+        """Raise InputError unless ``batch`` is (b, 3, h, w) with sides that the network takes."""
+        if batch.ndim != 4 or batch.shape[1] != 3:
+            raise InputError(
+                f"{type(self).__name__} was given a batch of shape {tuple(batch.shape)}; a "
+                "(b, 3, h, w) batch of RGB pictures is needed; add the first axis with x[None]."
+            )
+        self.check_size(batch.shape[2], batch.shape[3])
+
     def check_size(self, height: int, width: int) -> None:
-        """Raise InputError unless both sides are positive multiples of ``multiple_of``."""
+        """Raise InputError unless both sides are multiples of ``multiple_of``."""
         m = self.multiple_of
         if height % m or width % m:
             raise InputError(
-                f"{type(self).__name__} was given a batch of {height}x{width} pixels (height x "
+                f"{type(self).__name__} was given pictures of {height}x{width} pixels (height x "
                 f"width); both sides need to be multiples of {m}. Resize to "
-                f"{max(m, round(height / m) * m)}x{max(m, round(width / m) * m)}, or let the "
-                "model's own preprocessing do it."
+                f"{_nearest(height, m)}x{_nearest(width, m)}, or use the model's own preprocessing."
             )
 
     if TYPE_CHECKING:
 
         def __call__(self, batch: Tensor) -> Tensor:  # noqa: D102
             ...
+
+
+def _nearest(side: int, multiple: int) -> int:
+    return max(multiple, round(side / multiple) * multiple)

@@ -1,0 +1,198 @@
+"""DPT: dense prediction from transformer tokens: reassemble, fuse from coarse to fine, predict.
+
+Sources:
+    Ranftl, Bochkovskiy, Koltun, Vision Transformers for Dense Prediction, ICCV 2021, section 3.
+    Lin et al., RefineNet, CVPR 2017, section 3.2 (residual convolution units, fusion).
+    Yang et al., Depth Anything, CVPR 2024 (the head without readout tokens).
+
+Module names are those of the published MiDaS, DPT and Depth Anything checkpoints.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Size = tuple[int, int]
+
+
+class Pyramid(NamedTuple):
+    """What the fusion stage gives, for the heads that build on it.
+
+    Attributes:
+        levels: ``layer{1..4}_rn``, fine to coarse.
+        paths: ``refinenet4`` to ``refinenet1``, coarse to fine.
+    """
+
+    levels: tuple[Tensor, ...]
+    paths: tuple[Tensor, ...]
+
+
+def resize(x: Tensor, size: Size) -> Tensor:
+    """Bilinear, corner pixels onto corner pixels. (b, c, h, w) -> (b, c, *size)."""
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=True)
+
+
+class ResidualConvUnit(nn.Module):
+    """Two 3x3 convolutions, each after a ReLU, added to the input.
+
+    Args:
+        channels: in and out.
+        residual_relu: add to relu(x) in place of x, which is what the in-place ReLU of MiDaS v2.1
+            computes.
+    """
+
+    def __init__(self, channels: int, *, residual_relu: bool = False) -> None:
+        super().__init__()
+        self.residual_relu = residual_relu
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, c, h, w)."""
+        rectified = F.relu(x)
+        out = self.conv2(F.relu(self.conv1(rectified)))
+        return out + (rectified if self.residual_relu else x)
+
+
+class FeatureFusionBlock(nn.Module):
+    """Adds a refined skip to the path, refines the sum, and enlarges it.
+
+    The 1x1 ``out_conv`` runs before the enlargement, where the originals run it after. Both orders
+    give the same map, since bilinear weights sum to one, and this one has 4 times fewer
+    multiplications.
+
+    Args:
+        channels: of the path and of the skip.
+        out_channels: of the result; ``channels`` when None.
+        residual_relu: see :class:`ResidualConvUnit`.
+    """
+
+    def __init__(
+        self, channels: int, out_channels: int | None = None, *, residual_relu: bool = False
+    ) -> None:
+        super().__init__()
+        self.out_conv = nn.Conv2d(channels, out_channels or channels, 1)
+        self.resConfUnit1 = ResidualConvUnit(channels, residual_relu=residual_relu)
+        self.resConfUnit2 = ResidualConvUnit(channels, residual_relu=residual_relu)
+
+    def forward(self, path: Tensor, skip: Tensor | None, size: Size) -> Tensor:
+        """(b, c, h, w), the same or None -> (b, out_channels, *size)."""
+        if skip is not None:
+            path = path + self.resConfUnit1(skip)
+        return resize(self.out_conv(self.resConfUnit2(path)), size)
+
+
+class FusionNeck(nn.Module):
+    """``scratch`` without its output convolutions, which a subclass adds. Abstract.
+
+    Args:
+        in_channels: of the four maps, fine to coarse.
+        features: channels of every path.
+        residual_relu: see :class:`ResidualConvUnit`.
+    """
+
+    def __init__(
+        self, in_channels: Sequence[int], features: int, *, residual_relu: bool = False
+    ) -> None:
+        super().__init__()
+        c1, c2, c3, c4 = in_channels
+        self.layer1_rn = nn.Conv2d(c1, features, 3, padding=1, bias=False)
+        self.layer2_rn = nn.Conv2d(c2, features, 3, padding=1, bias=False)
+        self.layer3_rn = nn.Conv2d(c3, features, 3, padding=1, bias=False)
+        self.layer4_rn = nn.Conv2d(c4, features, 3, padding=1, bias=False)
+        self.refinenet1 = FeatureFusionBlock(features, residual_relu=residual_relu)
+        self.refinenet2 = FeatureFusionBlock(features, residual_relu=residual_relu)
+        self.refinenet3 = FeatureFusionBlock(features, residual_relu=residual_relu)
+        self.refinenet4 = FeatureFusionBlock(features, residual_relu=residual_relu)
+
+    def fuse(self, maps: Sequence[Tensor]) -> Pyramid:
+        """Four maps (b, c_i, h_i, w_i), fine to coarse -> the pyramid; its last path is 2x map 1."""
+        l1 = self.layer1_rn(maps[0])
+        l2 = self.layer2_rn(maps[1])
+        l3 = self.layer3_rn(maps[2])
+        l4 = self.layer4_rn(maps[3])
+        r4 = self.refinenet4(l4, None, _size(l3))
+        r3 = self.refinenet3(r4, l3, _size(l2))
+        r2 = self.refinenet2(r3, l2, _size(l1))
+        r1 = self.refinenet1(r2, l1, (2 * l1.shape[-2], 2 * l1.shape[-1]))
+        return Pyramid((l1, l2, l3, l4), (r4, r3, r2, r1))
+
+
+class DepthAnythingScratch(FusionNeck):
+    """Depth Anything's ``scratch``: the fusion stage and the three output convolutions.
+
+    Args:
+        in_channels: of the four maps, fine to coarse.
+        features: channels of every path.
+        bounded: end in a sigmoid (metric models) in place of a ReLU.
+    """
+
+    def __init__(self, in_channels: Sequence[int], features: int, *, bounded: bool) -> None:
+        super().__init__(in_channels, features)
+        self.output_conv1 = nn.Conv2d(features, features // 2, 3, padding=1)
+        self.output_conv2 = nn.Sequential(
+            nn.Conv2d(features // 2, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(32, 1, 1),
+            nn.Sigmoid() if bounded else nn.ReLU(),
+        )
+
+    def last_features(self, path: Tensor, size: Size) -> Tensor:
+        """The finest path (b, features, h, w) -> (b, 32, *size)."""
+        conv, relu = self.output_conv2[0], self.output_conv2[1]
+        return relu(conv(resize(self.output_conv1(path), size)))
+
+    def predict(self, features: Tensor) -> Tensor:
+        """(b, 32, h, w) -> (b, 1, h, w); in float32 under autocast, so that maps do not band."""
+        conv, bound = self.output_conv2[2], self.output_conv2[3]
+        device = features.device.type
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):
+                return bound(conv(features.float()))
+        return bound(conv(features))
+
+
+class DPTHead(nn.Module):
+    """Depth Anything's head: tokens of four blocks -> pyramid -> map.
+
+    Args:
+        width: channels of a token.
+        features: channels of the fusion paths.
+        out_channels: channels of the four reassembled maps, fine to coarse.
+        bounded: end in a sigmoid in place of a ReLU.
+    """
+
+    def __init__(
+        self, width: int, *, features: int, out_channels: Sequence[int], bounded: bool
+    ) -> None:
+        super().__init__()
+        c1, c2, _, c4 = out_channels
+        self.projects = nn.ModuleList(nn.Conv2d(width, c, 1) for c in out_channels)
+        self.resize_layers = nn.ModuleList(
+            [
+                nn.ConvTranspose2d(c1, c1, kernel_size=4, stride=4),
+                nn.ConvTranspose2d(c2, c2, kernel_size=2, stride=2),
+                nn.Identity(),
+                nn.Conv2d(c4, c4, kernel_size=3, stride=2, padding=1),
+            ]
+        )
+        self.scratch = DepthAnythingScratch(out_channels, features, bounded=bounded)
+
+    def reassemble(self, tokens: Sequence[Tensor], grid: Size) -> list[Tensor]:
+        """Four (b, 1 + n, c) -> four maps at 4, 2, 1 and 1/2 times the patch grid."""
+        maps = []
+        for x, project, rescale in zip(tokens, self.projects, self.resize_layers, strict=True):
+            patches = x[:, 1:].transpose(1, 2).unflatten(2, grid)  # (b, c, rows, columns)
+            maps.append(rescale(project(patches)))
+        return maps
+
+
+def _size(x: Tensor) -> Size:
+    return x.shape[-2], x.shape[-1]
