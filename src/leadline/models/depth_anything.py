@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from leadline.errors import InputError, UnknownNameError
 from leadline.models.base import DepthModule
+from leadline.models.depth_anything_names import from_transformers
 from leadline.models.dinov2 import ENCODERS, DinoV2, Positional
 from leadline.models.dpt import DPTHead
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
 
@@ -139,6 +142,10 @@ class DepthAnything(DepthModule):
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w), sides multiples of 14 -> (b, h, w)."""
         return self.outputs(batch).depth
+
+    def convert_state_dict(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Rename transformers' tensors, saved or in memory, to the originals' names."""
+        return from_transformers(state_dict)
 
     def outputs(self, batch: Tensor) -> DepthAnythingOutputs:
         """The map together with the head's inner maps."""

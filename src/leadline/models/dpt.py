@@ -113,7 +113,7 @@ class FusionNeck(nn.Module):
         self.refinenet4 = FeatureFusionBlock(features, residual_relu=residual_relu)
 
     def fuse(self, maps: Sequence[Tensor]) -> Pyramid:
-        """Four maps (b, c_i, h_i, w_i), fine to coarse -> the pyramid; its last path is 2x map 1."""
+        """Four maps (b, c_i, h_i, w_i), fine to coarse -> the pyramid; last path = 2x map 1."""
         l1 = self.layer1_rn(maps[0])
         l2 = self.layer2_rn(maps[1])
         l3 = self.layer3_rn(maps[2])

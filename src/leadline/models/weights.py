@@ -1,0 +1,313 @@
+"""Weights files: read without running anything in them, recognise their layout, load strictly."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from leadline.errors import MissingDependencyError, MissingWeightsError, WeightsError
+from leadline.models.base import DepthModule
+from leadline.models.signatures import SIGNATURES, Signature
+
+WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "params", "net")
+"""Keys under which training scripts put the tensors, tried in this order."""
+
+PREFIXES = ("module.", "_orig_mod.", "model.")
+"""What DataParallel, torch.compile and Lightning put before every name."""
+
+FILES = ("model.safetensors", "pytorch_model.bin")
+"""What a folder saved by transformers holds."""
+
+_SHOWN = 3  # tensors named in a message
+
+
+def load_weights(module: nn.Module, source: str | Path | Mapping[str, Any]) -> None:
+    """Fill ``module`` with the weights in ``source``; see :func:`leadline.models.load_weights`.
+
+    A module on the meta device takes the tensors over instead of copying them. Nothing changes
+    when the weights do not fit.
+
+    Raises:
+        WeightsError: damaged file, a pickle that would run code, or weights of another model.
+    """
+    if isinstance(source, Mapping):
+        label, tensors = "the state dict", unwrap(source, label="the state dict")
+    else:
+        label, tensors = Path(source).name, read_weights(source)
+    needed = module.state_dict()
+    tensors = _strip_prefixes(tensors, needed)
+    found = tensors
+    if isinstance(module, DepthModule):
+        tensors = module.convert_state_dict(tensors)
+    tensors = _with_counters(tensors, needed)
+    problems = _differences(tensors, needed)
+    if problems:
+        raise WeightsError(_mismatch(module, label, problems, found))
+    on_meta = any(tensor.is_meta for tensor in needed.values())
+    if on_meta:
+        tensors = {name: tensor.to(needed[name].dtype) for name, tensor in tensors.items()}
+    module.load_state_dict(tensors, strict=True, assign=on_meta)
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a weights file, wrappers taken off, on the CPU.
+
+    Args:
+        path: a safetensors or torch file, recognised by content, or a folder that holds one.
+
+    Raises:
+        MissingWeightsError: nothing there.
+        WeightsError: damaged, not a weights file, or a pickle that would run code.
+    """
+    path = _weights_file(Path(path))
+    kind = _kind_of(path)
+    raw = _read_safetensors(path) if kind == "safetensors" else _read_torch(path)
+    return unwrap(raw, label=path.name)
+
+
+def save_weights(module: nn.Module, path: str | Path) -> None:
+    """Write the module's state dict to ``path`` as safetensors, atomically.
+
+    The name that the module was built as goes into the file's metadata.
+    """
+    save_file = _safetensors().save_file
+    path = Path(path)
+    tensors = {name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()}
+    name = module.name if isinstance(module, DepthModule) else ""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        save_file(tensors, temporary, metadata={"format": "pt", "architecture": name})
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def unwrap(raw: Mapping[str, Any], *, label: str = "the state dict") -> dict[str, Tensor]:
+    """The mapping of tensors inside a training script's checkpoint.
+
+    Raises:
+        WeightsError: no tensors under any of :data:`WRAPPERS`.
+    """
+    inner: Any = raw
+    while isinstance(inner, Mapping):
+        tensors = {name: _as_tensor(value) for name, value in inner.items()}
+        if any(tensor is not None for tensor in tensors.values()):
+            others = [name for name, tensor in tensors.items() if tensor is None]
+            if others:
+                raise WeightsError(
+                    f"{label} holds values that are not tensors among its tensors: "
+                    f"{_shown(others)}. Save module.state_dict() alone, or under 'state_dict'."
+                )
+            return {str(name): tensor for name, tensor in tensors.items() if tensor is not None}
+        key = next((k for k in WRAPPERS if isinstance(inner.get(k), Mapping)), None)
+        if key is None:
+            break
+        inner = inner[key]
+    keys = _shown([str(k) for k in raw]) if isinstance(raw, Mapping) else type(raw).__name__
+    raise WeightsError(
+        f"{label} holds no tensors where they are looked for (it holds {keys or 'nothing'}). A "
+        f"state dict is needed, plain or under one of {', '.join(WRAPPERS)}."
+    )
+
+
+def _weights_file(path: Path) -> Path:
+    if not path.exists():
+        raise MissingWeightsError(
+            f"{path}: no such weights file. Check the path, or leave it out to use the published "
+            "weights."
+        )
+    if not path.is_dir():
+        return path
+    for name in FILES:
+        if (path / name).is_file():
+            return path / name
+    suffixes = {".safetensors", ".pth", ".pt", ".bin"}
+    files = sorted(file for file in path.iterdir() if file.suffix in suffixes)
+    if len(files) == 1:
+        return files[0]
+    held = f"holds {len(files)} ({_shown([f.name for f in files])})" if files else "holds none"
+    raise MissingWeightsError(
+        f"{path}: one weights file is needed and this folder {held}. Give the file itself."
+    )
+
+
+def _kind_of(path: Path) -> str:
+    """``safetensors`` or ``torch``, by content.
+
+    Raises:
+        WeightsError: neither; says what it is where that can be told.
+    """
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head[:2] == b"PK" or head[:1] == b"\x80":
+        return "torch"
+    if head[8:9] == b"{":
+        return "safetensors"
+    if not head:
+        what = "is empty; the download broke off"
+    elif head.startswith(b"version https://git-lfs"):
+        what = "is a Git LFS pointer, not the weights; run `git lfs pull`"
+    elif head.lstrip()[:1] == b"<":
+        what = "is a web page or XML, not weights; download the file itself"
+    elif path.suffix == ".onnx":
+        what = "is an exported network; open it with leadline.load instead of load_weights"
+    else:
+        what = "is neither safetensors nor a torch file, or its beginning is damaged"
+    raise WeightsError(f"{path.name} {what}. A .safetensors, .pth or .bin file is needed.")
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors.torch
+    except ImportError as error:
+        raise MissingDependencyError("safetensors", "a .safetensors file", "torch") from error
+    return safetensors.torch
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+
+    try:
+        return _safetensors().load_file(path, device="cpu")
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise WeightsError(
+            f"{path.name} is damaged or cut short ({_one_line(error)}). Download it again."
+        ) from error
+
+
+def _read_torch(path: Path) -> Mapping[str, Any]:
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"PK"
+        raw = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(_unsafe_or_damaged(path, str(error))) from error
+    except OSError as error:
+        raise WeightsError(f"{path.name} cannot be read ({_one_line(error)}).") from error
+    except Exception as error:  # a damaged pickle raises anything at all
+        raise WeightsError(
+            f"{path.name} is damaged or cut short ({_one_line(error)}). Download it again."
+        ) from error
+    if not isinstance(raw, Mapping):
+        raise WeightsError(
+            f"{path.name} holds a {type(raw).__name__}; a state dict (names to tensors) is needed."
+        )
+    return raw
+
+
+def _unsafe_or_damaged(path: Path, message: str) -> str:
+    asked = re.search(r"(?:GLOBAL|global:?|class|function)\s+`?([\w.]+\.[\w.]+)`?", message)
+    if asked or "Unsupported" in message:
+        wish = f" ({asked.group(1)})" if asked else ""
+        return (
+            f"{path.name} is refused: it is a pickle that asks for more than tensors{wish}, and "
+            "opening it could run code. Leadline opens tensors only. Ask its author for "
+            "safetensors, or, if you trust it, save its state_dict() alone with torch.save."
+        )
+    return f"{path.name} is damaged or not a weights file ({_one_line(message)})."
+
+
+def _as_tensor(value: Any) -> Tensor | None:
+    if isinstance(value, Tensor):
+        return value.detach()
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else None
+
+
+def _strip_prefixes(tensors: dict[str, Tensor], needed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Take off prefixes that every tensor has and that the module's own names do not."""
+    stripping = True
+    while stripping:
+        stripping = False
+        for prefix in PREFIXES:
+            own = any(name.startswith(prefix) for name in needed)
+            if not own and all(name.startswith(prefix) for name in tensors):
+                tensors = {name[len(prefix) :]: tensor for name, tensor in tensors.items()}
+                stripping = True
+    return tensors
+
+
+def _with_counters(
+    tensors: Mapping[str, Tensor], needed: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Add BatchNorm's step counters, which old checkpoints lack and no output depends on."""
+    counters = {n: t for n, t in needed.items() if n.endswith(".num_batches_tracked")}
+    return {**counters, **tensors}
+
+
+def _differences(tensors: Mapping[str, Tensor], needed: Mapping[str, Tensor]) -> list[str]:
+    """What keeps ``tensors`` from filling ``needed``, in words."""
+    missing = [name for name in needed if name not in tensors]
+    extra = [name for name in tensors if name not in needed]
+    shared = [name for name in needed if name in tensors]
+    misshapen = [
+        f"{name} {tuple(tensors[name].shape)} in place of {tuple(needed[name].shape)}"
+        for name in shared
+        if tensors[name].shape != needed[name].shape
+    ]
+    mistyped = [
+        f"{name} {tensors[name].dtype} in place of {needed[name].dtype}"
+        for name in shared
+        if tensors[name].is_floating_point() != needed[name].is_floating_point()
+    ]
+    groups = (
+        ("missing", missing),
+        ("unexpected", extra),
+        ("of another shape", misshapen),
+        ("of another type", mistyped),
+    )
+    return [f"{len(names)} {what} ({_shown(names)})" for what, names in groups if names]
+
+
+def _mismatch(
+    module: nn.Module, label: str, problems: list[str], found: Mapping[str, Tensor]
+) -> str:
+    name = module.name if isinstance(module, DepthModule) else ""
+    name = name or type(module).__name__
+    wanted = len(module.state_dict())
+    return (
+        f"{label} ({len(found)} tensors) does not fit {name} ({wanted} tensors): "
+        f"{'; '.join(problems)}. {_advice(name, guess(found))}"
+    )
+
+
+def guess(tensors: Mapping[str, Tensor]) -> Signature | None:
+    """The first known signature that the tensors carry, or None."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    return next((s for s in SIGNATURES if s.fits(shapes)), None)
+
+
+def _advice(name: str, signature: Signature | None) -> str:
+    if signature is None:
+        return (
+            "It belongs to no model that this version knows; leadline.models.names() lists those."
+        )
+    if name in signature.models:
+        return (
+            f"It is marked as {signature.title}, the model that was built, so it is incomplete or "
+            "was made with other options; get it again, or pass its options to build."
+        )
+    if not signature.models:
+        return f"It looks like {signature.title}; {signature.advice}."
+    first, *others = (repr(model) for model in signature.models)
+    rest = f" (or, with the same tensors, {', '.join(others)})" if others else ""
+    return f"It looks like {signature.title}: load it into leadline.models.build({first}){rest}."
+
+
+def _shown(names: list[str]) -> str:
+    more = ", ..." if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _one_line(error: object) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:160].rstrip(".") if lines else type(error).__name__
