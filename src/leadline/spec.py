@@ -94,6 +94,8 @@ class ModelSpec:
         paper: where the method was published.
         max_depth: metres; for metric models.
         horizontal_flip_safe: whether averaging with the mirrored picture makes sense.
+        precision: the fastest arithmetic at which the model is known to be right; ``bf16`` is
+            then chosen by itself where the processor has it.
     """
 
     name: str
@@ -106,6 +108,7 @@ class ModelSpec:
     paper: str = ""
     max_depth: float | None = None
     horizontal_flip_safe: bool = True
+    precision: Literal["f32", "bf16"] = "f32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +125,7 @@ class Sidecar:
     inputs: Mapping[str, str] = field(default_factory=lambda: {"image": "image"})
     outputs: Mapping[str, str] = field(default_factory=lambda: {"depth": "depth"})
     max_depth: float | None = None
+    precision: Literal["f32", "bf16"] = "f32"
     licence: str = "unknown"
     leadline_version: str = ""
     digest: str | None = None

@@ -1,0 +1,116 @@
+"""PyTorch: the ``[torch]`` extra; runs the networks of ``leadline.models`` from checkpoints.
+
+The only module of the torch-free half that imports torch, and it does so when it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leadline.errors import DeviceError, InputError, MissingDependencyError
+from leadline.runtime.base import DeviceName, Precision, as_maps
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class TorchRuntime:
+    """A torch module in eval mode.
+
+    Args:
+        module: (b, 3, h, w) -> (b, h, w), as everything in ``leadline.models``.
+        device: ``cpu``, ``cuda`` or ``mps``.
+        precision: ``f32``, or ``bf16`` or ``f16`` through autocast.
+
+    Raises:
+        MissingDependencyError: torch is not installed.
+        DeviceError: the device is not here.
+    """
+
+    name = "torch"
+
+    def __init__(
+        self, module: nn.Module, *, device: DeviceName = "cpu", precision: Precision = "f32"
+    ) -> None:
+        if device not in devices():
+            raise DeviceError(
+                f"device {device!r}: PyTorch offers {', '.join(devices())} here. Choose one of "
+                "these, or install a PyTorch build for that device."
+            )
+        self.device: str = device
+        self.precision: str = precision
+        self._module = module.to(device).eval()
+
+    def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """See :class:`~leadline.runtime.base.Runtime`."""
+        torch = _torch()
+        if "image" not in arrays:
+            raise InputError(f"arrays {sorted(arrays)} were given; 'image' is needed.")
+        batch = torch.from_numpy(np.ascontiguousarray(arrays["image"], dtype=np.float32))
+        with torch.inference_mode(), self._autocast():
+            output = self._module(batch.to(self.device))
+        return {"depth": as_maps(output.float().cpu().numpy())}
+
+    def _autocast(self) -> Any:
+        torch = _torch()
+        if self.precision == "f32":
+            return nullcontext()
+        kind = torch.bfloat16 if self.precision == "bf16" else torch.float16
+        return torch.autocast(self.device, dtype=kind)
+
+
+def open_checkpoint(
+    architecture: str,
+    options: Mapping[str, Any],
+    weights: Path,
+    *,
+    device: DeviceName = "cpu",
+    precision: Precision = "f32",
+    threads: int | None = None,
+) -> TorchRuntime:
+    """Build ``architecture``, fill it with ``weights``, and make it ready to run.
+
+    Args:
+        architecture: a name of ``leadline.models``.
+        options: arguments of ``leadline.models.build``.
+        weights: ``.pth``, ``.pt``, ``.bin`` or ``.safetensors``.
+        device: where to run.
+        precision: arithmetic.
+        threads: number of threads for the whole process; None leaves PyTorch's choice.
+    """
+    torch = _torch()
+    from leadline import models
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    with torch.device("meta"):
+        module = models.build(architecture, **options)
+    models.load_weights(module, weights)
+    return TorchRuntime(module, device=device, precision=precision)
+
+
+def devices() -> tuple[DeviceName, ...]:
+    """Devices that PyTorch can use here; empty when it is not installed."""
+    try:
+        torch = _torch()
+    except MissingDependencyError:
+        return ()
+    found: list[DeviceName] = ["cpu"]
+    if torch.cuda.is_available():
+        found.append("cuda")
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return tuple(found)
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingDependencyError("torch", "runtime='torch'", "torch") from error
+    return torch
