@@ -191,7 +191,7 @@ class DinoV2(nn.Module):
             (1, 1 + height * width, c), the class token's first, in ``pos_embed``'s type.
         """
         g = self.config.grid
-        if height == g and width == g and not torch.compiler.is_compiling():
+        if not torch.compiler.is_compiling() and height == g and width == g:
             return self.pos_embed
         stored = self.pos_embed[0].float()
         grid = resample_positions(
