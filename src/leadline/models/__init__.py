@@ -36,7 +36,20 @@ def _depth_anything(name: str, **options: Any) -> DepthModule:
     return build_depth_anything(name, **options)
 
 
+def _lite(name: str, **options: Any) -> DepthModule:
+    from leadline.models.lite import Lite
+
+    return Lite(**options)
+
+
+def _fastdepth(name: str, **options: Any) -> DepthModule:
+    from leadline.models.fastdepth import build_fastdepth
+
+    return build_fastdepth(name, **options)
+
+
 BUILDERS: dict[str, Builder] = {
+    "lite": _lite,
     "depth-anything-v1-vits": _depth_anything,
     "depth-anything-v1-vitb": _depth_anything,
     "depth-anything-v1-vitl": _depth_anything,
@@ -50,6 +63,10 @@ BUILDERS: dict[str, Builder] = {
     "depth-anything-v2-metric-outdoor-vits": _depth_anything,
     "depth-anything-v2-metric-outdoor-vitb": _depth_anything,
     "depth-anything-v2-metric-outdoor-vitl": _depth_anything,
+    "fastdepth": _fastdepth,
+    "fastdepth-concat": _fastdepth,
+    "fastdepth-plain": _fastdepth,
+    "fastdepth-pruned": _fastdepth,
 }
 """Architecture name -> function ``(name, **options) -> module`` of its family."""
 

