@@ -1,0 +1,138 @@
+"""Where cameras stand: heights, tilts and fields of view that suit each kind of scene."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from leadline.camera import Camera
+from leadline.world.scene import Scene
+from leadline.world.trace import trace
+
+
+def pose_from_angles(
+    position: np.ndarray, yaw: float, pitch: float, roll: float = 0.0
+) -> np.ndarray:
+    """world_from_camera 4x4 in a z-up world.
+
+    Args:
+        position: metres.
+        yaw: radians, 0 looks along +y, positive turns left.
+        pitch: radians, positive looks up.
+        roll: radians about the optical axis.
+    """
+    forward = np.array(
+        [-math.sin(yaw) * math.cos(pitch), math.cos(yaw) * math.cos(pitch), math.sin(pitch)]
+    )
+    right = np.array([math.cos(yaw), math.sin(yaw), 0.0])
+    down = np.cross(forward, right)
+    c, s = math.cos(roll), math.sin(roll)
+    pose = np.eye(4)
+    pose[:3, 0] = c * right + s * down
+    pose[:3, 1] = -s * right + c * down
+    pose[:3, 2] = forward
+    pose[:3, 3] = position
+    return pose
+
+
+def _camera(size: tuple[int, int], fov_deg: float, pose: np.ndarray) -> Camera:
+    h, w = size
+    focal = 0.5 * w / math.tan(math.radians(fov_deg) / 2)
+    return Camera(width=w, height=h, fx=focal, fy=focal, cx=(w - 1) / 2, cy=(h - 1) / 2,
+                  world_from_camera=pose)  # fmt: skip
+
+
+def crowding(scene: Scene, pose: np.ndarray) -> float:
+    """How much of a coarse picture is nearer than the scene allows (0..1)."""
+    near = scene.views.get("near", 0.45)
+    depth, _ = trace(scene, pose, (14.0, 14.0, 11.5, 8.5), (18, 24))
+    return float((depth < near).mean())
+
+
+def _room(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Camera:
+    room = scene.views["size"]
+    inside = (room[:2] / 2 - 0.25) * rng.uniform(-1, 1, 2)
+    target = rng.uniform(-0.35, 0.35, 2) * room[:2]
+    offset = target - inside
+    yaw = math.atan2(-offset[0], offset[1]) + rng.normal(0, 0.5)
+    pitch = math.radians(rng.uniform(-38, 8) if rng.random() < 0.85 else rng.uniform(-60, 20))
+    roll = math.radians(rng.normal(0, 3) if rng.random() < 0.85 else rng.uniform(-16, 16))
+    height = rng.uniform(0.8, 2.0) if rng.random() < 0.9 else rng.uniform(0.35, 0.8)
+    pose = pose_from_angles(np.array([*inside, min(height, room[2] - 0.3)]), yaw, pitch, roll)
+    fov = rng.uniform(56, 66) if rng.random() < 0.5 else rng.uniform(42, 78)
+    return _camera(size, fov, pose)
+
+
+def _street(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Camera:
+    aspect = size[1] / size[0]
+    x = rng.choice(scene.views["lanes"]) + rng.normal(0, 0.4)
+    y = rng.uniform(0, scene.views["run"])
+    yaw, pitch, roll = rng.normal(0, 0.05), math.radians(rng.normal(0, 2)), math.radians(rng.normal(0, 1))
+    height = rng.uniform(1.3, 2.0)
+    fov = rng.uniform(74, 90) if aspect > 2 else rng.uniform(45, 80)
+    if rng.random() < (0.1 if aspect > 2 else 0.45):
+        x = rng.choice([-1, 1]) * rng.uniform(*scene.views["walk"])
+        yaw = rng.normal(0, 0.5) if rng.random() < 0.7 else rng.uniform(-3.14, 3.14)
+        pitch, roll = math.radians(rng.normal(1, 6)), math.radians(rng.normal(0, 3))
+        height = rng.uniform(1.0, 2.2) if rng.random() < 0.85 else rng.uniform(2.5, 7)
+        fov = rng.uniform(35, 80)
+    return _camera(size, fov, pose_from_angles(np.array([x, y, height]), yaw, pitch, roll))
+
+
+def _orbit(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Camera:
+    """Around a subject (views: focus, radius; optional azimuth, elevation, distance ranges)."""
+    v = scene.views
+    focus = np.asarray(v["focus"], float)
+    radius = v["radius"]
+    fov = rng.uniform(*v.get("fov", (30, 75)))
+    azimuth = rng.uniform(*v.get("azimuth", (-math.pi, math.pi)))
+    elevation = math.radians(rng.uniform(*v.get("elevation", (-5, 40))))
+    short = min(1.0, size[0] / size[1])
+    fill = rng.uniform(*v.get("fill", (0.5, 1.3)))
+    distance = radius / (math.tan(math.radians(fov) / 2) * short * fill)
+    distance = float(np.clip(distance, *v.get("distance", (0.3, 30))))
+    back = np.array([-math.sin(azimuth), math.cos(azimuth), 0.0])
+    eye = focus - math.cos(elevation) * distance * back
+    eye[2] = max(focus[2] + math.sin(elevation) * distance, v.get("floor", 0.0) + 0.06)
+    aim = focus + rng.normal(0, 0.35, 3) * radius
+    d = aim - eye
+    yaw = math.atan2(-d[0], d[1])
+    pitch = math.atan2(d[2], math.hypot(d[0], d[1]))
+    roll = math.radians(rng.normal(0, 3) if rng.random() < 0.85 else rng.uniform(-15, 15))
+    return _camera(size, fov, pose_from_angles(eye, yaw, pitch, roll))
+
+
+def _walk(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Camera:
+    """Anywhere on open ground (views: reach), looking about level."""
+    reach = scene.views["reach"]
+    at = rng.uniform(-reach, reach, 2)
+    height = rng.uniform(1.0, 2.0) if rng.random() < 0.75 else rng.uniform(0.25, 5)
+    pitch = math.radians(rng.normal(-4, 9))
+    roll = math.radians(rng.normal(0, 2.5))
+    pose = pose_from_angles(np.array([*at, height]), rng.uniform(-3.14, 3.14), pitch, roll)
+    return _camera(size, rng.uniform(38, 80), pose)
+
+
+_CHOICES = {"room": _room, "street": _street, "nature": _walk, "objects": _orbit}
+
+
+def sample_camera(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Camera:
+    """A camera that suits the scene; the least crowded of a few tries.
+
+    Args:
+        scene: the scene.
+        rng: generator.
+        size: (height, width) in pixels.
+    """
+    choose = _orbit if "orbit" in scene.views else _CHOICES[scene.kind]
+    best: tuple[float, Camera] | None = None
+    for _ in range(5):
+        camera = choose(scene, rng, size)
+        pose = camera.world_from_camera
+        crowd = crowding(scene, pose) if pose is not None else 1.0
+        if best is None or crowd < best[0]:
+            best = (crowd, camera)
+        if crowd < 0.04:
+            break
+    return best[1] if best is not None else choose(scene, rng, size)

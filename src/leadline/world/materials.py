@@ -1,0 +1,257 @@
+"""Texture bank: tileable pictures with a MIP pyramid, alpha masks and skies.
+
+A bank is built once per process (or before a fork) and read by every scene. Procedural parts need
+no files; `TextureBank.load` adds photographs (CC0) from a folder.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from leadline.errors import InputError
+from leadline.world import masks as mask_patterns
+from leadline.world import patterns
+from leadline.world.patterns import SIZE
+from leadline.world.sky import SKY_HEIGHT, SKY_WIDTH, SKY_PATTERNS
+
+LEVELS = 9
+_OFFSETS = np.cumsum([0] + [(SIZE >> k) ** 2 for k in range(LEVELS)])[:LEVELS].astype(np.int32)
+_TEXELS = int(sum((SIZE >> k) ** 2 for k in range(LEVELS)))
+
+_OUTDOOR = ("city", "dawn", "forest", "night", "park", "sky", "sunrise", "sunset", "venice")
+_SKIES = {
+    "city": "grey", "dawn": "dusk", "park": "day", "sky": "day", "sunrise": "dusk",
+    "sunset": "day", "venice": "day", "night": "night",
+}  # fmt: skip
+_GROUNDS = {
+    "park": "grass", "sunset": "grass", "forest": "litter", "city": "stones", "venice": "stones",
+    "hall": "planks", "dawn": "gravel", "night": "grass", "warehouse": "concrete",
+    "apartment": "planks", "sunrise": "asphalt",
+}  # fmt: skip
+_FRONTS = {"city": "facade", "venice": "facade", "forest": "leaves"}
+
+
+def pack(rgb: np.ndarray) -> np.ndarray:
+    """RGB uint8 (..., 3) to one uint32 per pixel."""
+    wide = rgb.astype(np.uint32)
+    return wide[..., 0] | (wide[..., 1] << 8) | (wide[..., 2] << 16)
+
+
+class TextureBank:
+    """Pictures that surfaces refer to by index.
+
+    Attributes:
+        texels: packed RGB of every tile and MIP level, (tiles, texels of a pyramid) uint32.
+        means: mean linear colour of each tile, (tiles, 3).
+        masks: alpha masks, (masks, 256, 256) bool.
+        skies: packed latitude-longitude skies, (skies, 256, 512) uint32, top row = zenith.
+    """
+
+    def __init__(
+        self,
+        tiles: dict[str, list[np.ndarray]],
+        masks: dict[str, list[np.ndarray]],
+        skies: dict[str, list[np.ndarray]],
+    ) -> None:
+        self.categories: dict[str, list[int]] = {}
+        self.mask_categories: dict[str, list[int]] = {}
+        self.sky_categories: dict[str, list[int]] = {}
+        pyramids: list[np.ndarray] = []
+        for name, pictures in tiles.items():
+            self.categories[name] = list(range(len(pyramids), len(pyramids) + len(pictures)))
+            pyramids.extend(_pyramid(p) for p in pictures)
+        self.texels = np.stack(pyramids)
+        top = self.texels[:, -1]
+        self.means = np.stack([(top >> s) & 255 for s in (0, 8, 16)], axis=1) / np.float32(255)
+        self.means = np.maximum(self.means.astype(np.float32) ** 2, 0.01)
+        flat_masks: list[np.ndarray] = []
+        for name, pictures in masks.items():
+            self.mask_categories[name] = list(
+                range(len(flat_masks), len(flat_masks) + len(pictures))
+            )
+            flat_masks.extend(pictures)
+        self.masks = np.stack(flat_masks)
+        flat_skies: list[np.ndarray] = []
+        for name, pictures in skies.items():
+            self.sky_categories[name] = list(range(len(flat_skies), len(flat_skies) + len(pictures)))
+            flat_skies.extend(pack(p) for p in pictures)
+        self.skies = np.stack(flat_skies)
+
+    @classmethod
+    def procedural(cls, seed: int = 0) -> TextureBank:
+        """Bank without any file: the same seed gives the same bank."""
+        return cls(*_procedural_parts(seed))
+
+    @classmethod
+    def load(cls, folder: str | Path, seed: int = 0) -> TextureBank:
+        """Procedural bank plus photographs cropped from environment maps.
+
+        Args:
+            folder: an unpacked ``@pmndrs/assets`` npm package (CC0-1.0); its ``hdri/*.exr.js`` are
+                read, which needs the OpenEXR package.
+            seed: of the procedural part and of the crops.
+
+        Raises:
+            InputError: the folder holds no ``hdri/*.exr.js``.
+        """
+        files = sorted(Path(folder).glob("hdri/*.exr.js"))
+        if not files:
+            raise InputError(
+                f"{folder}: no hdri/*.exr.js in it; an unpacked @pmndrs/assets package is needed "
+                "(npm pack @pmndrs/assets@1.7.0), or use TextureBank.procedural."
+            )
+        tiles, masks, skies = _procedural_parts(seed)
+        rng = np.random.default_rng(seed + 1)
+        for file in files:
+            name = file.name.split(".")[0]
+            panorama = _tone_map(_read_exr_module(file))
+            _add_crops(rng, name, panorama, tiles)
+            if name in _SKIES:
+                skies[_SKIES[name]].append((panorama * 255).astype(np.uint8))
+        return cls(tiles, masks, skies)
+
+    def pick(self, rng: np.random.Generator, category: str) -> int:
+        """Index of a random tile of the category."""
+        return int(rng.choice(self.categories[category]))
+
+    def pick_mask(self, rng: np.random.Generator, category: str) -> int:
+        """Index of a random alpha mask of the category."""
+        return int(rng.choice(self.mask_categories[category]))
+
+    def pick_sky(self, rng: np.random.Generator, category: str) -> int:
+        """Index of a random sky of the category (day, grey, dusk, night)."""
+        return int(rng.choice(self.sky_categories[category]))
+
+    def sample(
+        self, tile: np.ndarray, u: np.ndarray, v: np.ndarray, level: np.ndarray
+    ) -> list[np.ndarray]:
+        """Bilinear colours (three float32 planes, 0..255) of flat pixel arrays.
+
+        Args:
+            tile: tile index per pixel (int32).
+            u: coordinate in tiles (1 = one repeat).
+            v: the same, downwards.
+            level: MIP level (int32, 0 = finest).
+        """
+        side = np.right_shift(SIZE, level)
+        base = tile * _TEXELS + _OFFSETS[level]
+        x = u * side - np.float32(0.5)
+        y = v * side - np.float32(0.5)
+        fx0 = np.floor(x)
+        fy0 = np.floor(y)
+        fx = (x - fx0).astype(np.float32)
+        fy = (y - fy0).astype(np.float32)
+        last = side - 1
+        x0 = fx0.astype(np.int32) & last
+        y0 = (fy0.astype(np.int32) & last) * side + base
+        x1 = (x0 + 1) & last
+        y1 = (((y0 - base) // side + 1) & last) * side + base
+        flat = self.texels.ravel()
+        corners = [flat.take(y0 + x0), flat.take(y0 + x1), flat.take(y1 + x0), flat.take(y1 + x1)]
+        gx, gy = 1 - fx, 1 - fy
+        weights = [gx * gy, fx * gy, gx * fy, fx * fy]
+        out = []
+        for shift in (0, 8, 16):
+            total: np.ndarray | None = None
+            for corner, weight in zip(corners, weights, strict=True):
+                part = ((corner >> np.uint32(shift)) & np.uint32(255)).astype(np.float32)
+                part *= weight
+                total = part if total is None else np.add(total, part, out=total)
+            out.append(total)
+        return out
+
+
+def _pyramid(picture: np.ndarray) -> np.ndarray:
+    image = np.clip(picture * 255.0, 0, 255).astype(np.float32)
+    levels = []
+    for _ in range(LEVELS):
+        levels.append(pack((image + 0.5).astype(np.uint8)).ravel())
+        if image.shape[0] > 1:
+            n = image.shape[0] // 2
+            image = image.reshape(n, 2, n, 2, 3).mean(axis=(1, 3))
+    return np.concatenate(levels)
+
+
+def _procedural_parts(
+    seed: int,
+) -> tuple[dict[str, list[np.ndarray]], dict[str, list[np.ndarray]], dict[str, list[np.ndarray]]]:
+    rng = np.random.default_rng(seed)
+
+    def draw(
+        table: dict[str, tuple[Callable[[np.random.Generator], np.ndarray], int]],
+    ) -> dict[str, list[np.ndarray]]:
+        return {name: [make(rng) for _ in range(n)] for name, (make, n) in table.items()}
+
+    tiles = draw(patterns.PATTERNS)
+    tiles["photo"] = [patterns.scene_picture(rng) for _ in range(6)]
+    tiles["photo"] += [patterns.noisy(rng) for _ in range(6)]
+    tiles["view"] = [patterns.scene_picture(rng) for _ in range(6)]
+    tiles["any"] = [t for pictures in tiles.values() for t in pictures[:2]]
+    return tiles, draw(mask_patterns.MASKS), draw(SKY_PATTERNS)
+
+
+def _read_exr_module(file: Path) -> np.ndarray:
+    """Linear RGB (h, w, 3) of a JavaScript module that holds a base64 EXR."""
+    import OpenEXR
+
+    found = re.search(r"base64,([A-Za-z0-9+/=]+)", file.read_text())
+    if found is None:
+        raise InputError(f"{file}: no base64 data in it; an EXR module is needed.")
+    with tempfile.NamedTemporaryFile(suffix=".exr") as handle:
+        handle.write(base64.b64decode(found.group(1)))
+        handle.flush()
+        channels = OpenEXR.File(handle.name).channels()
+        if "RGB" in channels:
+            return np.array(channels["RGB"].pixels, np.float32)
+        return np.stack([np.array(channels[c].pixels, np.float32) for c in "RGB"], axis=-1)
+
+
+def _tone_map(linear: np.ndarray) -> np.ndarray:
+    """Linear radiance to 0..1 with a square-root gamma, size of a sky."""
+    linear = np.nan_to_num(np.maximum(linear, 0), posinf=100.0)
+    scaled = linear / max(float(np.median(linear)), 1e-4) * 0.25
+    mapped = np.sqrt(np.clip(scaled / (1 + 0.5 * scaled), 0, 1))
+    return cv2.resize(mapped, (SKY_WIDTH, SKY_HEIGHT), interpolation=cv2.INTER_AREA)
+
+
+def _tile_from(crop: np.ndarray, mirror: bool) -> np.ndarray:
+    if mirror:
+        half = cv2.resize(crop, (SIZE // 2, SIZE // 2), interpolation=cv2.INTER_LINEAR)
+        half = np.concatenate([half, half[:, ::-1]], axis=1)
+        return np.concatenate([half, half[::-1]], axis=0)
+    return cv2.resize(crop, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+
+
+def _add_crops(
+    rng: np.random.Generator,
+    name: str,
+    panorama: np.ndarray,
+    tiles: dict[str, list[np.ndarray]],
+) -> None:
+    def cut(low: int, high: int, smallest: int, largest: int) -> np.ndarray:
+        size = int(rng.integers(smallest, largest))
+        y = int(rng.integers(low, max(low + 1, high - size)))
+        x = int(rng.integers(0, SKY_WIDTH - size))
+        crop = panorama[y : y + size, x : x + size]
+        gain = rng.uniform(0.35, 0.55) / max(float(crop.mean()), 0.05)
+        grain = 1 + 0.05 * rng.standard_normal((size, size, 1))
+        return np.clip(crop * gain * grain, 0, 1).astype(np.float32)
+
+    for _ in range(3):
+        if name in _GROUNDS:
+            tiles[_GROUNDS[name]].append(_tile_from(cut(160, 250, 50, 90), True))
+        if name in _FRONTS:
+            tiles[_FRONTS[name]].append(_tile_from(cut(60, 140, 40, 70), True))
+    for _ in range(3):
+        tiles["photo"].append(_tile_from(cut(70, 200, 60, 110), bool(rng.random() < 0.7)))
+        tiles["picture"].append(_tile_from(cut(60, 190, 70, 120), False))
+        if name in _OUTDOOR:
+            tiles["view"].append(_tile_from(cut(70, 175, 60, 100), False))
+    tiles["any"].append(_tile_from(cut(70, 200, 60, 110), True))

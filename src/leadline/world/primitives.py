@@ -1,0 +1,181 @@
+"""Ray intersections with unit shapes.
+
+Every primitive lives in its own local frame, where it is a shape near the unit cube; a local ray is
+``o + t * d`` with ``t`` equal to the z depth of the camera, because camera rays have z = 1.
+The functions use only what numpy and torch share, and take the module as ``xp``.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+QUAD, BOX, ELLIPSOID, BLOB, CONE, CAPSULE, CUSHION = range(7)
+"""Shape codes: rectangle in z = 0, cube, sphere, bumpy sphere, cut cone, round cone, rounded cube."""
+
+NEAR = 0.05
+"""Nearest depth in metres at which a surface is seen."""
+
+FAR = 1e9
+"""Depth value that stands for "no hit"."""
+
+Vector = tuple[float, float, float]
+Rays = tuple[Any, Any, Any]
+
+
+def hit_quad(xp: ModuleType, o: Vector, d: Rays) -> tuple[Any, Any, Any]:
+    """Rectangle |x| <= 1, |y| <= 1 in the plane z = 0. Returns depth and the local x and y."""
+    t = -o[2] / d[2]
+    x = o[0] + t * d[0]
+    y = o[1] + t * d[1]
+    inside = (xp.abs(x) <= 1.0) & (xp.abs(y) <= 1.0) & (t > NEAR)
+    return xp.where(inside, t, FAR), x, y
+
+
+def hit_box(xp: ModuleType, o: Vector, d: Rays) -> Any:
+    """Cube |x|, |y|, |z| <= 1 by slabs."""
+    enter: Any = None
+    leave: Any = None
+    for axis in range(3):
+        inverse = 1.0 / d[axis]
+        middle = -o[axis] * inverse
+        half = xp.abs(inverse)
+        near = middle - half
+        far = middle + half
+        enter = near if enter is None else xp.maximum(enter, near)
+        leave = far if leave is None else xp.minimum(leave, far)
+    return xp.where((enter <= leave) & (enter > NEAR), enter, FAR)
+
+
+def sphere_roots(xp: ModuleType, o: Vector, d: Rays) -> tuple[Any, Any, Any]:
+    """Middle depth, half chord (0 where missed) and miss mask for the unit sphere."""
+    a = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
+    b = o[0] * d[0] + o[1] * d[1] + o[2] * d[2]
+    c = o[0] * o[0] + o[1] * o[1] + o[2] * o[2] - 1.0
+    disc = b * b - a * c
+    missed = disc < 0.0
+    half = xp.sqrt(xp.where(missed, 0.0, disc)) / a
+    return -b / a, half, missed
+
+
+def hit_ellipsoid(xp: ModuleType, o: Vector, d: Rays) -> Any:
+    """Unit sphere (scaled by the local frame), seen from outside."""
+    middle, half, missed = sphere_roots(xp, o, d)
+    t = middle - half
+    return xp.where(missed | (t <= NEAR), FAR, t)
+
+
+def bump_radius(xp: ModuleType, p: Rays, waves: list[tuple[float, ...]]) -> Any:
+    """Radius of a bumpy sphere in the direction of p (unit): base + sum of a sin(k . p + phase)."""
+    radius: Any = 1.0 - sum(wave[4] for wave in waves)
+    for kx, ky, kz, phase, amplitude in waves:
+        radius = radius + amplitude * xp.sin(kx * p[0] + ky * p[1] + kz * p[2] + phase)
+    return radius
+
+
+def hit_blob(
+    xp: ModuleType, o: Vector, d: Rays, waves: list[tuple[float, ...]], steps: int = 3
+) -> Any:
+    """Bumpy sphere inside the unit sphere: fixed-point iterations on the radius."""
+    a = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
+    b = o[0] * d[0] + o[1] * d[1] + o[2] * d[2]
+    c = o[0] * o[0] + o[1] * o[1] + o[2] * o[2]
+    bb = b * b
+    inverse = 1.0 / a
+    disc = bb - a * (c - 1.0)
+    t = (-b - xp.sqrt(xp.where(disc < 0.0, 0.0, disc))) * inverse
+    radius: Any = None
+    for _ in range(steps):
+        px = o[0] + t * d[0]
+        py = o[1] + t * d[1]
+        pz = o[2] + t * d[2]
+        inv = 1.0 / xp.sqrt(px * px + py * py + pz * pz + 1e-9)
+        radius = bump_radius(xp, (px * inv, py * inv, pz * inv), waves)
+        disc = bb - a * (c - radius * radius)
+        t = (-b - xp.sqrt(xp.where(disc < 0.0, 0.0, disc))) * inverse
+    return xp.where((disc < 0.0) | (t <= NEAR), FAR, t)
+
+
+def hit_cone(
+    xp: ModuleType, o: Vector, d: Rays, slope: tuple[float, float], closed: bool
+) -> Any:
+    """Cut cone along z in [-1, 1] with radius slope[0] + slope[1] z; lids when closed."""
+    base, rise = slope
+    k = base + rise * o[2]
+    m = rise * d[2]
+    a = d[0] * d[0] + d[1] * d[1] - m * m
+    b = o[0] * d[0] + o[1] * d[1] - k * m
+    c = o[0] * o[0] + o[1] * o[1] - k * k
+    disc = b * b - a * c
+    missed = disc < 0.0
+    root = xp.sqrt(xp.where(missed, 0.0, disc))
+    inverse = 1.0 / a
+    t = (-b - root) * inverse
+    z = o[2] + t * d[2]
+    t = xp.where(missed | (xp.abs(z) > 1.0) | (t <= NEAR), FAR, t)
+    if not closed:
+        back = (-b + root) * inverse
+        z = o[2] + back * d[2]
+        back = xp.where(missed | (xp.abs(z) > 1.0) | (back <= NEAR), FAR, back)
+        return xp.minimum(t, back)
+    if abs(o[2]) > 1.0:
+        side = 1.0 if o[2] > 0.0 else -1.0
+        lid = (side - o[2]) / d[2]
+        x = o[0] + lid * d[0]
+        y = o[1] + lid * d[1]
+        radius = base + rise * side
+        inside = (x * x + y * y <= radius * radius) & (lid > NEAR)
+        t = xp.minimum(t, xp.where(inside, lid, FAR))
+    return t
+
+
+def hit_capsule(
+    xp: ModuleType, o: Vector, d: Rays, half_length: float, slope: tuple[float, float]
+) -> Any:
+    """Round cone along z: cone side for |z| <= half_length and a ball at each end."""
+    base, rise = slope
+    k = base + rise * o[2]
+    m = rise * d[2]
+    flat = d[0] * d[0] + d[1] * d[1]
+    a = flat - m * m
+    cross = o[0] * d[0] + o[1] * d[1]
+    b = cross - k * m
+    c = o[0] * o[0] + o[1] * o[1]
+    disc = b * b - a * (c - k * k)
+    missed = disc < 0.0
+    t = (-b - xp.sqrt(xp.where(missed, 0.0, disc))) / a
+    z = o[2] + t * d[2]
+    t = xp.where(missed | (xp.abs(z) > half_length) | (t <= NEAR), FAR, t)
+    a = flat + d[2] * d[2]
+    for side in (-half_length, half_length):
+        radius = base + rise * side
+        offset = o[2] - side
+        b = cross + offset * d[2]
+        disc = b * b - a * (c + offset * offset - radius * radius)
+        missed = disc < 0.0
+        ball = (-b - xp.sqrt(xp.where(missed, 0.0, disc))) / a
+        t = xp.minimum(t, xp.where(missed | (ball <= NEAR), FAR, ball))
+    return t
+
+
+def hit_cushion(xp: ModuleType, o: Vector, d: Rays, doublings: int, steps: int = 6) -> Any:
+    """Rounded cube |x|^n + |y|^n + |z|^n = 1, n = 2 ** doublings, by Newton from the cube."""
+    start = hit_box(xp, o, d)
+    missed = start >= FAR
+    t = xp.where(missed, 0.0, start)
+    n = 2**doublings
+    value: Any = None
+    for _ in range(steps):
+        value = -1.0
+        rate: Any = 0.0
+        for axis in range(3):
+            p = o[axis] + t * d[axis]
+            power = p * p
+            for _ in range(doublings - 1):
+                power = power * power
+            value = value + power
+            rate = rate + power * d[axis] / xp.where(xp.abs(p) < 1e-4, 1e-4, p)
+        step = -value / xp.where(rate > -1e-3, -1e-3, rate * n)
+        step = xp.where(step > 0.0, step, 0.0)
+        t = t + xp.where(step > 4.0, 4.0, step)
+    return xp.where(missed | (value > 0.15) | (t <= NEAR), FAR, t)

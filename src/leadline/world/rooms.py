@@ -1,0 +1,287 @@
+"""Indoor scenes: a shell with doors and windows, furniture along the walls and in the middle."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from leadline.world import furniture as f
+from leadline.world.bodies import person
+from leadline.world.patterns import color
+from leadline.world.scene import Builder
+
+Wall = tuple[np.ndarray, float, float, bool]
+
+
+def _lights(b: Builder, size: np.ndarray) -> None:
+    rng, light = b.rng, b.light
+    warm = np.array([1.0, rng.uniform(0.75, 1.0), rng.uniform(0.5, 1.0)])
+    level = rng.uniform(0.3, 0.75)
+    light.sky_color = level * np.array([1, 0.98, 0.95]) * rng.uniform(0.7, 1.2)
+    light.ground_color = light.sky_color * rng.uniform(0.5, 0.95)
+    count = int(rng.integers(1, 4))
+    for k in range(count):
+        spot = (rng.uniform(-0.3, 0.3, 2)) * size[:2]
+        at = np.array([spot[0], spot[1], size[2] - rng.uniform(0.1, 0.7)])
+        power = rng.uniform(0.4, 1.6) / count
+        light.lamps.append((at, warm * power, rng.uniform(1.5, 4.0)))
+        if k == 0 or rng.random() < 0.5:
+            glow = b.mat("flat", (1, 0.97, 0.9), glow=rng.uniform(1.5, 4))
+            kind = rng.random()
+            if kind < 0.35:
+                b.ball(at + (0, 0, 0.05), [rng.uniform(0.1, 0.25)] * 2 + [0.1], glow)
+            elif kind < 0.7:
+                b.box((at[0], at[1], size[2] - 0.03), (rng.uniform(0.3, 1.4), 0.3, 0.05), glow, casts=False)
+            else:
+                b.tube(at, (at[0], at[1], at[2] + 0.2), 0.2, glow, end_radius=0.08, closed=False)
+                b.tube(at, (at[0], at[1], size[2]), 0.008, f.metal(b))
+    light.shadow_lamp = True
+    if rng.random() < 0.35:
+        light.sun_color = np.array([1, 0.97, 0.9]) * rng.uniform(0.2, 0.7)
+        d = np.array([rng.normal(), rng.normal(), rng.uniform(0.3, 1)])
+        light.sun_direction = d / np.linalg.norm(d)
+
+
+def _window(b: Builder, width: float, height: float, z: float) -> None:
+    """Bright view, frame and curtains; the wall is at y = 0 and the room at y < 0."""
+    rng = b.rng
+    view = b.mat(str(rng.choice(["view", "flat"], p=[0.75, 0.25])), glow=rng.uniform(0.8, 5.0))
+    b.quad((0, 0.12, z), (width, height), view, normal="y", fit=True, casts=False)
+    frame = f.paint(b, 0.3, 0.97)
+    t = 0.05
+    for x in (-1, 0, 1) if rng.random() < 0.7 else (-1, 1):
+        b.box((x * width / 2, 0, z), (t, 0.1, height + t), frame)
+    for s in (-1, 1):
+        b.box((0, 0, z + s * height / 2), (width + t, 0.1, t), frame)
+    b.box((0, -0.06, z - height / 2 - 0.03), (width + 0.2, 0.2, 0.03), frame)
+    kind = rng.random()
+    if kind < 0.45:
+        cloth = f.cloth(b)
+        drop = rng.choice([height + 0.3, z + height / 2 + 0.1])
+        top = z + height / 2 + 0.15
+        b.tube((-width * 0.7, -0.1, top), (width * 0.7, -0.1, top), 0.015, f.metal(b))
+        for side in (-1, 1):
+            folds = int(rng.integers(3, 6))
+            for k in range(folds):
+                x = side * (width * 0.62 - k * 0.075)
+                b.tube((x, -0.1, top), (x, -0.1, top - drop), 0.05, cloth)
+    elif kind < 0.65:
+        blind = b.mat("flat", color(rng, 0.5, 0.95, 0.15))
+        h = height * rng.uniform(0.2, 0.8)
+        mask = "bars" if rng.random() < 0.5 else None
+        b.quad((0, -0.07, z + height / 2 - h / 2), (width, h), blind, normal="y", mask=mask, repeat=(1, 1))
+
+
+def _doorway(b: Builder, width: float, height: float, wall: int) -> None:
+    """Opening at y = 0 with another room behind it."""
+    rng = b.rng
+    deep = rng.uniform(1.5, 4.5)
+    wide = rng.uniform(1.6, 3.5)
+    inner = b.mat("flat", color(rng, 0.2, 0.9, 0.2)) if rng.random() < 0.6 else wall
+    ground = b.mat(str(rng.choice(["planks", "carpet", "tiles", "concrete"])), scale=1.5)
+    b.quad((0, deep, height * 0.65), (wide, height * 1.3), inner, normal="y")
+    for s in (-1, 1):
+        b.quad((s * wide / 2, deep / 2, height * 0.65), (deep, height * 1.3), inner, normal="x")
+    b.quad((0, deep / 2, 0.0), (wide, deep), ground)
+    b.quad((0, deep / 2, height * 1.3), (wide, deep), b.mat("flat", (0.85, 0.85, 0.85)), casts=False)
+    frame = f.paint(b, 0.2, 0.97)
+    for s in (-1, 1):
+        b.box((s * width / 2, 0, height / 2), (0.08, 0.2, height), frame)
+    b.box((0, 0, height), (width + 0.08, 0.2, 0.08), frame)
+    with b.at((rng.uniform(-0.5, 0.5), deep - 0.4, 0)):
+        f.cupboard(b, 0.9, rng.uniform(0.7, 1.8), 0.4)
+    if rng.random() < 0.6:
+        angle = rng.uniform(0.3, 2.2)
+        with b.at((width / 2, 0, 0), np.pi - angle):
+            b.box((width / 2, 0, height / 2), (width, 0.04, height), f.hard(b))
+
+
+def _against(b: Builder, length: float, height: float, dense: float) -> None:
+    """Fill a wall (at y = 0, room at y < 0) with furniture from left to right."""
+    rng = b.rng
+    x = -length / 2 + rng.uniform(0.1, 0.8)
+    while x < length / 2 - 0.5:
+        if rng.random() > dense:
+            x += rng.uniform(0.3, 1.2)
+            continue
+        kind = rng.random()
+        if kind < 0.2:
+            w = rng.uniform(0.5, 1.4)
+            with b.at((x + w / 2, -0.17, 0)):
+                f.shelf(b, w, rng.uniform(0.8, 2.2))
+        elif kind < 0.45:
+            w, d = rng.uniform(0.5, 1.8), rng.uniform(0.35, 0.6)
+            with b.at((x + w / 2, -d / 2 - 0.02, 0)):
+                f.cupboard(b, w, rng.choice([0.75, 0.9, 1.2, 2.0]) * rng.uniform(0.9, 1.1), d)
+        elif kind < 0.58:
+            w, d = rng.uniform(0.8, 1.6), rng.uniform(0.5, 0.75)
+            with b.at((x + w / 2, -d / 2 - 0.05, 0)):
+                f.table(b, w, d, rng.uniform(0.7, 0.8), int(rng.integers(1, 6)))
+                if rng.random() < 0.4:
+                    with b.at((rng.uniform(-0.2, 0.2), 0.1, 0.75)):
+                        f.screen(b, rng.uniform(0.4, 0.6))
+            with b.at((x + w / 2, -d - 0.2, 0), np.pi + rng.normal(0, 0.5)):
+                f.chair(b)
+        elif kind < 0.68:
+            w = rng.uniform(1.2, 2.4)
+            with b.at((x + w / 2, -0.6, 0)):
+                f.sofa(b)
+        elif kind < 0.76:
+            w = 0.8
+            with b.at((x + w / 2, -0.4, 0), rng.uniform(0, 6)):
+                f.plant(b, rng.uniform(0.6, 1.7))
+        elif kind < 0.81:
+            w = 0.6
+            with b.at((x + w / 2, -0.35, 0)):
+                f.fridge(b)
+        elif kind < 0.87:
+            w = 0.7
+            with b.at((x + w / 2, -0.4, 0)):
+                f.pile(b, rng.uniform(0.3, 1.6))
+        elif kind < 0.91:
+            w = 1.3
+            with b.at((x + w / 2, -0.35, 0)):
+                f.coat_rack(b)
+        elif kind < 0.95:
+            w = 0.5
+            with b.at((x + w / 2, -0.3, 0)):
+                f.floor_lamp(b)
+        else:
+            w = 0.6
+            with b.at((x + w / 2, -0.35, 0)):
+                f.pipes(b, height)
+        x += w + rng.uniform(0.02, 0.5)
+
+
+def _wall_things(b: Builder, length: float, height: float) -> None:
+    """Pictures, posters, shelves, clocks and radiators on the wall at y = 0."""
+    rng = b.rng
+    for _ in range(int(rng.integers(0, 6))):
+        x, z = rng.uniform(-0.45, 0.45) * length, rng.uniform(1.0, min(2.2, height - 0.4))
+        kind = rng.random()
+        w, h = rng.uniform(0.2, 0.9), rng.uniform(0.2, 0.8)
+        if kind < 0.4:
+            b.box((x, -0.012, z), (w + 0.05, 0.025, h + 0.05), f.hard(b))
+            b.quad((x, -0.027, z), (w, h), b.mat("picture"), normal="y", fit=True)
+        elif kind < 0.75:
+            for k in range(int(rng.integers(1, 4))):
+                poster = b.mat(str(rng.choice(["poster", "page"])))
+                b.quad((x + k * w * 1.1, -0.006, z), (w, h), poster, normal="y", fit=True)
+        elif kind < 0.88:
+            b.box((x, -0.11, z), (w * 1.5, 0.22, 0.03), f.hard(b))
+            with b.at((x, -0.11, z + 0.015)):
+                f.clutter(b, w * 1.5, 0.2, 0, int(rng.integers(2, 6)), 0.22)
+        elif kind < 0.94:
+            b.tube((x, 0, z), (x, -0.05, z), 0.15, f.paint(b))
+        else:
+            b.box((x, -0.07, 0.45), (1.0, 0.1, 0.6), b.mat("flat", (0.85, 0.85, 0.82)))
+
+
+def _side(b: Builder, length: float, height: float, wall: int, dense: float) -> None:
+    """One wall at y = 0 with openings, things on it and furniture before it."""
+    rng = b.rng
+    holes: list[tuple[float, float, float, float]] = []
+    kind = rng.random()
+    if kind < 0.4:
+        w, h = rng.uniform(0.7, min(2.5, length * 0.5)), rng.uniform(0.8, 1.5)
+        x, z = rng.uniform(-0.25, 0.25) * length, rng.uniform(1.3, 1.6)
+        holes.append(_hole(x, z, w, h, length, height))
+        with b.at((x, 0, 0)):
+            _window(b, w, h, z)
+    elif kind < 0.7:
+        w, h = rng.uniform(0.8, 1.6), rng.uniform(1.95, 2.2)
+        x = rng.uniform(-0.35, 0.35) * length
+        if rng.random() < 0.6:
+            holes.append(_hole(x, h / 2, w, h, length, height))
+            with b.at((x, 0, 0)):
+                _doorway(b, w, h, wall)
+        else:
+            b.box((x, -0.02, h / 2), (w, 0.04, h), f.hard(b))
+            b.tube((x + w * 0.4, -0.04, 1.0), (x + w * 0.4, -0.1, 1.0), 0.03, f.metal(b))
+    b.quad((0, 0, height / 2), (length, height), wall, normal="y", holes=holes, casts=False)
+    if rng.random() < 0.5:
+        b.box((0, -0.01, 0.05), (length, 0.02, 0.1), f.paint(b, 0.1, 0.95))
+    _wall_things(b, length, height)
+    if rng.random() < 0.22 and length > 2.5:
+        with b.at((0, -0.32, 0)):
+            f.kitchen(b, length * rng.uniform(0.6, 0.95))
+    else:
+        _against(b, length, height, dense)
+
+
+def _hole(x: float, z: float, w: float, h: float, length: float, height: float) -> tuple[float, ...]:
+    cx, cy = x / (length / 2), 1 - z / (height / 2)
+    return (cx - w / length, cy - h / height, cx + w / length, cy + h / height)
+
+
+def _surfaces(b: Builder) -> tuple[int, int, int]:
+    """Materials of walls, floor and ceiling."""
+    rng = b.rng
+    walls = str(rng.choice(["flat", "plaster", "wallpaper", "bricks", "tiles", "concrete", "planks"],
+                           p=[0.5, 0.17, 0.1, 0.08, 0.05, 0.06, 0.04]))  # fmt: skip
+    wall = b.mat(walls, color(rng, 0.45, 0.97, 0.2), scale=rng.uniform(0.8, 3), contrast=rng.uniform(0.3, 1))
+    floors = str(rng.choice(["planks", "carpet", "tiles", "concrete", "flat", "fabric", "marble", "stones"],
+                            p=[0.3, 0.24, 0.16, 0.1, 0.08, 0.05, 0.03, 0.04]))  # fmt: skip
+    floor = b.mat(
+        floors, None if rng.random() < 0.5 else color(rng, 0.15, 0.75, 0.15), scale=rng.uniform(0.5, 2.5),
+        contrast=rng.uniform(0.4, 1.1), shine=rng.choice([0, 0, 0.3]), gloss=20,
+    )  # fmt: skip
+    ceiling = b.mat(str(rng.choice(["flat", "plaster", "planks", "tiles"], p=[0.65, 0.2, 0.07, 0.08])),
+                    color(rng, 0.6, 0.98, 0.06), scale=1.2, contrast=0.5)  # fmt: skip
+    return wall, floor, ceiling
+
+
+def _middle(b: Builder, size: np.ndarray) -> None:
+    """Furniture away from the walls."""
+    rng = b.rng
+    for _ in range(int(rng.integers(1, 4))):
+        x, y = rng.uniform(-0.28, 0.28, 2) * size[:2]
+        with b.at((x, y, 0), rng.uniform(0, 6.28)):
+            kind = rng.random()
+            if kind < 0.45:
+                w, d = rng.uniform(0.6, 1.8), rng.uniform(0.5, 1.0)
+                f.table(b, w, d, rng.choice([0.45, 0.74]), int(rng.integers(1, 7)))
+                for _ in range(int(rng.integers(0, 4))):
+                    side = rng.choice([-1, 1])
+                    at = (rng.uniform(-0.4, 0.4) * w, side * (d / 2 + rng.uniform(0, 0.3)), 0)
+                    with b.at(at, (0 if side > 0 else np.pi) + rng.normal(0, 0.4)):
+                        f.chair(b)
+            elif kind < 0.6:
+                f.sofa(b)
+            elif kind < 0.75:
+                f.chair(b)
+            elif kind < 0.82:
+                f.bed(b)
+            elif kind < 0.9:
+                person(b)
+            else:
+                f.pile(b, rng.uniform(0.3, 1.0))
+    if rng.random() < 0.5:
+        rug = f.cloth(b)
+        x, y = rng.uniform(-0.2, 0.2, 2) * size[:2]
+        b.box((x, y, 0.006), (rng.uniform(1, 2.5), rng.uniform(0.8, 2), 0.012), rug)
+    f.clutter(b, size[0] * 0.8, size[1] * 0.8, 0, int(rng.integers(0, 6)), 0.4)
+
+
+def build(b: Builder) -> None:
+    """A room around the origin; the camera stands inside it."""
+    rng = b.rng
+    size = np.array([rng.uniform(2.6, 7.0), rng.uniform(2.6, 7.0), rng.uniform(2.3, 3.2)])
+    _lights(b, size)
+    wall, floor, ceiling = _surfaces(b)
+    second = b.mat("flat", color(rng, 0.2, 0.95, 0.4)) if rng.random() < 0.3 else wall
+    b.quad((0, 0, 0), (size[0], size[1]), floor)
+    b.quad((0, 0, size[2]), (size[0], size[1]), ceiling, casts=False)
+    dense = rng.uniform(0.5, 1.0)
+    for k in range(4):
+        yaw = -k * np.pi / 2
+        length, reach = (size[0], size[1]) if k % 2 == 0 else (size[1], size[0])
+        at = (np.sin(-yaw) * reach / 2, np.cos(yaw) * reach / 2, 0)
+        with b.at(at, yaw):
+            _side(b, length, size[2], second if k == 1 else wall, dense)
+    _middle(b, size)
+    if rng.random() < 0.12:
+        beam = f.hard(b)
+        for x in np.arange(-size[0] / 2, size[0] / 2, rng.uniform(0.5, 1.2)):
+            b.box((x, 0, size[2] - 0.08), (0.1, size[1], 0.16), beam, casts=False)
+    b.room = np.array([[-size[0] / 2, -size[1] / 2, 0], [size[0] / 2, size[1] / 2, size[2]]])
+    b.views = {"size": size, "blur": 0.06}
