@@ -59,18 +59,17 @@ def fetch_file(repo: str, file: str) -> Path | None:
         MissingWeightsError: the hub cannot be reached and the file is not in the cache.
     """
     hub = _huggingface_hub()
-    errors = hub.errors
     cached = hub.try_to_load_from_cache(repo, file)
     if isinstance(cached, str):
         return Path(cached)
     try:
-        return Path(hub.hf_hub_download(repo, file))
-    except errors.LocalEntryNotFoundError as error:
-        raise _undelivered(WeightsFile(repo=repo, file=file), repo, error) from error
-    except errors.EntryNotFoundError:
-        return None
-    except Exception as error:  # the transport's own errors differ between versions of the hub
-        raise _undelivered(WeightsFile(repo=repo, file=file), repo, error) from error
+        return _download(repo, WeightsFile(repo=repo, file=file), repo)
+    except MissingWeightsError as error:
+        cause = error.__cause__
+        absent = isinstance(cause, hub.errors.EntryNotFoundError)
+        if absent and not isinstance(cause, hub.errors.LocalEntryNotFoundError):
+            return None
+        raise
 
 
 def address(weights: WeightsFile) -> str:
@@ -95,8 +94,11 @@ def repo_of(path: str | Path) -> str | None:
 
 
 def _download(repo: str, weights: WeightsFile, needed_by: str) -> Path:
+    hub = _huggingface_hub()
     try:
-        return Path(_huggingface_hub().hf_hub_download(repo, weights.file))
+        # Ask once before downloading: without a network the download alone would try for 23 s.
+        hub.get_hf_file_metadata(hub.hf_hub_url(repo, weights.file))
+        return Path(hub.hf_hub_download(repo, weights.file))
     except Exception as error:  # the transport's own errors differ between versions of the hub
         raise _undelivered(weights, needed_by, error) from error
 

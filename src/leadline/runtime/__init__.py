@@ -12,7 +12,7 @@ from leadline.runtime.base import (
     Runtime,
     RuntimeName,
 )
-from leadline.runtime.select import Choice, devices, installed, open_file, open_weights, select
+from leadline.runtime.choice import Choice, devices, installed, open_file, open_weights, select
 
 __all__ = [
     "DEVICES",

@@ -1,0 +1,202 @@
+"""Golden vectors: what the original implementations computed with deterministic weights.
+
+The full files lie beside the repository (``../shared/goldens``) on some machines; a compact extract
+of the same numbers is committed under ``tests/models/data``, so that parity is proved anywhere.
+Weights are not stored: :func:`fill_value` makes them from their names.
+
+``python -m testing.goldens NAME...`` writes the extract of full files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+FULL = ROOT.parent / "shared" / "goldens"
+COMMITTED = ROOT / "tests" / "models" / "data"
+
+_EMBEDDINGS = ("cls_token", "mask_token", "pos_embed", "dist_token")
+_CONSTANTS = ("K_minus_1",)
+_VALUES, _OUTPUT_VALUES = 300, 4000  # kept per array by the extract
+
+
+def fill_value(
+    name: str,
+    shape: tuple[int, ...],
+    gain: float = 1.0,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+) -> np.ndarray | None:
+    """The float32 weights called ``name``; None for a constant that stays as constructed."""
+    leaf = name.rsplit(".", 1)[-1]
+    if leaf in _CONSTANTS:
+        return None
+    rng = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
+    if name.endswith("running_var"):
+        values = 0.5 + rng.random(shape)
+    elif name.endswith(("running_mean", "bias")) or leaf in _EMBEDDINGS:
+        values = 0.02 * rng.standard_normal(shape)
+    elif len(shape) <= 1:
+        centre = 0.2 if name.endswith("gamma") else 1.0
+        values = centre + 0.02 * rng.standard_normal(shape)
+    else:
+        values = rng.standard_normal(shape) * (gain * np.sqrt(1.0 / int(np.prod(shape[1:]))))
+    change = (overrides or {}).get(name)
+    if change:
+        values = values * change.get("mul", 1.0) + change.get("add", 0.0)
+    return np.asarray(values, dtype=np.float32)
+
+
+def filled(
+    module: torch.nn.Module,
+    gain: float = 1.0,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, torch.Tensor]:
+    """A state dict for ``module`` with every weight made from its name."""
+    import torch
+
+    state = module.state_dict()
+    unknown = set(overrides or {}) - set(state)
+    if unknown:
+        raise KeyError(f"overrides for weights that the module does not have: {unknown}")
+    for name, tensor in state.items():
+        if tensor.is_floating_point():
+            values = fill_value(name, tuple(tensor.shape), gain, overrides)
+            if values is not None:
+                state[name] = torch.from_numpy(values).to(tensor.dtype)
+    return dict(state)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Golden:
+    """One golden file, full or extracted.
+
+    Attributes:
+        meta: its description; ``every`` maps an extracted array to the stride of its extract.
+        arrays: ``case/what`` -> values.
+    """
+
+    name: str
+    meta: Mapping[str, Any]
+    arrays: Mapping[str, np.ndarray]
+
+    @property
+    def cases(self) -> Mapping[str, Any]:
+        return self.meta["cases"]
+
+    def keys(self, case: str) -> list[str]:
+        """What is stored of ``case``, all but its input."""
+        parts = [key.split("/", 1) for key in self.arrays]
+        return [what for owner, what in parts if owner == case and what != "input"]
+
+    def weights(self, module: torch.nn.Module, model: str = "model") -> dict[str, torch.Tensor]:
+        """The state dict that the original ran with."""
+        description = self.meta["models"][model]
+        return filled(module, description["gain"], description["overrides"])
+
+    def input(self, case: str) -> np.ndarray:
+        """The batch that the original got, stored or made from its seed."""
+        stored = self.arrays.get(f"{case}/input")
+        if stored is not None:
+            return stored
+        made = self.cases[case]
+        rng = np.random.Generator(np.random.PCG64(made["seed"]))
+        return rng.standard_normal(made["shape"]).astype(np.float32)
+
+    def kept(self, key: str, full: np.ndarray) -> np.ndarray:
+        """What the file keeps of an array that was computed whole.
+
+        Raises:
+            ValueError: ``full`` does not have the original's shape.
+        """
+        note = self.meta.get("subsampled", {}).get(key)
+        if note:
+            if list(full.shape) != note["full_shape"]:
+                raise ValueError(f"{key}: shape {full.shape}, the original's {note['full_shape']}")
+            strides = [int(s) for s in re.findall(r"::(\d+)", note["kept"])]
+            full = full[(..., *(slice(None, None, s) for s in strides))]
+        every = self.meta.get("every", {}).get(key)
+        if not every:
+            return full
+        if list(full.shape) != every["shape"]:
+            raise ValueError(f"{key}: shape {full.shape}, the original's {every['shape']}")
+        return full.reshape(-1)[:: every["stride"]]
+
+    def relative_error(self, key: str, full: np.ndarray) -> float:
+        """Largest absolute difference over the largest absolute reference value."""
+        reference, ours = self.arrays[key], self.kept(key, np.asarray(full))
+        if reference.shape != ours.shape:
+            raise ValueError(f"{key}: shape {ours.shape}, the original's {reference.shape}")
+        return float(np.abs(ours.astype(np.float64) - reference).max() / np.abs(reference).max())
+
+
+def load_golden(name: str, *, extract: bool = False) -> Golden:
+    """The golden file ``name``: its committed extract, or the full one (else the test skips)."""
+    path = (COMMITTED if extract else FULL) / f"{name}.npz"
+    if not extract and not path.is_file():
+        pytest.skip(f"the full golden file {name} is not on this machine")
+    with np.load(path) as stored:
+        arrays = {key: stored[key] for key in stored.files if key != "meta"}
+        return Golden(name=name, meta=json.loads(str(stored["meta"])), arrays=arrays)
+
+
+def write_extract(name: str, *, values: int = _VALUES, output_values: int = _OUTPUT_VALUES) -> Path:
+    """Write the committed extract of a full file: seeds, and evenly strided values of each array.
+
+    Inputs that their seed gives again are left out; small arrays and integers stay whole.
+    """
+    full = load_golden(name)
+    arrays: dict[str, np.ndarray] = {}
+    every: dict[str, dict[str, Any]] = {}
+    for key, array in full.arrays.items():
+        case, what = key.split("/", 1)
+        if what == "input" and _seeded(full, case, array):
+            continue
+        limit = output_values if what == "output" else values
+        stride = 1 if array.dtype.kind in "iub" else -(-array.size // limit)
+        if stride > 1:
+            every[key] = {"shape": list(array.shape), "stride": stride}
+            array = array.reshape(-1)[::stride]
+        arrays[key] = array
+    meta = {key: value for key, value in full.meta.items() if key not in ("stats", "fill_rule")}
+    subsampled = {k: v for k, v in meta.get("subsampled", {}).items() if k in arrays}
+    meta |= {"every": every, "subsampled": subsampled, "models": _without_tensor_lists(meta)}
+    path = COMMITTED / f"{name}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, meta=np.array(json.dumps(meta)), **arrays)  # ty: ignore[invalid-argument-type]
+    return path
+
+
+def _seeded(golden: Golden, case: str, stored: np.ndarray) -> bool:
+    """Whether the case's seed gives the stored input again."""
+    if "seed" not in golden.meta.get("cases", {}).get(case, {}):
+        return False
+    others = {key: a for key, a in golden.arrays.items() if key != f"{case}/input"}
+    made = Golden(name=golden.name, meta=golden.meta, arrays=others).input(case)
+    return np.array_equal(made, stored)
+
+
+def _without_tensor_lists(meta: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        model: {key: value for key, value in description.items() if key != "state_dict"}
+        for model, description in meta["models"].items()
+    }
+
+
+if __name__ == "__main__":
+    for golden_name in sys.argv[1:]:
+        written = write_extract(golden_name)
+        print(f"{written.relative_to(ROOT)}  {written.stat().st_size / 1e3:.0f} kB")

@@ -1,0 +1,90 @@
+"""A small model hub on loopback: what ``huggingface_hub`` asks for, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass(kw_only=True)
+class HubServer:
+    """Files by ``owner/name/file``, and what was asked for.
+
+    Attributes:
+        files: contents.
+        requests: (method, path, Range header or "") of every request.
+        break_after: the next GET sends only this many bytes and then hangs up.
+    """
+
+    files: dict[str, bytes]
+    url: str = ""
+    requests: list[tuple[str, str, str]] = field(default_factory=list)
+    break_after: int | None = None
+
+
+@contextmanager
+def serve_hub(files: dict[str, bytes]) -> Iterator[HubServer]:
+    """Serve ``files`` on a free port of 127.0.0.1 until the block ends."""
+    hub = HubServer(files=files)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_HEAD(self) -> None:  # noqa: N802
+            self._answer(body=False)
+
+        def do_GET(self) -> None:  # noqa: N802
+            self._answer(body=True)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+        def _answer(self, *, body: bool) -> None:
+            wanted = self.headers.get("Range", "")
+            hub.requests.append((self.command, self.path, wanted))
+            match = re.fullmatch(r"/([^/]+/[^/]+)/resolve/[^/]+/(.+)", self.path.split("?")[0])
+            content = hub.files.get("/".join(match.groups())) if match else None
+            if content is None:
+                known = match and any(name.startswith(match[1] + "/") for name in hub.files)
+                self.send_response(404)
+                self.send_header("X-Error-Code", "EntryNotFound" if known else "RepoNotFound")
+                self.send_header("X-Repo-Commit", COMMIT)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            first = int(wanted.removeprefix("bytes=").split("-")[0]) if wanted else 0
+            part = content[first:]
+            self.send_response(206 if wanted else 200)
+            self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("Content-Length", str(len(part)))
+            if wanted:
+                self.send_header(
+                    "Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}"
+                )
+            self.end_headers()
+            if body and hub.break_after is not None:
+                self.wfile.write(part[: hub.break_after])
+                hub.break_after = None
+                self.close_connection = True
+            elif body:
+                self.wfile.write(part)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    hub.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,120 @@
+import hashlib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from leadline import hub
+from leadline.errors import MissingWeightsError, WeightsError
+from leadline.spec import WeightsFile
+from testing.hub_server import HubServer, serve_hub
+
+REPO = "some-lab/some-net"
+CONTENT = bytes(range(256)) * 4096
+FILE = WeightsFile(
+    repo=REPO,
+    file="net.pth",
+    size_mb=1.05,
+    sha256=hashlib.sha256(CONTENT).hexdigest(),
+    licence="Apache-2.0",
+)
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    with serve_hub({f"{REPO}/net.pth": CONTENT, f"{REPO}/config.json": b"{}"}) as running:
+        use_hub(monkeypatch, running.url, tmp_path / "cache")
+        yield running
+
+
+def use_hub(monkeypatch: pytest.MonkeyPatch, url: str, cache: Path) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+
+
+def test_fetch_downloads_once_and_then_stays_off_the_network(server: HubServer) -> None:
+    assert hub.locate(FILE) is None
+    path = hub.fetch(FILE)
+    assert path.read_bytes() == CONTENT
+    assert hub.locate(FILE) == path
+    asked = len(server.requests)
+    assert hub.fetch(FILE) == path
+    assert len(server.requests) == asked
+    assert hub.repo_of(path) == REPO
+
+
+def test_a_broken_download_is_resumed(
+    server: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 65_536)
+    server.break_after = 300_000
+    try:
+        path = hub.fetch(FILE)
+    except MissingWeightsError:
+        path = hub.fetch(FILE)
+    assert path.read_bytes() == CONTENT
+    ranges = [wanted for method, _, wanted in server.requests if method == "GET"]
+    assert ranges == ["", f"bytes={4 * 65_536}-"]
+
+
+def test_a_wrong_digest_is_refused_and_removed(server: HubServer) -> None:
+    server.files[f"{REPO}/net.pth"] = CONTENT[::-1]
+    with pytest.raises(WeightsError, match="SHA-256"):
+        hub.fetch(FILE)
+    assert hub.locate(FILE) is None
+
+
+def test_fetch_file_tells_absent_files_from_absent_hubs(server: HubServer) -> None:
+    path = hub.fetch_file(REPO, "config.json")
+    assert path is not None
+    assert path.read_bytes() == b"{}"
+    assert hub.fetch_file(REPO, "model.safetensors") is None
+
+
+def test_without_network_one_message_says_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as closed:  # a port where nobody listens
+        closed.bind(("127.0.0.1", 0))
+        use_hub(monkeypatch, f"http://127.0.0.1:{closed.getsockname()[1]}", tmp_path)
+    with pytest.raises(MissingWeightsError) as caught:
+        hub.fetch(FILE, needed_by="some-net")
+    text = str(caught.value)
+    for needed in ("some-net", "net.pth", "1 MB", "Apache-2.0", f"{REPO}/resolve/main", "--weights"):
+        assert needed in text
+    assert "\n" not in text
+
+
+def test_offline_mode_is_respected(server: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(MissingWeightsError, match=r"net\.pth"):
+        hub.fetch(FILE)
+    assert server.requests == []
+
+
+def test_an_unknown_repository_is_told(server: HubServer) -> None:
+    with pytest.raises(MissingWeightsError, match=r"did not deliver"):
+        hub.fetch(WeightsFile(repo="no-one/nothing", file="x.pth"))
+
+
+def test_embedded_files_lie_in_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "EMBEDDED_FOLDER", tmp_path)
+    inside = WeightsFile(file="x.onnx")
+    assert hub.locate(inside) is None
+    with pytest.raises(MissingWeightsError, match="Install Leadline again"):
+        hub.fetch(inside)
+    (tmp_path / "x.onnx").write_bytes(b"x")
+    assert hub.fetch(inside) == tmp_path / "x.onnx"
+    assert hub.address(inside) == "inside the package"
+
+
+def test_repo_of_other_paths_is_none(tmp_path: Path) -> None:
+    assert hub.repo_of(tmp_path / "net.pth") is None

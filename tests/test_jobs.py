@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import pytest
+
+from leadline.errors import InputError, JobError
+from leadline.jobs import Progress, atomic_write, run_job, write_text
+
+
+def test_atomic_write_makes_folders_and_leaves_no_temporary(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "b" / "c.bin"
+    with atomic_write(target) as file:
+        file.write(b"new")
+        assert not target.exists()
+    assert target.read_bytes() == b"new"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_atomic_write_keeps_the_old_file_when_the_block_fails(tmp_path: Path) -> None:
+    target = tmp_path / "c.txt"
+    write_text(target, "old")
+    with pytest.raises(RuntimeError, match="halfway"), atomic_write(target) as file:
+        file.write(b"half")
+        raise RuntimeError("halfway")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_atomic_write_takes_the_longest_names(tmp_path: Path) -> None:
+    target = tmp_path / ("x" * 250 + ".npy")
+    write_text(target, "text")
+    assert target.read_text() == "text"
+
+
+def test_atomic_write_into_a_file_as_folder_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="give another"), atomic_write(tmp_path / "file" / "x"):
+        pass
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3])
+def test_run_job_keeps_order_and_goes_past_failures(ahead: int) -> None:
+    def prepare(item: int) -> int:
+        if item == 3:
+            raise OSError("cannot read 3")
+        return item * 10
+
+    def work(item: int, ready: int) -> int:
+        if item == 5:
+            raise InputError("cannot use 5")
+        return ready + 1
+
+    seen: list[Progress] = []
+    failed: list[int] = []
+    report = run_job(
+        range(8),
+        work,
+        prepare=prepare,
+        is_done=lambda item: item in (0, 1),
+        on_progress=seen.append,
+        on_failure=lambda failure: failed.append(failure.item),
+        ahead=ahead,
+    )
+    assert report.results == [(2, 21), (4, 41), (6, 61), (7, 71)]
+    assert report.skipped == [0, 1]
+    assert [(f.item, str(f.error)) for f in report.failures] == [
+        (3, "cannot read 3"),
+        (5, "cannot use 5"),
+    ]
+    assert failed == [3, 5]
+    assert [p.finished for p in seen] == [2, 3, 4, 5, 6, 7, 8]
+    with pytest.raises(JobError, match=r"2 of 6 items failed; the first, 3: cannot read 3"):
+        report.raise_failures()
+
+
+def test_run_job_ends_on_any_other_exception() -> None:
+    def work(item: int, ready: int) -> int:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_job([1, 2, 3], work, prepare=lambda item: item)
+
+
+def test_run_job_prepares_no_more_than_it_may() -> None:
+    prepared: list[int] = []
+    gaps: list[int] = []
+
+    def prepare(item: int) -> int:
+        prepared.append(item)
+        return item
+
+    def work(item: int, ready: int) -> None:
+        gaps.append(len(prepared) - item - 1)
+
+    run_job(range(50), work, prepare=prepare, ahead=2)
+    assert max(gaps) <= 2
+
+
+def test_progress_tells_rate_and_time_left() -> None:
+    progress = Progress(total=10, done=3, skipped=2, failed=1, seconds=2.0)
+    assert progress.rate == 2.0
+    assert progress.eta_s == 2.0
+    assert Progress(total=10, skipped=4, seconds=1.0).eta_s is None
