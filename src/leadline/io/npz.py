@@ -1,0 +1,41 @@
+"""NPZ without pickles: named arrays and a small record of strings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from zipfile import BadZipFile
+
+import numpy as np
+
+from leadline.errors import InputError
+from leadline.jobs import atomic_write
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+
+def write_npz(path: str | os.PathLike[str], data: Mapping[str, np.ndarray | str]) -> None:
+    """Write arrays and strings; a string becomes a 0-d unicode array."""
+    arrays = {key: np.asarray(value) for key, value in data.items()}
+    with atomic_write(path) as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def read_npz(path: str | os.PathLike[str], needed: Sequence[str]) -> dict[str, np.ndarray]:
+    """Read every array of the file.
+
+    Raises:
+        InputError: not an NPZ file, damaged, with pickles, or without one of ``needed``.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            data = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, AttributeError, BadZipFile) as error:
+        raise InputError(f"{path} is not a whole npz file ({error}); write it again.") from error
+    missing = [name for name in needed if name not in data]
+    if missing:
+        raise InputError(
+            f"{path} holds {sorted(data)} but not {missing}; it was not written by prediction.save."
+        )
+    return data

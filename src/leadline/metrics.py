@@ -1,0 +1,163 @@
+"""Metrics: how far a predicted depth map is from the truth. Pure functions, one number each.
+
+Every function takes ``(pred, target, valid)``: depths in one unit, (h, w) each, and a bool mask
+(None = all). Pixels whose target is not finite and positive never count. What a protocol does
+around them (crop, cap, alignment, averaging) is not done here.
+
+Source: Eigen et al. 2014, sec. 4; Uhrig et al. 2017 (KITTI's SILog); Chen et al., Depth in the
+Wild, 2016 (ordinal pairs).
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from leadline.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jaxtyping import Bool, Float
+
+    Map = Float[np.ndarray, "h w"]
+    Mask = Bool[np.ndarray, "h w"] | None
+
+
+class Metric(Protocol):
+    """A function of (pred, target, valid) that gives one number."""
+
+    def __call__(self, pred: Map, target: Map, valid: Mask = None) -> float: ...  # noqa: D102
+
+
+def abs_rel(pred: Map, target: Map, valid: Mask = None) -> float:
+    """Mean of abs(pred - target) / target."""
+    p, t = _pixels(pred, target, valid)
+    return float(np.mean(np.abs(p - t) / t))
+
+
+def sq_rel(pred: Map, target: Map, valid: Mask = None) -> float:
+    """Mean of (pred - target)^2 / target; in the maps' unit."""
+    p, t = _pixels(pred, target, valid)
+    return float(np.mean((p - t) ** 2 / t))
+
+
+def rmse(pred: Map, target: Map, valid: Mask = None) -> float:
+    """Root of the mean squared error; in the maps' unit."""
+    p, t = _pixels(pred, target, valid)
+    return float(np.sqrt(np.mean((p - t) ** 2)))
+
+
+def rmse_log(pred: Map, target: Map, valid: Mask = None) -> float:
+    """Root of the mean squared error of the natural logarithms."""
+    return float(np.sqrt(np.mean(_log_error(pred, target, valid) ** 2)))
+
+
+def log10(pred: Map, target: Map, valid: Mask = None) -> float:
+    """Mean absolute error of the decimal logarithms."""
+    return float(np.mean(np.abs(_log_error(pred, target, valid))) / np.log(10))
+
+
+def silog(pred: Map, target: Map, valid: Mask = None) -> float:
+    """100 x the standard deviation of the natural logarithms' error: blind to one factor."""
+    error = _log_error(pred, target, valid)
+    return float(100 * np.sqrt(max(np.mean(error**2) - np.mean(error) ** 2, 0.0)))
+
+
+def delta1(pred: Map, target: Map, valid: Mask = None) -> float:
+    """Share of pixels with max(pred/target, target/pred) < 1.25."""
+    return _delta(pred, target, valid, 1.25)
+
+
+def delta2(pred: Map, target: Map, valid: Mask = None) -> float:
+    """Share of pixels with max(pred/target, target/pred) < 1.25^2."""
+    return _delta(pred, target, valid, 1.25**2)
+
+
+def delta3(pred: Map, target: Map, valid: Mask = None) -> float:
+    """Share of pixels with max(pred/target, target/pred) < 1.25^3."""
+    return _delta(pred, target, valid, 1.25**3)
+
+
+def ordinal(
+    pred: Map,
+    target: Map,
+    valid: Mask = None,
+    *,
+    pairs: int = 5000,
+    ratio: float = 1.03,
+    seed: int = 0,
+) -> float:
+    """Share of random pixel pairs whose nearer pixel is named rightly; .5 is guessing.
+
+    ``pairs`` pairs of valid pixels are drawn independently and uniformly, with replacement, by
+    ``numpy.random.default_rng(seed)``; those whose true depths differ by a factor of ``ratio`` or
+    less are left out. A pair is right when ``pred`` orders it as ``target`` does, and half right
+    when ``pred`` is equal at both. ``pred`` is a depth: hand in a disparity negated.
+
+    Returns:
+        The share, or NaN when no drawn pair differs enough (a flat wall seen straight on).
+    """
+    p, t = _pixels(pred, target, valid, positive=False)
+    first, second = np.random.default_rng(seed).integers(len(t), size=(2, pairs))
+    farther, nearer = np.maximum(t[first], t[second]), np.minimum(t[first], t[second])
+    counts = farther > ratio * nearer
+    if not counts.any():
+        return float("nan")
+    truth = np.sign(t[first] - t[second])[counts]
+    guess = np.sign(p[first] - p[second])[counts]
+    return float(np.mean(np.where(guess == 0, 0.5, guess == truth)))
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        "abs_rel": abs_rel,
+        "sq_rel": sq_rel,
+        "rmse": rmse,
+        "rmse_log": rmse_log,
+        "log10": log10,
+        "silog": silog,
+        "delta1": delta1,
+        "delta2": delta2,
+        "delta3": delta3,
+        "ordinal": ordinal,
+    }
+)
+"""Every metric by name."""
+
+
+def _delta(pred: Map, target: Map, valid: Mask, threshold: float) -> float:
+    p, t = _pixels(pred, target, valid)
+    return float(np.mean(np.maximum(p / t, t / p) < threshold))
+
+
+def _log_error(pred: Map, target: Map, valid: Mask) -> np.ndarray:
+    p, t = _pixels(pred, target, valid)
+    return np.log(p) - np.log(t)
+
+
+def _pixels(
+    pred: Map, target: Map, valid: Mask, *, positive: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """The counting pixels of both maps as float64 vectors."""
+    pred, target = np.asarray(pred), np.asarray(target)
+    if pred.shape != target.shape or (valid is not None and np.shape(valid) != pred.shape):
+        raise InputError(
+            f"prediction of shape {pred.shape}, target {target.shape}, valid "
+            f"{None if valid is None else np.shape(valid)}: one shape is needed; resize the "
+            "prediction to the target."
+        )
+    keep = np.isfinite(target) & (target > 0)
+    if valid is not None:
+        keep &= np.asarray(valid, dtype=bool)
+    if not keep.any():
+        raise InputError("no pixel has a known depth; check the mask and the target's unit.")
+    p, t = pred[keep].astype(np.float64), target[keep].astype(np.float64)
+    if not np.isfinite(p).all() or (positive and p.min() <= 0):
+        raise InputError(
+            "the prediction holds values that are not finite or not positive where the depth is "
+            "known; clamp it to the protocol's range first."
+        )
+    return p, t

@@ -1,0 +1,418 @@
+"""Prediction: a depth map that knows what its numbers mean.
+
+Files: ``FORMATS`` names what :meth:`Prediction.save` writes; :func:`read_prediction` reads back
+``npz`` and ``png16`` whole, and ``npy`` and ``pfm`` when it is told the kind.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image as PilImage
+
+from leadline import __version__, viz
+from leadline.alignment import Alignment, Method, fit
+from leadline.camera import Camera
+from leadline.errors import InputError, KindError, UnknownNameError
+from leadline.io import (
+    FORMATS,
+    format_of,
+    read_npz,
+    read_pfm,
+    read_png16,
+    write_npz,
+    write_pfm,
+    write_ply,
+    write_png16,
+)
+from leadline.jobs import atomic_write
+from leadline.kinds import DepthKind
+
+if TYPE_CHECKING:
+    import os
+
+    from jaxtyping import Bool, Float, UInt8
+
+    from leadline.image import Image
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prediction:
+    """A map at its picture's size. ``np.asarray(prediction)`` gives the values.
+
+    Attributes:
+        values: (h, w) float32; ``kind`` says what they mean.
+        kind: DepthKind (its string is accepted too).
+        camera: of the picture, or None when nothing tells.
+        valid: (h, w) bool, False where there is no value; None when all pixels have one.
+        confidence: (h, w) float32, larger = surer; None when the model gives none.
+        model: name of the model that made it.
+        image: the picture it was made from, for the ``side`` format and for colours.
+    """
+
+    values: Float[np.ndarray, "h w"]
+    kind: DepthKind
+    camera: Camera | None = None
+    valid: Bool[np.ndarray, "h w"] | None = None
+    confidence: Float[np.ndarray, "h w"] | None = None
+    model: str = ""
+    image: Image | None = None
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.values)
+        if values.ndim != 2 or values.size == 0 or values.dtype.kind not in "fiu":
+            raise InputError(
+                f"prediction values of shape {values.shape} and type {values.dtype}: one (h, w) "
+                "map of real numbers is needed."
+            )
+        object.__setattr__(self, "values", values.astype(np.float32, copy=False))
+        object.__setattr__(self, "kind", _kind(self.kind))
+        for name, kind in (("valid", np.bool_), ("confidence", np.float32)):
+            array = getattr(self, name)
+            if array is not None:
+                array = np.asarray(array)
+                if array.shape != values.shape:
+                    raise InputError(
+                        f"{name} of shape {array.shape} for a map of {values.shape}: the same "
+                        "shape is needed."
+                    )
+                object.__setattr__(self, name, array.astype(kind, copy=False))
+        for part, what in ((self.camera, "camera"), (self.image, "image")):
+            size = None if part is None else _size_of(part)
+            if size is not None and size != self.size:
+                raise InputError(
+                    f"{what} of {size[1]}x{size[0]} pixels for a map of "
+                    f"{self.size[1]}x{self.size[0]}: the same size is needed."
+                )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if dtype is None or np.dtype(dtype) == self.values.dtype:
+            return self.values.copy() if copy else self.values
+        return self.values.astype(dtype)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.values.shape[0], self.values.shape[1]
+
+    @property
+    def known(self) -> Bool[np.ndarray, "h w"]:
+        """True where there is a finite value."""
+        finite = np.isfinite(self.values)
+        return finite if self.valid is None else finite & self.valid
+
+    # --- what the numbers mean ------------------------------------------------------------------
+
+    def to_depth(self, *, baseline_m: float | None = None, doffs_px: float = 0.0) -> Prediction:
+        """The map as depth.
+
+        Depth of any kind is returned as it is. Pixel disparity needs the camera and the distance
+        between the stereo cameras: z = fx * baseline / (disparity + doffs).
+
+        Args:
+            baseline_m: metres between the two cameras, for pixel disparity.
+            doffs_px: x distance of the two principal points (Middlebury's ``doffs``).
+
+        Raises:
+            KindError: affine disparity, whose scale and shift must be found first.
+        """
+        if self.kind is DepthKind.AFFINE_DISPARITY:
+            raise KindError(
+                "affine_disparity has an unknown scale and shift, so 1/values is not depth, not "
+                "even up to a scale. Fit it to known depths first: "
+                "prediction.aligned_to(depth_m), or use a model that predicts metric_depth."
+            )
+        if self.kind is not DepthKind.PIXEL_DISPARITY:
+            return self
+        if baseline_m is None or self.camera is None:
+            raise KindError(
+                "pixel_disparity becomes metres only with the camera and baseline_m; give "
+                "to_depth(baseline_m=...) on a prediction that has a camera."
+            )
+        disparity = self.values + np.float32(doffs_px)
+        near = self.known & (disparity > 0)
+        depth = np.where(near, self.camera.fx * baseline_m / np.where(near, disparity, 1), np.nan)
+        return replace(self, values=depth, kind=DepthKind.METRIC_DEPTH, valid=near)
+
+    def to_disparity(self) -> Prediction:
+        """The map as disparity: 1/depth for metric and scaled depth, disparities as they are.
+
+        Raises:
+            KindError: affine depth, whose shift must be found first.
+        """
+        if self.kind.larger_is_nearer:
+            return self
+        if self.kind is DepthKind.AFFINE_DEPTH:
+            raise KindError(
+                "affine_depth has an unknown shift, so it has no inverse. Fit it to known depths "
+                "first: prediction.aligned_to(depth_m)."
+            )
+        near = self.known & (self.values > 0)
+        values = np.where(near, 1 / np.where(near, self.values, 1), np.nan)
+        return replace(self, values=values, kind=DepthKind.AFFINE_DISPARITY, valid=near)
+
+    def alignment_to(
+        self,
+        target: Float[np.ndarray, "h w"],
+        valid: Bool[np.ndarray, "h w"] | None = None,
+        *,
+        method: Method | None = None,
+    ) -> Alignment:
+        """Scale and shift that take this map to ``target``, a depth map in metres.
+
+        Args:
+            target: (h, w) metres along the optical axis; non-positive or non-finite = unknown.
+            valid: where ``target`` counts.
+            method: see :func:`leadline.alignment.fit`; default: ``least_squares`` for affine
+                kinds, ``median`` (a scale alone) for the others.
+
+        Raises:
+            InputError: no pixel has both values, or the shapes differ.
+        """
+        affine = self.kind in (DepthKind.AFFINE_DEPTH, DepthKind.AFFINE_DISPARITY)
+        space = "disparity" if self.kind.larger_is_nearer else "depth"
+        known = self.known if valid is None else self.known & valid
+        if method is None:
+            method = "least_squares" if affine else "median"
+        return fit(self.values, target, known, space=space, method=method)
+
+    def aligned_to(
+        self,
+        target: Float[np.ndarray, "h w"],
+        valid: Bool[np.ndarray, "h w"] | None = None,
+        *,
+        method: Method | None = None,
+        max_depth: float | None = None,
+    ) -> Prediction:
+        """The map in metres, fitted to known depths; see :meth:`alignment_to`."""
+        alignment = self.alignment_to(target, valid, method=method)
+        depth = alignment.apply(self.values, max_depth=max_depth)
+        return replace(self, values=depth, kind=DepthKind.METRIC_DEPTH)
+
+    def point_cloud(
+        self, camera: Camera | None = None, *, max_depth: float | None = None
+    ) -> PointCloud:
+        """Points in the camera's frame (x right, y down, z forward), in the map's own unit.
+
+        Args:
+            camera: intrinsics; default: the prediction's own.
+            max_depth: points farther than this are left out.
+
+        Raises:
+            KindError: any kind but metric or scaled depth: the cloud would be bent.
+            InputError: no camera, or one of another size.
+        """
+        if self.kind not in (DepthKind.METRIC_DEPTH, DepthKind.SCALED_DEPTH):
+            raise KindError(
+                f"a point cloud from {self.kind} would be bent: its scale and shift are unknown. "
+                "Fit it to known depths first, prediction.aligned_to(depth_m), use "
+                "prediction.to_depth(baseline_m=...) for a stereo disparity, or use a model that "
+                "predicts metric_depth."
+            )
+        camera = camera or self.camera
+        if camera is None:
+            raise InputError(
+                "a point cloud needs a camera and the picture's EXIF tells none; give one: "
+                "point_cloud(Camera.from_fov(width, height, fov_deg=60))."
+            )
+        if (camera.height, camera.width) != self.size:
+            raise InputError(
+                f"camera of {camera.width}x{camera.height} pixels for a map of "
+                f"{self.size[1]}x{self.size[0]}; use camera.resized(width, height)."
+            )
+        keep = self.known & (self.values > 0)
+        if max_depth is not None:
+            keep &= self.values <= max_depth
+        v, u = np.nonzero(keep)
+        z = self.values[keep].astype(np.float64)
+        points = np.stack(
+            [(u - camera.cx) / camera.fx * z, (v - camera.cy) / camera.fy * z, z], axis=1
+        )
+        colors = None if self.image is None else self.image.pixels[keep]
+        return PointCloud(points=points.astype(np.float32), colors=colors)
+
+    # --- pictures and files ---------------------------------------------------------------------
+
+    def colorize(
+        self, cmap: str = "inferno", *, limits: tuple[float, float] | None = None
+    ) -> UInt8[np.ndarray, "h w 3"]:
+        """RGB picture with nearer = brighter or warmer; see :func:`leadline.viz.colorize`.
+
+        ``limits`` are in the domain of :func:`leadline.viz.nearness`.
+        """
+        near = viz.nearness(self.values, self.kind)
+        return viz.colorize(near, cmap=cmap, valid=self.valid, limits=limits)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        format: str | None = None,  # noqa: A002 (numpy's and Pillow's word for it)
+        *,
+        cmap: str = "inferno",
+    ) -> None:
+        """Write the map, whole or not at all.
+
+        Args:
+            path: the file.
+            format: a name of :data:`FORMATS`; default: what the suffix says, where ``.png`` is
+                ``color`` unless it is ``.png16.png`` or ``.side.png``.
+            cmap: colour map of ``color`` and ``side``.
+
+        Raises:
+            InputError: a suffix that says nothing, or a format that this map does not allow.
+            UnknownNameError: no such format.
+        """
+        path = Path(path)
+        name = format or format_of(path)
+        if name not in FORMATS:
+            raise UnknownNameError("format", name, FORMATS)
+        if name == "npz":
+            self._save_npz(path)
+        elif name == "npy":
+            with atomic_write(path) as file:
+                np.save(file, self._values_or(np.nan), allow_pickle=False)
+        elif name == "pfm":
+            write_pfm(path, self._values_or(np.inf))
+        elif name == "png16":
+            write_png16(path, self.values, valid=self.valid, info=self._record())
+        elif name == "ply":
+            cloud = self.point_cloud()
+            write_ply(path, cloud.points, cloud.colors)
+        else:
+            self._save_picture(path, name, cmap)
+
+    def _save_npz(self, path: Path) -> None:
+        record = self._record()
+        camera = "" if self.camera is None else json.dumps(record["camera"])
+        arrays = {"valid": self.valid, "confidence": self.confidence}
+        present = {name: array for name, array in arrays.items() if array is not None}
+        write_npz(path, {**record, "camera": camera, "values": self.values, **present})
+
+    def _save_picture(self, path: Path, name: str, cmap: str) -> None:
+        picture = self.colorize(cmap)
+        if name == "side":
+            if self.image is None:
+                raise InputError(
+                    f"{path}: format 'side' shows the photo beside its depth, and this prediction "
+                    "holds no photo (it was read from a file, say); use 'color'."
+                )
+            picture = viz.side_by_side(self.image.pixels, picture)
+        with atomic_write(path) as file:
+            PilImage.fromarray(picture).save(file, format="PNG")
+
+    def _values_or(self, missing: float) -> np.ndarray:
+        return self.values if self.valid is None else np.where(self.valid, self.values, missing)
+
+    def _record(self) -> dict[str, Any]:
+        return {
+            "kind": str(self.kind),
+            "camera": None if self.camera is None else self.camera.to_dict(),
+            "model": self.model,
+            "version": __version__,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PointCloud:
+    """Points (n, 3) float32 and their colours (n, 3) uint8, or None."""
+
+    points: Float[np.ndarray, "n 3"]
+    colors: UInt8[np.ndarray, "n 3"] | None = None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a binary PLY file."""
+        write_ply(path, self.points, self.colors)
+
+
+def read_prediction(
+    path: str | os.PathLike[str], *, kind: DepthKind | str | None = None
+) -> Prediction:
+    """Read a map that :meth:`Prediction.save` wrote.
+
+    Args:
+        path: ``.npz``, 16-bit ``.png``, ``.npy`` or ``.pfm``.
+        kind: what the values mean; needed for ``.npy`` and ``.pfm``, which do not tell.
+
+    Raises:
+        InputError: missing, damaged, or a file that does not say what it holds.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; check the path.")
+    if suffix == ".npz":
+        found = _read_npz(path)
+    elif suffix == ".png":
+        png = read_png16(path)
+        found = _from_record(png.info, path, values=png.values, valid=png.valid)
+    elif suffix in (".npy", ".pfm"):
+        if kind is None:
+            raise InputError(
+                f"{path}: {suffix} files do not tell what their values mean; say it with "
+                f"read_prediction(path, kind=...), one of {', '.join(DepthKind)}."
+            )
+        values = read_pfm(path) if suffix == ".pfm" else _read_npy(path)
+        return Prediction(values=values, kind=_kind(kind), valid=_mask_or_none(np.isfinite(values)))
+    else:
+        raise InputError(f"{path}: {suffix or 'no suffix'}; .npz, .png, .npy or .pfm is needed.")
+    if kind is not None and _kind(kind) is not found.kind:
+        raise KindError(f"{path} says {found.kind}, but kind={kind} was given; leave kind out.")
+    return found
+
+
+def _read_npz(path: Path) -> Prediction:
+    data = read_npz(path, needed=("values", "kind", "camera", "model"))
+    record = {name: str(data[name]) for name in ("kind", "camera", "model")}
+    try:
+        camera = json.loads(record["camera"]) if record["camera"] else None
+    except ValueError as error:
+        raise InputError(f"{path}: its camera cannot be read ({error}).") from error
+    return _from_record(
+        {**record, "camera": camera},
+        path,
+        values=data["values"],
+        valid=data.get("valid"),
+        confidence=data.get("confidence"),
+    )
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path} is not a plain array file ({error}).") from error
+
+
+def _from_record(
+    record: Any, path: Path, *, values: np.ndarray, valid: np.ndarray | None, **arrays: Any
+) -> Prediction:
+    if not isinstance(record, dict) or "kind" not in record:
+        raise InputError(f"{path} does not say what its values mean (no 'kind' in its record).")
+    camera = record.get("camera")
+    return Prediction(
+        values=values,
+        kind=_kind(record["kind"]),
+        camera=None if camera is None else Camera.from_dict(camera),
+        valid=_mask_or_none(valid),
+        model=str(record.get("model", "")),
+        **arrays,
+    )
+
+
+def _mask_or_none(valid: np.ndarray | None) -> np.ndarray | None:
+    return None if valid is None or valid.all() else valid
+
+
+def _size_of(part: Camera | Image) -> tuple[int, int]:
+    return (part.height, part.width) if isinstance(part, Camera) else part.size
+
+
+def _kind(kind: DepthKind | str) -> DepthKind:
+    try:
+        return DepthKind(kind)
+    except ValueError:
+        raise UnknownNameError("depth kind", kind, list(DepthKind)) from None

@@ -1,0 +1,289 @@
+"""Resampling of pictures and maps, with the conventions of OpenCV, PyTorch and Pillow.
+
+A network's numbers depend on how its picture was resized, so each convention is named and tested
+against its original. Separable: per axis, a cached band of taps and weights is applied as small
+matrix products, which is as fast as OpenCV's own loops and needs numpy alone.
+
+Pixel centres are at integers here as everywhere. With ``align_corners=False`` output pixel ``i``
+looks at input position ``(i + 0.5) * n_in / n_out - 0.5``; with ``True`` at
+``i * (n_in - 1) / (n_out - 1)``. Taps outside the picture repeat the border.
+
+Source: OpenCV ``imgproc/resize`` (INTER_CUBIC with a = -0.75, no antialiasing; INTER_AREA),
+PyTorch ``interpolate``, Pillow ``Image.resize``; restated from their documented behaviour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, get_args
+
+import numpy as np
+
+from leadline.errors import InputError, UnknownNameError
+from leadline.spec import Interpolation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jaxtyping import Float
+
+    FloatMap = Float[np.ndarray, "h w"] | Float[np.ndarray, "h w c"]
+
+_BLOCK = 48  # outputs per matrix product: wide enough for BLAS, narrow enough to skip the zeros
+_CUBIC_A = -0.75
+
+
+def resize(
+    array: np.ndarray,
+    size: tuple[int, int],
+    interpolation: Interpolation = "linear",
+    *,
+    align_corners: bool = False,
+) -> FloatMap:
+    """Resample an (h, w) or (h, w, c) array to ``size``.
+
+    Non-finite values spread to their neighbours (except with ``nearest``): mask them first.
+
+    Args:
+        array: (h, w) or (h, w, c), any real type; ``pil_bicubic`` needs uint8.
+        size: (height, width) of the result in pixels.
+        interpolation: ``nearest``, ``linear``, ``cubic``, ``area`` as OpenCV does them;
+            ``area_linear``: area when no side grows, linear otherwise; ``pil_bicubic``:
+            antialiased bicubic on uint8 as Pillow does it.
+        align_corners: corner pixels map to corner pixels, as ``torch`` and Keras heads do
+            (``linear`` and ``cubic`` only).
+
+    Returns:
+        float32 array of ``size`` with the channels of ``array``.
+
+    Raises:
+        InputError: empty or not 2-D/3-D input, an impossible size or combination.
+    """
+    array = np.asarray(array)
+    if array.ndim not in (2, 3) or array.size == 0:
+        raise InputError(
+            f"array of shape {array.shape} to resize: (h, w) or (h, w, c) with at least one pixel "
+            "is needed; loop over batches."
+        )
+    if array.ndim == 2:
+        return resize_planes(array[None], size, interpolation, align_corners=align_corners)[0]
+    planes = np.moveaxis(array, 2, 0)
+    out = resize_planes(planes, size, interpolation, align_corners=align_corners)
+    return np.ascontiguousarray(np.moveaxis(out, 0, 2))
+
+
+def resize_planes(
+    planes: np.ndarray,
+    size: tuple[int, int],
+    interpolation: Interpolation = "linear",
+    *,
+    align_corners: bool = False,
+) -> Float[np.ndarray, "c H W"]:
+    """Resample (c, h, w) planes to (c, height, width) float32; see :func:`resize`.
+
+    ``planes`` may be a strided view, e.g. an RGB picture seen as planes: only the pixels that are
+    used get copied.
+    """
+    height, width = _checked_size(size)
+    _check_combination(interpolation, align_corners)
+    if interpolation == "pil_bicubic":
+        return _pil_bicubic(planes, height, width)
+    h, w = planes.shape[1:]
+    rows, columns = _bands((h, w), (height, width), interpolation, align_corners)
+    planes = _gather(planes, rows.used, columns.used)
+    if interpolation == "nearest":
+        return planes[:, rows.order][:, :, columns.order]
+    if height * w <= h * width:  # the axis that leaves less to do comes first
+        return _along_columns(_along_rows(planes, rows), columns)
+    return _along_rows(_along_columns(planes, columns), rows)
+
+
+# --- bands of weights, one per axis -----------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Band:
+    """A sparse (n_out, n_in) matrix near its diagonal, cut into dense blocks.
+
+    ``used`` are the input indices with any weight; ``blocks`` holds (first output, last output,
+    first used, last used, dense weights); ``order`` is the index per output for ``nearest``.
+    """
+
+    used: np.ndarray
+    order: np.ndarray
+    blocks: tuple[tuple[int, int, int, int, np.ndarray], ...]
+    n_out: int
+    identity: bool
+
+
+def _bands(
+    source: tuple[int, int], size: tuple[int, int], interpolation: str, align_corners: bool
+) -> tuple[_Band, _Band]:
+    """The bands of both axes; ``area`` depends on both at once, as in OpenCV."""
+    shrinks = source[0] >= size[0] and source[1] >= size[1]
+    if interpolation == "area_linear":
+        rule = "area" if shrinks else "linear"
+    elif interpolation == "area" and not shrinks:
+        rule = "area_grow"
+    else:
+        rule = interpolation
+    return (
+        _band(source[0], size[0], rule, align_corners),
+        _band(source[1], size[1], rule, align_corners),
+    )
+
+
+@lru_cache(maxsize=256)
+def _band(n_in: int, n_out: int, rule: str, align_corners: bool) -> _Band:
+    if rule == "area":
+        index, weight = _area_taps(n_in, n_out)
+    else:
+        index, weight = _point_taps(n_in, n_out, rule, align_corners)
+    index = index.clip(0, n_in - 1)
+    used, compact = np.unique(index, return_inverse=True)
+    compact = compact.reshape(index.shape)
+    identity = n_in == n_out and bool(
+        (np.where(index == np.arange(n_out)[:, None], weight, 0).sum(1) == 1).all()
+    )
+    blocks = []
+    step = _BLOCK if len(used) <= 2 * n_out else max(8, _BLOCK * n_out // len(used))
+    for start in range(0, n_out, step):
+        stop = min(start + step, n_out)
+        local, weights = compact[start:stop], weight[start:stop]
+        first, last = int(local.min()), int(local.max()) + 1
+        dense = np.zeros((stop - start, last - first))
+        rows = np.broadcast_to(np.arange(stop - start)[:, None], local.shape)
+        np.add.at(dense, (rows, local - first), weights)
+        blocks.append((start, stop, first, last, dense.astype(np.float32)))
+    return _Band(
+        used=used,
+        order=compact[:, 0],
+        blocks=tuple(blocks),
+        n_out=n_out,
+        identity=identity,
+    )
+
+
+def _point_taps(
+    n_in: int, n_out: int, rule: str, align_corners: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Taps (n_out, k) and weights around one input position per output."""
+    i = np.arange(n_out, dtype=np.float64)
+    scale = 1.0 / (n_out / n_in)
+    if rule == "nearest":
+        return np.floor(i * scale).astype(np.int64)[:, None], np.ones((n_out, 1))
+    if rule == "area_grow":
+        left = np.floor(i * scale)
+        fraction = (i + 1) - (left + 1) / scale
+        fraction = np.where(fraction <= 0, 0, fraction - np.floor(fraction))
+        return _with_offsets(left, 2), np.stack([1 - fraction, fraction], 1)
+    if align_corners:
+        step = np.float32((n_in - 1) / (n_out - 1)) if n_out > 1 else np.float32(0)
+        position = i.astype(np.float32) * step
+    else:
+        position = (i + 0.5) * scale - 0.5
+    left = np.floor(position)
+    t = (position - left).astype(np.float64)
+    if rule == "linear":
+        return _with_offsets(left, 2), np.stack([1 - t, t], 1)
+    weights = _cubic(np.stack([t + 1, t, 1 - t], 1))
+    weights = np.concatenate([weights, 1 - weights.sum(1, keepdims=True)], 1)
+    return _with_offsets(left - 1, 4), weights
+
+
+def _with_offsets(left: np.ndarray, count: int) -> np.ndarray:
+    return left.astype(np.int64)[:, None] + np.arange(count)
+
+
+def _cubic(x: np.ndarray) -> np.ndarray:
+    """Keys' cubic kernel with a = -0.75 at distances 0 <= x <= 2."""
+    a = _CUBIC_A
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+    return np.where(x <= 1, near, far)
+
+
+def _area_taps(n_in: int, n_out: int) -> tuple[np.ndarray, np.ndarray]:
+    """Every input pixel weighted by how much of it the output pixel covers."""
+    scale = n_in / n_out
+    left = np.arange(n_out) * scale
+    right = np.minimum(left + scale, n_in)
+    index = _with_offsets(np.floor(left), int(np.ceil(scale)) + 1)
+    covered = np.minimum(index + 1, right[:, None]) - np.maximum(index, left[:, None])
+    covered = np.where(covered > 1e-3, covered, 0)  # slivers are dropped, as OpenCV does
+    return index, covered / covered.sum(1, keepdims=True)
+
+
+# --- application --------------------------------------------------------------------------------
+
+
+def _gather(planes: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """The used rows and columns as contiguous float32 planes; cheap on interleaved pictures."""
+    c, h, w = planes.shape
+    if c == 1 or planes.strides[0] != planes.itemsize:
+        if len(rows) < h:
+            planes = planes[:, rows]
+        if len(columns) < w:
+            planes = planes[:, :, columns]
+        return np.ascontiguousarray(planes, dtype=np.float32)
+    pixels = np.moveaxis(planes, 0, 2)
+    if len(rows) < h:
+        pixels = pixels[rows]
+    if len(columns) < w:
+        flat = (columns[:, None] * c + np.arange(c)).ravel()
+        pixels = pixels.reshape(len(pixels), w * c).take(flat, axis=1)
+        pixels = pixels.reshape(len(pixels), len(columns), c)
+    return np.ascontiguousarray(np.moveaxis(pixels, 2, 0), dtype=np.float32)
+
+
+def _along_rows(planes: np.ndarray, band: _Band) -> np.ndarray:
+    if band.identity:
+        return planes
+    out = np.empty((planes.shape[0], band.n_out, planes.shape[2]), dtype=np.float32)
+    for start, stop, first, last, weights in band.blocks:
+        np.matmul(weights, planes[:, first:last], out=out[:, start:stop])
+    return out
+
+
+def _along_columns(planes: np.ndarray, band: _Band) -> np.ndarray:
+    if band.identity:
+        return planes
+    c, h, w = planes.shape
+    lines = planes.reshape(c * h, w)
+    out = np.empty((c * h, band.n_out), dtype=np.float32)
+    for start, stop, first, last, weights in band.blocks:
+        np.matmul(lines[:, first:last], weights.T, out=out[:, start:stop])
+    return out.reshape(c, h, band.n_out)
+
+
+def _pil_bicubic(planes: np.ndarray, height: int, width: int) -> np.ndarray:
+    if planes.dtype != np.uint8:
+        raise InputError(
+            f"pil_bicubic was given {planes.dtype} values; it works on uint8 pictures. Use 'cubic' "
+            "for maps."
+        )
+    from PIL import Image
+
+    resized = [
+        Image.fromarray(np.ascontiguousarray(p)).resize((width, height), Image.Resampling.BICUBIC)
+        for p in planes
+    ]
+    return np.stack([np.asarray(p, dtype=np.float32) for p in resized])
+
+
+def _checked_size(size: Sequence[int]) -> tuple[int, int]:
+    height, width = (int(v) for v in size)
+    if height < 1 or width < 1:
+        raise InputError(f"size {height}x{width}: both sides need to be at least 1 pixel.")
+    return height, width
+
+
+def _check_combination(interpolation: str, align_corners: bool) -> None:
+    if interpolation not in get_args(Interpolation):
+        raise UnknownNameError("interpolation", interpolation, get_args(Interpolation))
+    if align_corners and interpolation not in ("linear", "cubic"):
+        raise InputError(
+            f"align_corners=True with interpolation {interpolation!r}: only 'linear' and 'cubic' "
+            "know corners; leave it False."
+        )
