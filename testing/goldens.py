@@ -10,7 +10,6 @@ Weights are not stored: :func:`fill_value` makes them from their names.
 from __future__ import annotations
 
 import json
-import re
 import sys
 import zlib
 from dataclasses import dataclass
@@ -114,7 +113,8 @@ class Golden:
             return stored
         made = self.cases[case]
         rng = np.random.Generator(np.random.PCG64(made["seed"]))
-        return rng.standard_normal(made["shape"]).astype(np.float32)
+        draw = rng.random if made.get("draw") == "uniform" else rng.standard_normal
+        return draw(made["shape"]).astype(np.float32)
 
     def kept(self, key: str, full: np.ndarray) -> np.ndarray:
         """What the file keeps of an array that was computed whole.
@@ -126,8 +126,7 @@ class Golden:
         if note:
             if list(full.shape) != note["full_shape"]:
                 raise ValueError(f"{key}: shape {full.shape}, the original's {note['full_shape']}")
-            strides = [int(s) for s in re.findall(r"::(\d+)", note["kept"])]
-            full = full[(..., *(slice(None, None, s) for s in strides))]
+            full = full[_index(note["kept"])]
         every = self.meta.get("every", {}).get(key)
         if not every:
             return full
@@ -141,6 +140,12 @@ class Golden:
         if reference.shape != ours.shape:
             raise ValueError(f"{key}: shape {ours.shape}, the original's {reference.shape}")
         return float(np.abs(ours.astype(np.float64) - reference).max() / np.abs(reference).max())
+
+
+def _index(kept: str) -> tuple[Any, ...]:
+    """The index that a note such as ``x[...,::2,:]`` stands for."""
+    parts = kept.removeprefix("x[...,").removesuffix("]").split(",")
+    return (..., *(slice(None, None, int(part.lstrip(":") or 1)) for part in parts))
 
 
 def load_golden(name: str, *, extract: bool = False) -> Golden:
