@@ -1,3 +1,106 @@
-"""Leadline: depth from one camera."""
+"""Leadline: depth from one camera.
+
+```python
+import leadline
+
+estimator = leadline.load()                    # the embedded model
+prediction = estimator.predict("photo.jpg")
+prediction.save("depth.npz")
+```
+
+Importing this package imports nothing heavy: each public name is fetched when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from leadline import models
+    from leadline.camera import Camera
+    from leadline.catalog import names as list_models
+    from leadline.errors import (
+        DeviceError,
+        InputError,
+        JobError,
+        KindError,
+        LeadlineError,
+        MissingDependencyError,
+        MissingWeightsError,
+        UnknownNameError,
+        WeightsError,
+    )
+    from leadline.estimator import DepthEstimator, load
+    from leadline.image import Image
+    from leadline.io import read_image
+    from leadline.kinds import DepthKind
+    from leadline.prediction import Prediction, read_prediction
+
+_HOMES = {
+    "Camera": "leadline.camera",
+    "DepthEstimator": "leadline.estimator",
+    "DepthKind": "leadline.kinds",
+    "DeviceError": "leadline.errors",
+    "Image": "leadline.image",
+    "InputError": "leadline.errors",
+    "JobError": "leadline.errors",
+    "KindError": "leadline.errors",
+    "LeadlineError": "leadline.errors",
+    "MissingDependencyError": "leadline.errors",
+    "MissingWeightsError": "leadline.errors",
+    "Prediction": "leadline.prediction",
+    "UnknownNameError": "leadline.errors",
+    "WeightsError": "leadline.errors",
+    "list_models": "leadline.catalog:names",
+    "load": "leadline.estimator",
+    "models": "leadline.models:",
+    "read_image": "leadline.io",
+    "read_prediction": "leadline.prediction",
+}
+"""Public name -> module, with ``:name`` where it has another name there; ``:`` = the module."""
+
+__all__ = [
+    "Camera",
+    "DepthEstimator",
+    "DepthKind",
+    "DeviceError",
+    "Image",
+    "InputError",
+    "JobError",
+    "KindError",
+    "LeadlineError",
+    "MissingDependencyError",
+    "MissingWeightsError",
+    "Prediction",
+    "UnknownNameError",
+    "WeightsError",
+    "__version__",
+    "list_models",
+    "load",
+    "models",
+    "read_image",
+    "read_prediction",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'leadline' has no attribute {name!r}")
+    value = _fetch(*_HOMES[name].partition(":"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def _fetch(home: str, colon: str, there: str, name: str) -> ModuleType | Any:
+    module = importlib.import_module(home)
+    if colon and not there:
+        return module
+    return getattr(module, there or name)

@@ -94,6 +94,24 @@ def open_checkpoint(
     return TorchRuntime(module, device=device, precision=precision)
 
 
+def models_that_fit(weights: Path) -> tuple[str, ...]:
+    """Names of ``leadline.models`` whose tensors a checkpoint holds, likeliest first.
+
+    Raises:
+        MissingDependencyError: torch is not installed.
+        WeightsError: damaged file, or a pickle that would run code.
+    """
+    _torch()
+    from leadline.models.weights import PREFIXES, guess, read_weights
+
+    tensors = read_weights(weights)
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    signature = guess(tensors)
+    return signature.models if signature is not None else ()
+
+
 def devices() -> tuple[DeviceName, ...]:
     """Devices that PyTorch can use here; empty when it is not installed."""
     try:
