@@ -39,7 +39,8 @@ def scale_shift_invariant_mae(pred: Tensor, target: Tensor, valid: Tensor) -> Te
     """Mean absolute difference of two maps that :func:`affine_normalize` made comparable.
 
     Args:
-        pred, target: (b, h, w) disparities, each with its own unknown scale and shift.
+        pred: (b, h, w) disparity.
+        target: (b, h, w) disparity; each map has its own unknown scale and shift.
         valid: (b, h, w) bool.
 
     Returns:
@@ -55,7 +56,8 @@ def multi_scale_gradient(pred: Tensor, target: Tensor, valid: Tensor, *, scales:
     It asks for edges in the right places: a shift costs nothing, a missing step costs its height.
 
     Args:
-        pred, target: (b, h, w) comparable maps (normalise or align them first).
+        pred: (b, h, w).
+        target: (b, h, w), comparable with ``pred`` (normalise or align them first).
         valid: (b, h, w) bool; a gradient counts when both its pixels are valid.
         scales: number of resolutions, subsampled by 1, 2, 4 ...
 

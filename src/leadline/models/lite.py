@@ -128,7 +128,7 @@ class FixedSameConv2d(nn.Conv2d):
     timm computes it from the input's shape in every call, which neither exports nor fuses well.
     """
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 the base class names it so
         """(b, c, h, w) -> (b, out, h / stride, w / stride)."""
         total = self.kernel_size[0] - self.stride[0]
         before, after = total // 2, total - total // 2

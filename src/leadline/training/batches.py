@@ -52,7 +52,7 @@ def read_icl(folder: str | Path) -> list[Frame]:
 
 
 def make_batch(config: TrainConfig, step: int, world: RenderedWorld, icl: list[Frame]) -> Batch:
-    """The batch of ``step``: the same for the same config, whatever ran before."""
+    """Make the batch of ``step``: the same for the same config, whatever ran before."""
     rng = np.random.default_rng([config.seed, 2, step])
     real = int(rng.binomial(config.batch, config.icl_share)) if icl else 0
     frames, (height, width) = world.draw(rng, step, config.batch - real)

@@ -1,7 +1,8 @@
 """Checkpoints: what a run needs to go on exactly, and what it delivers.
 
-``state.pt`` holds everything (weights, moving average, optimiser, step, config); ``model.safetensors``
-holds the moving average alone, in the module's own names. Both are written atomically.
+``state.pt`` holds everything (weights, moving average, optimiser, step, config);
+``model.safetensors`` holds the moving average alone, in the module's own names. Both are written
+atomically.
 """
 
 from __future__ import annotations

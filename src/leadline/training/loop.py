@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,7 @@ def train(
     out: str | Path,
     *,
     resume: bool = False,
+    stop_after: int | None = None,
     report: Callable[[str], None] = print,
 ) -> Path:
     """Train a relative-depth network; writes checkpoints, ``log.jsonl`` and ``config.json``.
@@ -35,6 +37,7 @@ def train(
         config: every choice of the run.
         out: run directory.
         resume: go on from the directory's checkpoint, if there is one.
+        stop_after: save and stop after this many steps in all; a later ``resume`` goes on.
         report: takes one line of progress at a time.
 
     Returns:
@@ -50,66 +53,107 @@ def train(
     torch.manual_seed(config.seed)
     if config.threads:
         torch.set_num_threads(config.threads)
-    module = models.build(config.model, **config.model_options)
-    if config.imagenet:
-        load_imagenet_lite0(module.encoder)
-    module.train().to(memory_format=torch.channels_last)
-    optimizer = _optimizer(module, config)
-    average = MovingAverage(module, config.ema)
-    start = 0
+    run = _Run(config)
     saved = load_checkpoint(out) if resume else None
     if saved:
-        module.load_state_dict(saved["module"])
-        optimizer.load_state_dict(saved["optimizer"])
-        average.state = saved["average"]
-        start = saved["step"]
-
-    world = RenderedWorld(config=config, folder=out / "world")
+        run.restore(saved)
     icl = read_icl(config.icl) if config.icl else []
-    world.start(start)
-    began, waited, losses = time.perf_counter(), 0.0, []
-    asked = time.perf_counter()
-    for step, batch in prefetch(config, world, icl, start):
-        waited += time.perf_counter() - asked
-        _set_rates(optimizer, config, step)
-        loss = _loss(module, batch, config, step)
-        if not math.isfinite(loss.item()):
+    progress = _Progress(config, run.step, out / "log.jsonl", report)
+    with RenderedWorld(config=config, folder=out / "world").rendering(run.step) as world:
+        for step, batch in prefetch(config, world, icl, run.step):
+            progress.batch_came()
+            progress.step_done(step, run.learn(batch))
+            if run.step % config.checkpoint_every == 0 or run.step in (config.steps, stop_after):
+                save_checkpoint(out, run.state(), run.average.state)
+                world.forget(step)
+            if run.step == stop_after:
+                break
+    return out / "model.safetensors"
+
+
+class _Run:
+    """The module, its optimiser and its moving average at one step."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self.step = 0
+        module = models.build(config.model, **config.model_options)
+        if config.imagenet:
+            load_imagenet_lite0(module.encoder)
+        self.module = module.train().to(memory_format=torch.channels_last)
+        self.optimizer = _optimizer(module, config)
+        self.average = MovingAverage(module, config.ema)
+
+    def learn(self, batch: Batch) -> float:
+        """One step of the optimiser; returns the loss."""
+        _set_rates(self.optimizer, self.config, self.step)
+        loss = _loss(self.module, batch, self.config, self.step)
+        value = loss.item()
+        if not math.isfinite(value):
             raise JobError(
-                f"loss {loss.item()} at step {step}; lower lr ({config.lr}) or clip "
-                f"({config.clip}) and --resume from step {start} or the last checkpoint."
+                f"the loss is {value} at step {self.step}; lower lr ({self.config.lr}) or clip "
+                f"({self.config.clip}) and resume from the last checkpoint."
             )
-        optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(module.parameters(), config.clip)
-        optimizer.step()
-        average.update(module, step)
-        losses.append(loss.item())
+        nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip)
+        self.optimizer.step()
+        self.average.update(self.module, self.step)
+        self.step += 1
+        return value
+
+    def state(self) -> dict[str, Any]:
+        """Everything that :meth:`restore` needs."""
+        return {
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state,
+            "step": self.step,
+            "config": json.dumps(self.config.to_dict()),
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on where :meth:`state` was taken."""
+        self.module.load_state_dict(saved["module"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.average.state = saved["average"]
+        self.step = saved["step"]
+
+
+class _Progress:
+    """Loss, speed, share of time spent waiting for data, and time left; to a log and a person."""
+
+    def __init__(
+        self, config: TrainConfig, start: int, log: Path, report: Callable[[str], None]
+    ) -> None:
+        self.config, self.start, self.log, self.report = config, start, log, report
+        self.losses: list[float] = []
+        self.began = self.asked = time.perf_counter()
+        self.waited = 0.0
+
+    def batch_came(self) -> None:
+        """The loop has got the batch it asked for."""
+        self.waited += time.perf_counter() - self.asked
+
+    def step_done(self, step: int, loss: float) -> None:
+        """The step is done; every ``log_every`` steps a line is written."""
+        self.losses.append(loss)
         done = step + 1
-        if done % config.log_every == 0 or done == config.steps:
-            seconds = time.perf_counter() - began
+        if done % self.config.log_every == 0 or done == self.config.steps:
+            seconds = time.perf_counter() - self.began
+            steps = done - self.start
             line = {
                 "step": done,
-                "loss": round(sum(losses) / len(losses), 5),
-                "pictures_per_s": round((done - start) * config.batch / seconds, 2),
-                "wait_share": round(waited / seconds, 3),
-                "eta_min": round(seconds / (done - start) * (config.steps - done) / 60, 1),
+                "loss": round(sum(self.losses) / len(self.losses), 5),
+                "pictures_per_s": round(steps * self.config.batch / seconds, 2),
+                "wait_share": round(self.waited / seconds, 3),
+                "eta_min": round(seconds / steps * (self.config.steps - done) / 60, 1),
             }
-            losses = []
-            with (out / "log.jsonl").open("a") as log:
+            self.losses = []
+            with self.log.open("a") as log:
                 log.write(json.dumps(line) + "\n")
-            report(" ".join(f"{key}={value}" for key, value in line.items()))
-        if done % config.checkpoint_every == 0 or done == config.steps:
-            state = {
-                "module": module.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "average": average.state,
-                "step": done,
-                "config": json.dumps(config.to_dict()),
-            }
-            save_checkpoint(out, state, average.state)
-            world.forget(step)
-        asked = time.perf_counter()
-    return out / "model.safetensors"
+            self.report(" ".join(f"{key}={value}" for key, value in line.items()))
+        self.asked = time.perf_counter()
 
 
 def _loss(module: nn.Module, batch: Batch, config: TrainConfig, step: int) -> Tensor:

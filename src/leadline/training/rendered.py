@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +20,7 @@ import numpy as np
 from leadline.errors import JobError
 from leadline.jobs import atomic_write
 from leadline.training.config import TrainConfig
-from leadline.world import TextureBank, render_view, sample_scene
+from leadline.world import TextureBank, sample_scene, sample_view
 
 Frame = tuple[np.ndarray, np.ndarray]
 """(rgb (h, w, 3) uint8, disparity (h, w) float16 in 1/m, NaN where unknown)."""
@@ -45,24 +48,23 @@ def render_shard(config: TrainConfig, index: int, textures: TextureBank) -> dict
     size = (_even(height * config.margin), _even(width * config.margin))
     rgb = np.empty((config.shard, *size, 3), np.uint8)
     disparity = np.empty((config.shard, *size), np.float16)
-    for n in range(config.shard):
-        scene_seed = (config.seed * 1_000_003 + index) * 100_003 + n // config.views
-        if n % config.views == 0:
-            scene = sample_scene(scene_seed, textures=textures, aspect=width / height)
-        view = render_view(scene, seed=n, size=size)
-        rgb[n] = view.rgb
-        disparity[n] = 1.0 / np.maximum(view.depth, 0.05)  # 0 where the depth is infinite: sky
+    rng = np.random.default_rng([config.seed, 3, index])
+    for first in range(0, config.shard, config.views):
+        # Very wide pictures are taken from cars.
+        kind = "street" if width > 2.3 * height and rng.random() < 0.75 else None
+        scene = sample_scene(int(rng.integers(2**62)), kind, bank=textures)
+        for n in range(first, min(first + config.views, config.shard)):
+            view = sample_view(scene, seed=n, size=size)
+            rgb[n] = view.rgb
+            disparity[n] = 1.0 / np.maximum(view.depth, 0.05)  # 0 where the depth is inf: sky
     return {"rgb": rgb, "disparity": disparity}
 
 
 def render_ahead(config: TrainConfig, folder: Path, worker: int, first: int) -> None:
     """Render the missing shards ``first + worker, first + worker + workers ...`` of the run."""
-    textures = TextureBank.load(config.textures) if config.textures else TextureBank.procedural()
+    textures = TextureBank.load(config.textures) if config.textures else TextureBank.procedural(0)
     for index in range(first + worker, shards_needed(config), config.workers):
-        for name in ("rgb", "disparity"):
-            if not _path(folder, index, name).exists():
-                break
-        else:
+        if all(_path(folder, index, name).exists() for name in ("rgb", "disparity")):
             continue
         for name, array in render_shard(config, index, textures).items():
             with atomic_write(_path(folder, index, name)) as file:
@@ -75,21 +77,28 @@ class RenderedWorld:
 
     config: TrainConfig
     folder: Path
+    _processes: list[BaseProcess] = field(default_factory=list)
 
-    def start(self, step: int) -> list[multiprocessing.process.BaseProcess]:
-        """Start the processes that render what a run resumed at ``step`` still needs."""
+    @contextmanager
+    def rendering(self, step: int) -> Iterator[RenderedWorld]:
+        """Processes render what a run resumed at ``step`` still needs, while the block lasts."""
         self.folder.mkdir(parents=True, exist_ok=True)
         first = max(0, newest_shard(self.config, step) - self.config.window + 1)
         context = multiprocessing.get_context("spawn")
-        processes = []
-        for worker in range(self.config.workers):
-            process = context.Process(
+        self._processes = [
+            context.Process(
                 target=render_ahead, args=(self.config, self.folder, worker, first), daemon=True
             )
+            for worker in range(self.config.workers)
+        ]
+        for process in self._processes:
             process.start()
-            processes.append(process)
-        self._processes = processes
-        return processes
+        try:
+            yield self
+        finally:
+            for process in self._processes:
+                process.terminate()
+                process.join()
 
     def draw(
         self, rng: np.random.Generator, step: int, count: int
