@@ -189,6 +189,13 @@ def frame(rng: Rng) -> np.ndarray:
     return out > 0
 
 
+def dashes(rng: Rng) -> np.ndarray:
+    """Lane mark: solid, then nothing, along v; a little worn."""
+    out = np.zeros((SIZE, SIZE), bool)
+    out[: int(SIZE * rng.uniform(0.35, 0.7))] = True
+    return out & (noise(rng, 0.6) > -1.8)
+
+
 def net(rng: Rng) -> np.ndarray:
     y, x = np.mgrid[0:SIZE, 0:SIZE].astype(float)
     x = x + 5 * noise(rng, 1.8)
@@ -202,6 +209,6 @@ MASKS: dict[str, tuple[Callable[[Rng], np.ndarray], int]] = {
     "branches": (branches, 6), "bars": (bars, 6), "lattice": (lattice, 6),
     "perforated": (perforated, 4), "shape": (superformula, 14), "blot": (blot, 8),
     "person": (person, 10), "animal": (animal, 8), "wheel": (wheel, 4), "frame": (frame, 8),
-    "net": (net, 3),
+    "net": (net, 3), "dashes": (dashes, 3),
 }  # fmt: skip
 """Category -> (generator, how many masks a bank holds)."""

@@ -31,12 +31,16 @@ def noise(rng: Rng, power: float = 1.0, stretch: float = 1.0) -> np.ndarray:
 
 
 def color(rng: Rng, low: float = 0.15, high: float = 0.9, chroma: float = 0.25) -> np.ndarray:
-    """Random colour: mostly greyish, sometimes vivid."""
+    """Random colour as things have them: mostly greyish or brown, now and then vivid."""
     value = rng.uniform(low, high)
-    hue = rng.normal(size=3)
-    hue -= hue.mean()
-    hue /= np.abs(hue).max() + 1e-6
-    return np.clip(value + hue * chroma * rng.beta(0.8, 1.6) * 2 * value, 0.02, 0.98)
+    warm = rng.random() < 0.6
+    hue = rng.normal(0.085, 0.03) if warm else rng.choice([0.0, 0.3, 0.58, rng.random()])
+    saturation = min(0.95, 2.2 * chroma * rng.beta(0.7, 1.9))
+    if rng.random() < 0.3:
+        saturation *= 0.15
+    angles = (hue + rng.normal(0, 0.02)) % 1.0 * 6.0 + np.array([5.0, 3.0, 1.0])
+    wheel = np.clip(np.minimum(angles % 6.0, 4.0 - angles % 6.0), 0, 1)
+    return np.clip(value * (1.0 - saturation * wheel), 0.02, 0.98)
 
 
 def _tone(base: np.ndarray, field: np.ndarray, amount: float) -> np.ndarray:

@@ -45,7 +45,12 @@ def _window(b: Builder, width: float, height: float, z: float) -> None:
     """Bright view, frame and curtains; the wall is at y = 0 and the room at y < 0."""
     rng = b.rng
     view = b.mat(str(rng.choice(["view", "flat"], p=[0.75, 0.25])), glow=rng.uniform(0.8, 5.0))
-    b.quad((0, 0.12, z), (width, height), view, normal="y", fit=True, casts=False)
+    away = rng.uniform(3, 20)
+    b.quad((0, away, z), (width + 3 * away, height + 2.2 * away), view, normal="y", fit=True, casts=False)
+    reveal = b.mat("flat", (0.85, 0.84, 0.82))
+    for s in (-1, 1):
+        b.box((s * (width / 2 + 0.03), 0.08, z), (0.06, 0.16, height), reveal)
+        b.box((0, 0.08, z + s * (height / 2 + 0.03)), (width + 0.12, 0.16, 0.06), reveal)
     frame = f.paint(b, 0.3, 0.97)
     t = 0.05
     for x in (-1, 0, 1) if rng.random() < 0.7 else (-1, 1):
@@ -83,6 +88,7 @@ def _doorway(b: Builder, width: float, height: float, wall: int) -> None:
         b.quad((s * wide / 2, deep / 2, height * 0.65), (deep, height * 1.3), inner, normal="x")
     b.quad((0, deep / 2, 0.0), (wide, deep), ground)
     b.quad((0, deep / 2, height * 1.3), (wide, deep), b.mat("flat", (0.85, 0.85, 0.85)), casts=False)
+    b.quad((0, deep + 0.5, 1.5), (9, 7), inner, normal="y", casts=False)
     frame = f.paint(b, 0.2, 0.97)
     for s in (-1, 1):
         b.box((s * width / 2, 0, height / 2), (0.08, 0.2, height), frame)

@@ -7,13 +7,18 @@ from collections.abc import Callable
 import numpy as np
 
 from leadline.errors import UnknownNameError
-from leadline.world import rooms
+from leadline.world import nature, objects, rooms, streets
 from leadline.world.cameras import sample_camera
 from leadline.world.materials import TextureBank
 from leadline.world.render import View, render
 from leadline.world.scene import Builder, Scene
 
-_BUILDERS: dict[str, Callable[[Builder], None]] = {"room": rooms.build}
+_BUILDERS: dict[str, Callable[[Builder], None]] = {
+    "room": rooms.build,
+    "street": streets.build,
+    "nature": nature.build,
+    "objects": objects.build,
+}
 _SHARES = {"room": 0.4, "street": 0.27, "nature": 0.13, "objects": 0.2}
 KINDS: tuple[str, ...] = tuple(_BUILDERS)
 """Kinds of scenes."""

@@ -1,0 +1,123 @@
+"""Cars, vans, lorries and bicycles; along +y (front), on the ground at the origin."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from leadline.world.bodies import person
+from leadline.world.patterns import color
+from leadline.world.scene import Builder, rotation_from
+
+
+def car_paint(b: Builder) -> int:
+    """White, grey, black, silver mostly; sometimes a colour."""
+    rng = b.rng
+    if rng.random() < 0.72:
+        tone = float(rng.choice([0.04, 0.1, 0.3, 0.55, 0.7, 0.92]))
+        rgb = np.full(3, tone) + rng.normal(0, 0.02, 3)
+    else:
+        rgb = np.array([[0.55, 0.05, 0.05], [0.05, 0.12, 0.45], [0.1, 0.3, 0.15], [0.75, 0.6, 0.1],
+                        [0.35, 0.2, 0.12], [0.2, 0.4, 0.65]])[int(rng.integers(0, 6))]  # fmt: skip
+    return b.mat("flat", np.clip(rgb, 0.02, 1), shine=rng.uniform(0.4, 1.0), gloss=rng.uniform(20, 90))
+
+
+def _wheels(b: Builder, half_width: float, front: float, rear: float, radius: float) -> None:
+    tyre = b.mat("flat", (0.07, 0.07, 0.07))
+    rim = b.mat("metal", (0.55, 0.55, 0.56), shine=0.5)
+    for x in (-1, 1):
+        for y in (front, rear):
+            outer, inner = x * half_width, x * (half_width - 0.2)
+            b.tube((inner, y, radius), (outer, y, radius), radius, tyre)
+            b.tube((outer, y, radius), (outer + x * 0.01, y, radius), radius * 0.62, rim)
+
+
+def _lights(b: Builder, width: float, length: float, z: float) -> None:
+    lamp = b.mat("flat", (0.95, 0.95, 0.9), shine=1.0, glow=float(b.rng.choice([0, 0, 0, 3.0])))
+    red = b.mat("flat", (0.7, 0.05, 0.04), shine=0.6, glow=float(b.rng.choice([0, 0, 1.2])))
+    plate = b.mat("flat", (0.9, 0.9, 0.85))
+    for x in (-1, 1):
+        b.box((x * width * 0.38, length / 2 - 0.05, z), (0.3, 0.14, 0.14), lamp)
+        b.box((x * width * 0.4, -length / 2 + 0.05, z + 0.1), (0.22, 0.14, 0.2), red)
+    for y in (-length / 2 - 0.01, length / 2 + 0.01):
+        b.box((0, y, z - 0.2), (0.5, 0.04, 0.11), plate)
+
+
+def car(b: Builder) -> None:
+    rng = b.rng
+    length, width, tall = rng.uniform(3.6, 4.9), rng.uniform(1.65, 1.9), rng.uniform(1.4, 1.75)
+    body = car_paint(b)
+    glass = b.mat("flat", np.full(3, rng.uniform(0.05, 0.25)), shine=0.9, gloss=60)
+    under = b.mat("flat", (0.05, 0.05, 0.05))
+    waist = tall * rng.uniform(0.58, 0.66)
+    b.box((0, 0, 0.28), (width * 0.92, length * 0.92, 0.25), under)
+    b.cushion((0, 0, (waist + 0.22) / 2 + 0.05), (width, length, waist - 0.1), body, doublings=3)
+    style = rng.random()
+    shift = {True: -0.28, False: -0.08}[style < 0.35] * length * 0.5
+    cabin = length * (rng.uniform(0.48, 0.56) if style < 0.5 else rng.uniform(0.56, 0.72))
+    b.cushion((0, shift, waist - 0.02), (width * 0.88, cabin, (tall - waist) * 2), glass, doublings=2)
+    b.cushion((0, shift, tall - 0.1), (width * 0.8, cabin * 0.72, 0.22), body, doublings=3)
+    for x in (-1, 1):
+        for y in (-0.45, 0.02, 0.42):
+            top = (x * width * 0.37, shift + y * cabin * 0.75, tall - 0.08)
+            b.tube((x * width * 0.43, shift + y * cabin * 1.05, waist - 0.03), top, 0.035, body)
+        b.ball((x * width * 0.56, shift + cabin * 0.42, waist + 0.05), (0.12, 0.07, 0.08), body)
+        b.box((x * width * 0.495, -0.1, waist * 0.8), (0.02, 0.2, 0.03), under)
+    b.box((0, length / 2 - 0.02, 0.5), (width * 0.6, 0.08, 0.16), under)
+    _wheels(b, width / 2 + 0.005, length * 0.31, -length * 0.3, 0.32)
+    _lights(b, width * 0.95, length, waist * 0.78)
+
+
+def van(b: Builder) -> None:
+    """Van, bus or lorry."""
+    rng = b.rng
+    big = rng.random() < 0.4
+    length = rng.uniform(6.5, 11) if big else rng.uniform(4.6, 6)
+    width, tall = (2.5, rng.uniform(2.9, 3.9)) if big else (1.95, rng.uniform(1.9, 2.6))
+    body = car_paint(b)
+    load = body if rng.random() < 0.6 else b.mat("poster", scale=rng.uniform(3, 6))
+    glass = b.mat("flat", np.full(3, rng.uniform(0.05, 0.2)), shine=0.8, gloss=60)
+    under = b.mat("flat", (0.05, 0.05, 0.05))
+    b.box((0, 0, 0.5), (width * 0.9, length * 0.95, 0.4), under)
+    nose = rng.uniform(1.4, 2.0)
+    b.box((0, -nose / 2, (tall + 0.45) / 2), (width, length - nose, tall - 0.45), load)
+    front = tall * (0.75 if rng.random() < 0.6 else 1.0)
+    b.cushion((0, length / 2 - nose, front / 2 + 0.2), (width * 0.97, nose * 2, front - 0.3), body, doublings=3)
+    b.cushion((0, length / 2 - nose * 0.7, front * 0.72), (width * 0.99, nose * 1.1, front * 0.3), glass, doublings=3)
+    if rng.random() < 0.4:
+        for x in (-1, 1):
+            b.box((x * (width / 2 + 0.005), -nose / 2, tall * 0.68), (0.02, length * 0.65, tall * 0.28), glass)
+    b.box((0, -length / 2 - 0.01, tall * 0.68), (width * 0.8, 0.02, tall * 0.28), glass)
+    _wheels(b, width / 2 + 0.01, length * 0.33, -length * 0.3, 0.48 if big else 0.36)
+    _lights(b, width, length, 0.9)
+
+
+def bicycle(b: Builder, *, rider: bool = False) -> None:
+    rng = b.rng
+    frame = b.mat("flat", color(rng, 0.05, 0.8, 0.5), shine=0.4)
+    black = b.mat("flat", (0.06, 0.06, 0.06))
+    r = 0.34
+    turn = rotation_from((0, 0, 1), np.pi / 2)
+    for y in (-0.52, 0.52):
+        b.quad((0, y, r), (2 * r, 2 * r), black, normal="y", mask="wheel", rotation=turn)
+    seat, bar, crank = (0, -0.2, 0.85), (0, 0.4, 0.9), (0, -0.08, 0.3)
+    for start, stop in ((seat, crank), (crank, bar), (bar, (0, -0.18, 0.75)), (crank, (0, -0.52, r)),
+                        ((0, -0.52, r), (0, -0.18, 0.75)), ((0, 0.38, 1.0), (0, 0.52, r))):  # fmt: skip
+        b.limb(start, stop, 0.02, frame)
+    b.limb((-0.27, 0.36, 1.0), (0.27, 0.36, 1.0), 0.015, black)
+    b.cushion((0, -0.22, 0.9), (0.14, 0.25, 0.07), black)
+    if rider:
+        with b.at((0, -0.2, 0.42), np.pi):
+            person(b, seated=True)
+
+
+def tram(b: Builder) -> None:
+    """Long rail car."""
+    rng = b.rng
+    length = rng.uniform(14, 26)
+    body, glass = car_paint(b), b.mat("flat", (0.1, 0.11, 0.13), shine=0.8, gloss=60)
+    b.cushion((0, 0, 1.9), (2.5, length, 3.2), body, doublings=4)
+    for x in (-1, 1):
+        b.box((x * 1.25, 0, 2.3), (0.03, length * 0.9, 1.0), glass)
+    b.box((0, length / 2, 2.3), (2.0, 0.05, 1.2), glass)
+    b.box((0, -length / 2, 2.3), (2.0, 0.05, 1.2), glass)
+    b.box((0, 0, 0.2), (2.2, length * 0.95, 0.3), b.mat("flat", (0.06, 0.06, 0.06)))
