@@ -48,6 +48,12 @@ def _fastdepth(name: str, **options: Any) -> DepthModule:
     return build_fastdepth(name, **options)
 
 
+def _monodepth2(name: str, **options: Any) -> DepthModule:
+    from leadline.models.monodepth2 import build_monodepth2
+
+    return build_monodepth2(name, **options)
+
+
 BUILDERS: dict[str, Builder] = {
     "lite": _lite,
     "depth-anything-v1-vits": _depth_anything,
@@ -67,6 +73,8 @@ BUILDERS: dict[str, Builder] = {
     "fastdepth-concat": _fastdepth,
     "fastdepth-plain": _fastdepth,
     "fastdepth-pruned": _fastdepth,
+    "monodepth2-r18": _monodepth2,
+    "monodepth2-r50": _monodepth2,
 }
 """Architecture name -> function ``(name, **options) -> module`` of its family."""
 

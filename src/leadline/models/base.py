@@ -10,6 +10,7 @@ from leadline.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 class DepthModule(nn.Module):
@@ -41,6 +42,14 @@ class DepthModule(nn.Module):
         layout that is not recognised is returned as it is too.
         """
         return state_dict
+
+    def read_foreign(self, path: Path) -> Mapping[str, Tensor] | None:
+        """Read a file or folder in a layout that only this model's authors use.
+
+        Called by ``load_weights`` before the usual formats. What is returned still goes through
+        :meth:`convert_state_dict`. The default, None, means that the layout is not recognised.
+        """
+        return None
 
     def check_batch(self, batch: Tensor) -> None:
         """Raise InputError unless ``batch`` is (b, 3, h, w) with sides that the network takes."""

@@ -1,8 +1,8 @@
 """Depth Anything's tensor names: the original authors' and transformers', both ways.
 
 transformers has two layouts: the names in saved files, and, since its version 5, other names for
-the attention layers in memory. Both keep query, key and value apart; the originals, which are ours
-too, stack them in one ``qkv``.
+the attention and gated layers in memory. Both keep query, key and value apart; the originals, which
+are ours too, stack them in one ``qkv``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _SAVED_FROM_MEMORY = {
     "attention.k_proj": "attention.attention.key",
     "attention.v_proj": "attention.attention.value",
     "attention.o_proj": "attention.output.dense",
+    "mlp.down_proj": "mlp.weights_out",
 }
+_GATED = ("mlp.gate_proj.", "mlp.up_proj.")  # in memory; saved as one, stacked, "mlp.weights_in."
 _BLOCK = {  # ours -> transformers', inside one block; weight and bias of each
     "norm1": "norm1",
     "attn.proj": "attention.output.dense",
@@ -42,7 +44,7 @@ def from_transformers(state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """
     if _MARK not in state_dict:
         return state_dict
-    renamed = {_saved_name(name): tensor for name, tensor in state_dict.items()}
+    renamed = _saved_from_memory(state_dict)
     ours: dict[str, Tensor] = {}
     for our_name, saved in _name_pairs(_depth(renamed, "backbone.encoder.layer.")):
         if saved in renamed:
@@ -71,21 +73,34 @@ def to_transformers(
     for our_name, parts in _qkv_pairs(depth):
         theirs.update(zip(parts, remaining.pop(our_name).chunk(3), strict=True))
     theirs.update(remaining)
-    if in_memory:
-        return {_memory_name(name): tensor for name, tensor in theirs.items()}
-    return theirs
+    return _memory_from_saved(theirs) if in_memory else theirs
 
 
-def _saved_name(name: str) -> str:
-    for memory, saved in _SAVED_FROM_MEMORY.items():
-        name = name.replace(memory, saved)
-    return name
+def _saved_from_memory(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    saved: dict[str, Tensor] = {}
+    for name, tensor in state_dict.items():
+        for memory_part, saved_part in _SAVED_FROM_MEMORY.items():
+            name = name.replace(memory_part, saved_part)
+        saved[name] = tensor
+    for gate in [name for name in saved if _GATED[0] in name]:
+        value = gate.replace(*_GATED)
+        if value in saved:
+            stacked = torch.cat([saved.pop(gate), saved.pop(value)])
+            saved[gate.replace(_GATED[0], "mlp.weights_in.")] = stacked
+    return saved
 
 
-def _memory_name(name: str) -> str:
-    for memory, saved in _SAVED_FROM_MEMORY.items():
-        name = name.replace(saved, memory)
-    return name
+def _memory_from_saved(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    memory: dict[str, Tensor] = {}
+    for name, tensor in state_dict.items():
+        for memory_part, saved_part in _SAVED_FROM_MEMORY.items():
+            name = name.replace(saved_part, memory_part)
+        if "mlp.weights_in." in name:
+            for part, half in zip(_GATED, tensor.chunk(2), strict=True):
+                memory[name.replace("mlp.weights_in.", part)] = half
+        else:
+            memory[name] = tensor
+    return memory
 
 
 def _depth(names: Mapping[str, Tensor], prefix: str) -> int:

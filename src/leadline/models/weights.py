@@ -41,7 +41,10 @@ def load_weights(module: nn.Module, source: str | Path | Mapping[str, Any]) -> N
     if isinstance(source, Mapping):
         label, tensors = "the state dict", unwrap(source, label="the state dict")
     else:
-        label, tensors = Path(source).name, read_weights(source)
+        label, foreign = Path(source).name, None
+        if isinstance(module, DepthModule):
+            foreign = module.read_foreign(Path(source))
+        tensors = read_weights(source) if foreign is None else dict(foreign)
     needed = module.state_dict()
     tensors = _strip_prefixes(tensors, needed)
     found = tensors
@@ -69,7 +72,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """
     path = _weights_file(Path(path))
     kind = _kind_of(path)
-    raw = _read_safetensors(path) if kind == "safetensors" else _read_torch(path)
+    raw = _read_safetensors(path) if kind == "safetensors" else read_torch(path)
     return unwrap(raw, label=path.name)
 
 
@@ -185,7 +188,12 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def _read_torch(path: Path) -> Mapping[str, Any]:
+def read_torch(path: Path) -> Mapping[str, Any]:
+    """What a torch file holds, wrappers and all; nothing in it is run.
+
+    Raises:
+        WeightsError: damaged, a pickle that would run code, or no mapping.
+    """
     try:
         with path.open("rb") as file:
             zipped = file.read(2) == b"PK"
