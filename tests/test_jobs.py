@@ -1,3 +1,5 @@
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,7 @@ def test_run_job_keeps_order_and_goes_past_failures(ahead: int) -> None:
     def prepare(item: int) -> int:
         if item == 3:
             raise OSError("cannot read 3")
+        time.sleep(0.002 * (item % 3))
         return item * 10
 
     def work(item: int, ready: int) -> int:
@@ -49,50 +52,79 @@ def test_run_job_keeps_order_and_goes_past_failures(ahead: int) -> None:
             raise InputError("cannot use 5")
         return ready + 1
 
+    def finish(item: int, made: int) -> str:
+        if item == 2:
+            raise OSError("cannot write 2")
+        time.sleep(0.002 * (-item % 3))
+        return str(made)
+
     seen: list[Progress] = []
     failed: list[int] = []
     report = run_job(
         range(8),
-        work,
         prepare=prepare,
+        work=work,
+        finish=finish,
         is_done=lambda item: item in (0, 1),
         on_progress=seen.append,
         on_failure=lambda failure: failed.append(failure.item),
         ahead=ahead,
     )
-    assert report.results == [(2, 21), (4, 41), (6, 61), (7, 71)]
+    assert report.results == [(4, "41"), (6, "61"), (7, "71")]
     assert report.skipped == [0, 1]
     assert [(f.item, str(f.error)) for f in report.failures] == [
+        (2, "cannot write 2"),
         (3, "cannot read 3"),
         (5, "cannot use 5"),
     ]
-    assert failed == [3, 5]
+    assert sorted(failed) == [2, 3, 5]
     assert [p.finished for p in seen] == [2, 3, 4, 5, 6, 7, 8]
-    with pytest.raises(JobError, match=r"2 of 6 items failed; the first, 3: cannot read 3"):
+    with pytest.raises(JobError, match=r"3 of 6 items failed; the first, 2: cannot write 2"):
         report.raise_failures()
 
 
-def test_run_job_ends_on_any_other_exception() -> None:
-    def work(item: int, ready: int) -> int:
+@pytest.mark.parametrize("step", ["prepare", "work", "finish"])
+def test_run_job_ends_on_any_other_exception(step: str) -> None:
+    def broken(*_: object) -> None:
         raise ZeroDivisionError
 
+    steps = {"prepare": lambda x: x, "work": lambda x, _: x, "finish": lambda x, _: x}
     with pytest.raises(ZeroDivisionError):
-        run_job([1, 2, 3], work, prepare=lambda item: item)
+        run_job([1, 2, 3], **{**steps, step: broken})
 
 
-def test_run_job_prepares_no_more_than_it_may() -> None:
-    prepared: list[int] = []
-    gaps: list[int] = []
+@pytest.mark.parametrize("ahead", [0, 1, 2])
+def test_run_job_holds_no_more_than_it_may(ahead: int) -> None:
+    held, most = 0, 0
+    lock = threading.Lock()
 
     def prepare(item: int) -> int:
-        prepared.append(item)
+        nonlocal held, most
+        with lock:
+            held += 1
+            most = max(most, held)
         return item
 
-    def work(item: int, ready: int) -> None:
-        gaps.append(len(prepared) - item - 1)
+    def finish(item: int, made: int) -> None:
+        nonlocal held
+        time.sleep(0.001)
+        with lock:
+            held -= 1
 
-    run_job(range(50), work, prepare=prepare, ahead=2)
-    assert max(gaps) <= 2
+    run_job(range(60), prepare=prepare, work=lambda x, _: x, finish=finish, ahead=ahead)
+    assert held == 0
+    assert most <= 2 * ahead + 1
+
+
+def test_run_job_works_in_the_calling_thread() -> None:
+    threads: set[int] = set()
+    run_job(
+        range(5),
+        prepare=lambda item: item,
+        work=lambda item, _: threads.add(threading.get_ident()),
+        finish=lambda item, _: None,
+    )
+    assert threads == {threading.get_ident()}
 
 
 def test_progress_tells_rate_and_time_left() -> None:

@@ -4,7 +4,7 @@
 with atomic_write("out/depth.npy") as file:      # a crash leaves the old file, or none
     np.save(file, values)
 
-report = run_job(paths, work, is_done=has_output, on_progress=show)
+report = run_job(paths, prepare=read, work=run, finish=write, is_done=has_output)
 ```
 """
 
@@ -15,16 +15,17 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Generic, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar
 
 from leadline.errors import InputError, JobError, LeadlineError
 
 Item = TypeVar("Item")
 Ready = TypeVar("Ready")
+Made = TypeVar("Made")
 Result = TypeVar("Result")
 
 
@@ -128,92 +129,142 @@ class JobReport(Generic[Item, Result]):
 
 def run_job(
     items: Iterable[Item],
-    work: Callable[[Item, Ready], Result],
     *,
     prepare: Callable[[Item], Ready],
+    work: Callable[[Item, Ready], Made],
+    finish: Callable[[Item, Made], Result],
     is_done: Callable[[Item], bool] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_failure: Callable[[Failure[Item]], None] | None = None,
     catch: tuple[type[Exception], ...] = (LeadlineError, OSError),
     ahead: int = 2,
 ) -> JobReport[Item, Result]:
-    """Work on every item, skipping those that are done and going on past those that fail.
+    """Work on every item in three steps, skipping what is done and going on past failures.
+
+    The first and the last step of some items run in other threads while the second step of another
+    runs in this one: reading, running a network, and writing overlap.
 
     Args:
         items: what to work on.
-        work: called in this thread as ``work(item, prepare(item))``, in the items' order.
-        prepare: called in other threads, up to ``ahead`` items before ``work`` needs the answer:
-            reading and decoding files, say.
-        is_done: True for an item whose result is already there; it is neither prepared nor worked.
-        on_progress: called once at the start and after every item.
-        on_failure: called for every failed item when it fails.
+        prepare: first step, in other threads: reading and decoding, say.
+        work: second step, in this thread and in the items' order.
+        finish: third step, in other threads: encoding and writing, say.
+        is_done: True for an item whose result is already there; no step is taken for it.
+        on_progress: called in this thread once at the start and after every item.
+        on_failure: called in this thread for every item that fails, when it fails.
         catch: exceptions that fail one item; any other ends the job.
-        ahead: number of items prepared early, each in its own thread; 0 prepares in this thread.
+        ahead: number of items that may wait before and after ``work``, with a thread each; 0 takes
+            all steps in this thread.
+
+    Returns:
+        Results and failures in the items' order.
     """
-    todo, skipped = _split(items, is_done)
-    total = len(todo) + len(skipped)
-    report: JobReport[Item, Result] = JobReport(skipped=skipped)
-    start = time.perf_counter()
-
-    def tell() -> None:
-        if on_progress is not None:
-            on_progress(
-                Progress(
-                    total=total,
-                    done=len(report.results),
-                    skipped=len(skipped),
-                    failed=len(report.failures),
-                    seconds=time.perf_counter() - start,
-                )
-            )
-
-    tell()
-    for item, ready in _prepared(todo, prepare, ahead):
-        try:
-            report.results.append((item, work(item, ready())))
-        except catch as error:
-            failure = Failure(item=item, error=error)
-            report.failures.append(failure)
-            if on_failure is not None:
-                on_failure(failure)
-        tell()
-    seconds = time.perf_counter() - start
+    skipped: list[Item] = []
+    todo: list[Item] = []
+    for item in items:
+        (skipped if is_done is not None and is_done(item) else todo).append(item)
+    run = _Run(
+        total=len(todo) + len(skipped),
+        skipped=len(skipped),
+        catch=catch,
+        on_progress=on_progress,
+        on_failure=on_failure,
+    )
+    pool = ThreadPoolExecutor(ahead, thread_name_prefix="leadline-job") if ahead else _Inline()
+    try:
+        run.go(todo, prepare, work, finish, pool, ahead)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
     return JobReport(
-        results=report.results, skipped=skipped, failures=report.failures, seconds=seconds
+        results=[run.results[index] for index in sorted(run.results)],
+        skipped=skipped,
+        failures=[run.failures[index] for index in sorted(run.failures)],
+        seconds=time.perf_counter() - run.start,
     )
 
 
-def _split(
-    items: Iterable[Item], is_done: Callable[[Item], bool] | None
-) -> tuple[list[Item], list[Item]]:
-    todo: list[Item] = []
-    skipped: list[Item] = []
-    for item in items:
-        (skipped if is_done is not None and is_done(item) else todo).append(item)
-    return todo, skipped
+class _Inline(Executor):
+    """An executor without threads."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
-def _prepared(
-    items: Sequence[Item], prepare: Callable[[Item], Ready], ahead: int
-) -> Iterator[tuple[Item, Callable[[], Ready]]]:
-    """Yield every item with a function that gives what ``prepare`` made of it, or raises."""
-    if ahead < 1:
-        for item in items:
-            yield item, lambda item=item: prepare(item)
-        return
-    pool = ThreadPoolExecutor(ahead, thread_name_prefix="leadline-prepare")
-    waiting: deque[tuple[Item, Future[Ready]]] = deque()
-    try:
-        for item in items:
-            waiting.append((item, pool.submit(prepare, item)))
-            if len(waiting) > ahead:
-                first, future = waiting.popleft()
-                yield first, future.result
-        while waiting:
-            first, future = waiting.popleft()
-            yield first, future.result
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+class _Run(Generic[Item, Result]):
+    """One run of a job: what came of its items so far."""
+
+    def __init__(
+        self,
+        *,
+        total: int,
+        skipped: int,
+        catch: tuple[type[Exception], ...],
+        on_progress: Callable[[Progress], None] | None,
+        on_failure: Callable[[Failure[Item]], None] | None,
+    ) -> None:
+        self.start = time.perf_counter()
+        self.results: dict[int, tuple[Item, Result]] = {}
+        self.failures: dict[int, Failure[Item]] = {}
+        self._total, self._skipped, self._catch = total, skipped, catch
+        self._on_progress, self._on_failure = on_progress, on_failure
+
+    def go(
+        self,
+        items: Sequence[Item],
+        prepare: Callable[[Item], Ready],
+        work: Callable[[Item, Ready], Made],
+        finish: Callable[[Item, Made], Result],
+        pool: Executor,
+        ahead: int,
+    ) -> None:
+        self._tell()
+        before: deque[Future[Ready]] = deque()
+        after: deque[tuple[int, Future[Result]]] = deque()
+        for index, item in enumerate(items):
+            while index + len(before) < len(items) and len(before) <= ahead:
+                before.append(pool.submit(prepare, items[index + len(before)]))
+            try:
+                made = work(item, before.popleft().result())
+            except self._catch as error:
+                self._fail(index, item, error)
+                continue
+            after.append((index, pool.submit(finish, item, made)))
+            while len(after) > ahead:
+                self._settle(items, *after.popleft())
+        for index, future in after:
+            self._settle(items, index, future)
+
+    def _settle(self, items: Sequence[Item], index: int, future: Future[Result]) -> None:
+        try:
+            self.results[index] = (items[index], future.result())
+        except self._catch as error:
+            self._fail(index, items[index], error)
+        else:
+            self._tell()
+
+    def _fail(self, index: int, item: Item, error: Exception) -> None:
+        failure = Failure(item=item, error=error)
+        self.failures[index] = failure
+        if self._on_failure is not None:
+            self._on_failure(failure)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._on_progress is not None:
+            self._on_progress(
+                Progress(
+                    total=self._total,
+                    done=len(self.results),
+                    skipped=self._skipped,
+                    failed=len(self.failures),
+                    seconds=time.perf_counter() - self.start,
+                )
+            )
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,0 +1,34 @@
+"""The command line: ``leadline predict``, ``leadline models``, ``leadline doctor``.
+
+Nothing heavy is imported before a command runs: every command imports what it needs inside.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from leadline.cli.original_flags import answer_to
+from leadline.errors import LeadlineError
+
+FAILED_SOME = 1
+"""Exit code when some inputs failed and the rest was done."""
+
+CANNOT_START = 2
+"""Exit code when the command could not start: usage, unknown names, missing weights."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    answer = answer_to(given)
+    if answer is not None:
+        print(f"leadline: {answer}", file=sys.stderr)
+        sys.exit(CANNOT_START)
+    from leadline.cli.app import app
+
+    try:
+        app(args=given, prog_name="leadline")
+    except LeadlineError as error:
+        print(f"leadline: {error}", file=sys.stderr)
+        sys.exit(CANNOT_START)

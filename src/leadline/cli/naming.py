@@ -1,0 +1,87 @@
+"""Names of output files: short where they can be, and never two the same."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from leadline.errors import InputError
+
+
+def output_stems(inputs: Sequence[Path]) -> dict[Path, str]:
+    """A file stem for every input, all different whatever the case of their letters.
+
+    The stem is the input's own. Only inputs whose stems collide get the folder's name in front,
+    ``<parent>__<stem>``, then the folder above it, until they differ. Two files of one folder that
+    differ in the suffix only get it behind: ``<parent>__<stem>_png``.
+    """
+    unique = list(dict.fromkeys(inputs))
+    twins = Counter((_absolute(path).parent, path.stem.casefold()) for path in unique)
+    options = {path: _options(_absolute(path), twins) for path in unique}
+    level = dict.fromkeys(unique, 0)
+    while True:
+        stems = {path: options[path][level[path]] for path in unique}
+        counts = Counter(stem.casefold() for stem in stems.values())
+        clashing = [path for path in unique if counts[stems[path].casefold()] > 1]
+        if not clashing:
+            return stems
+        movable = [path for path in clashing if level[path] + 1 < len(options[path])]
+        for path in movable:
+            level[path] += 1
+        if not movable:
+            for number, path in enumerate(clashing[1:], start=2):
+                options[path].append(f"{stems[path]}_{number}")
+                level[path] += 1
+
+
+def output_files(
+    inputs: Sequence[Path], folder: Path, suffixes: Mapping[str, str]
+) -> dict[Path, dict[str, Path]]:
+    """Input -> format -> the file to write.
+
+    Raises:
+        InputError: a file to write is one of the inputs.
+    """
+    stems = output_stems(inputs)
+    planned = {
+        path: {name: folder / f"{stem}{suffix}" for name, suffix in suffixes.items()}
+        for path, stem in stems.items()
+    }
+    originals = {_absolute(path): path for path in stems}
+    for path, files in planned.items():
+        for file in files.values():
+            if _absolute(file) in originals:
+                raise InputError(
+                    f"{file}, the result for {path}, would overwrite an input. Give another folder "
+                    "with --out."
+                )
+    return planned
+
+
+def without_outputs(found: Iterable[Path], given: Iterable[Path], out: Path) -> list[Path]:
+    """``found`` less what lies in ``out``, unless it was ``given`` by name: results of a past run.
+
+    A folder to search may hold the output folder.
+    """
+    named = {_absolute(path) for path in given}
+    inside = _absolute(out)
+    return [
+        path
+        for path in found
+        if _absolute(path) in named or inside not in _absolute(path).parents or inside in named
+    ]
+
+
+def _options(path: Path, twins: Mapping[tuple[Path, str], int]) -> list[str]:
+    twin = twins[path.parent, path.stem.casefold()] > 1
+    suffix = path.suffix.removeprefix(".")
+    last = f"{path.stem}_{suffix}" if twin and suffix else path.stem
+    parents = [parent.name for parent in path.parents if parent.name]
+    joined = ["__".join([*reversed(parents[:depth]), last]) for depth in range(1, len(parents) + 1)]
+    return [path.stem, *joined]
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - keeps symbolic links, unlike resolve

@@ -1,0 +1,215 @@
+"""``leadline predict``: depth of pictures and folders of pictures."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from leadline.errors import InputError, LeadlineError
+
+if TYPE_CHECKING:
+    from leadline.estimator import DepthEstimator
+    from leadline.jobs import Failure, JobReport
+
+Files = dict[str, Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What to write for every picture.
+
+    Attributes:
+        files: picture -> format -> file.
+        cmap: colour map of the pictures among them.
+    """
+
+    files: dict[Path, Files]
+    cmap: str
+
+    def done(self, picture: Path) -> bool:
+        """Whether every file of ``picture`` is there."""
+        return all(file.is_file() for file in self.files[picture].values())
+
+
+def predict(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Pictures, folders, patterns, or - for a list on standard input.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the results.", show_default=False)
+    ],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Name (see `leadline models`), file or hub id.")
+    ] = "lite",
+    weights: Annotated[
+        str | None, typer.Option(help="File to take in place of the model's published weights.")
+    ] = None,
+    format: Annotated[
+        str,
+        typer.Option("--format", "-f", help="Any of npz, npy, png16, color, side, pfm, ply."),
+    ] = "npz,color",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    runtime: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or f16.")] = "auto",
+    size: Annotated[
+        int | None, typer.Option(help="Short side of the network's input; larger is sharper.")
+    ] = None,
+    max_depth: Annotated[
+        float | None, typer.Option(help="Metres, for metric checkpoints that do not tell it.")
+    ] = None,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Average with the mirrored picture; twice the time.")
+    ] = False,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Search the folders' folders too.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Leave out pictures whose results are there.")
+    ] = False,
+    cmap: Annotated[
+        str, typer.Option(help="inferno, magma, viridis, turbo, spectral or grey.")
+    ] = "inferno",
+    threads: Annotated[int | None, typer.Option(help="Threads of the network.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a summary as JSON on standard output.")
+    ] = False,
+) -> None:
+    """Write the depth of every INPUT to the folder --out.
+
+    Results are named OUT/<stem>.<ext>; only where stems collide, OUT/<parent>__<stem>.<ext>. Where
+    several formats end in .png, their names tell them apart: <stem>.color.png. Exit code: 0 all
+    done, 1 some inputs failed, 2 the command could not start.
+    """
+    from leadline.estimator import load
+
+    formats = [name.strip() for name in format.split(",") if name.strip()]
+    outputs = _plan(inputs, out, formats, cmap, recursive=recursive)
+    estimator = load(
+        model,
+        weights=weights,
+        runtime=runtime,  # ty: ignore[invalid-argument-type] - checked there
+        device=device,  # ty: ignore[invalid-argument-type]
+        precision=precision,  # ty: ignore[invalid-argument-type]
+        policy="flip" if flip else "single",
+        size=size,
+        max_depth=max_depth,
+        threads=threads,
+    )
+    report = _work(estimator, outputs, resume=resume)
+    if as_json:
+        typer.echo(json.dumps(_summary(estimator, report), indent=2))
+    else:
+        typer.echo(_sentence(report, out), err=True)
+    if report.failures:
+        raise typer.Exit(1)
+
+
+def _plan(
+    inputs: list[str], out: Path, formats: list[str], cmap: str, *, recursive: bool
+) -> Outputs:
+    """Which pictures there are and which files they become; refuses what cannot be."""
+    from leadline.cli.naming import output_files, without_outputs
+    from leadline.errors import UnknownNameError
+    from leadline.io import FORMATS, list_images, output_suffixes
+    from leadline.viz import CMAPS
+
+    if not formats:
+        raise InputError(f"--format names nothing; give one or more of {', '.join(FORMATS)}.")
+    if cmap not in CMAPS:
+        raise UnknownNameError("colour map", cmap, CMAPS)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} is a file; a folder is needed.")
+    given = _with_standard_input(inputs)
+    pictures = without_outputs(list_images(given, recursive=recursive), map(Path, given), out)
+    if not pictures:
+        raise InputError("no INPUT was given; give pictures, folders, patterns or a list.")
+    return Outputs(files=output_files(pictures, out, output_suffixes(formats)), cmap=cmap)
+
+
+def _with_standard_input(inputs: list[str]) -> list[str]:
+    """``inputs`` with ``-`` replaced by the lines of standard input."""
+    given: list[str] = []
+    for entry in inputs:
+        if entry == "-":
+            lines = (line.rstrip("\r\n") for line in sys.stdin)
+            given += [line for line in lines if line.strip()]
+        else:
+            given.append(entry)
+    return given
+
+
+def _work(
+    estimator: DepthEstimator, outputs: Outputs, *, resume: bool
+) -> JobReport[Path, list[str]]:
+    from leadline.cli.progress import progress_bar
+    from leadline.jobs import run_job
+    from leadline.prediction import Prediction
+
+    def write(picture: Path, prediction: Prediction) -> list[str]:
+        files = outputs.files[picture]
+        for name, file in files.items():
+            prediction.save(file, format=name, cmap=outputs.cmap)
+        return [str(file) for file in files.values()]
+
+    with progress_bar("depth") as (show, say):
+        return run_job(
+            list(outputs.files),
+            prepare=estimator.prepare,
+            work=lambda _, prepared: estimator.predict_prepared(prepared),
+            finish=write,
+            is_done=outputs.done if resume else None,
+            on_progress=show,
+            on_failure=lambda failure: say(f"leadline: {explain(failure)}"),
+            catch=(Exception,),
+        )
+
+
+def explain(failure: Failure[Path]) -> str:
+    """One line on why a picture failed; it names the picture."""
+    error = failure.error
+    if isinstance(error, LeadlineError):
+        text = " ".join(str(error).split())
+    elif isinstance(error, OSError):
+        text = f"{error.strerror or error}"
+    elif isinstance(error, MemoryError):
+        text = "too little memory for this picture; make it smaller first"
+    else:
+        text = f"{type(error).__name__}: {error} (a fault of Leadline: please report it)"
+        text = " ".join(text.split())
+    return text if str(failure.item) in text else f"{failure.item}: {text}"
+
+
+def _summary(estimator: DepthEstimator, report: JobReport[Path, list[str]]) -> dict[str, Any]:
+    seconds = report.seconds
+    return {
+        "model": estimator.spec.name,
+        "kind": str(estimator.spec.kind),
+        "runtime": estimator.runtime.name,
+        "device": estimator.runtime.device,
+        "precision": estimator.runtime.precision,
+        "seconds": round(seconds, 3),
+        "pictures_per_second": round(len(report.results) / seconds, 3) if seconds else None,
+        "done": [{"input": str(item), "files": files} for item, files in report.results],
+        "skipped": [str(item) for item in report.skipped],
+        "failed": [{"input": str(f.item), "error": explain(f)} for f in report.failures],
+    }
+
+
+def _sentence(report: JobReport[Path, list[str]], out: Path) -> str:
+    done = len(report.results)
+    parts = [f"{done} picture{'' if done == 1 else 's'} done in {report.seconds:.1f} s"]
+    if report.skipped:
+        parts.append(f"{len(report.skipped)} already there")
+    if report.failures:
+        parts.append(f"{len(report.failures)} failed")
+    return f"{', '.join(parts)}. Results are in {out}."
