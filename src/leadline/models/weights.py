@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -152,10 +153,10 @@ def _kind_of(path: Path) -> str:
     """
     with path.open("rb") as file:
         head = file.read(64)
+    if head[8:9] == b"{" and head[4:8] == bytes(4):  # a header length below 2^32, then JSON
+        return "safetensors"
     if head[:2] == b"PK" or head[:1] == b"\x80":
         return "torch"
-    if head[8:9] == b"{":
-        return "safetensors"
     if not head:
         what = "is empty; the download broke off"
     elif head.startswith(b"version https://git-lfs"):
@@ -197,7 +198,9 @@ def read_torch(path: Path) -> Mapping[str, Any]:
     try:
         with path.open("rb") as file:
             zipped = file.read(2) == b"PK"
-        raw = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+        with warnings.catch_warnings():  # of unusual pickle protocols; those are refused anyway
+            warnings.simplefilter("ignore")
+            raw = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except pickle.UnpicklingError as error:
         raise WeightsError(_unsafe_or_damaged(path, str(error))) from error
     except OSError as error:
