@@ -10,6 +10,7 @@ from leadline import __version__
 from leadline.cli.doctor import doctor
 from leadline.cli.models import models
 from leadline.cli.predict import predict
+from leadline.cli.train import train
 
 app = typer.Typer(
     help="Depth from one camera.",
@@ -20,6 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(predict)
+app.command()(train)
 app.command()(models)
 app.command()(doctor)
 

@@ -39,7 +39,7 @@ def shards_needed(config: TrainConfig) -> int:
 
 def newest_shard(config: TrainConfig, step: int) -> int:
     """The newest shard that step ``step`` may draw from; the first steps share a few."""
-    return len(set(config.sizes)) + step // config.shard_steps
+    return 2 + step // config.shard_steps
 
 
 def render_shard(config: TrainConfig, index: int, textures: TextureBank) -> dict[str, np.ndarray]:
