@@ -1,0 +1,149 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import leadline
+from leadline.errors import DeviceError, InputError, UnknownNameError
+from leadline.estimator import DepthEstimator, resized
+from leadline.kinds import DepthKind
+from leadline.preprocess import Preprocess
+from leadline.spec import ModelSpec, PreprocessSpec
+
+SPEC = ModelSpec(
+    name="fake",
+    kind=DepthKind.AFFINE_DISPARITY,
+    preprocess=PreprocessSpec(size=(32, 32), resize="short_side", multiple_of=32),
+)
+
+
+class Ramp:
+    """A runtime that gives the red channel plus a left-to-right ramp, and counts its calls."""
+
+    name, device, precision = "ramp", "cpu", "f32"
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[int, ...]] = []
+
+    def run(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        image = arrays["image"]
+        self.batches.append(image.shape)
+        return {"depth": image[:, 0] + np.linspace(0, 1, image.shape[3], dtype=np.float32)}
+
+
+def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+def test_every_source_gives_the_same_map(tiny_model: Path, tmp_path: Path) -> None:
+    from PIL import Image as PilImage
+
+    pixels = picture(50, 70)
+    file = tmp_path / "photo.png"
+    PilImage.fromarray(pixels).save(file)
+    estimator = leadline.load(tiny_model)
+    sources = [
+        file,
+        str(file),
+        file.read_bytes(),
+        PilImage.open(file),
+        pixels,
+        leadline.Image(pixels=pixels),
+    ]
+    maps = [estimator.predict(source) for source in sources]
+    assert all(m.values.shape == (50, 70) and m.values.dtype == np.float32 for m in maps)
+    assert all(m.kind is DepthKind.AFFINE_DISPARITY and m.model == "tiny" for m in maps)
+    for other in maps[1:]:
+        np.testing.assert_array_equal(maps[0].values, other.values)
+
+
+def test_predict_is_preprocess_run_restore(tiny_model: Path) -> None:
+    estimator = leadline.load(tiny_model)
+    image = leadline.Image(pixels=picture(64, 100))
+    preprocess = Preprocess(estimator.spec.preprocess)
+    prepared = preprocess(image)
+    outputs = estimator.runtime.run(prepared.arrays)
+    wanted = preprocess.restore(outputs, prepared, kind=estimator.spec.kind)
+    np.testing.assert_array_equal(estimator.predict(image).values, wanted.values)
+
+
+def test_the_camera_reaches_the_prediction(tiny_model: Path) -> None:
+    camera = leadline.Camera.from_fov(80, 60, fov_deg=60)
+    image = leadline.Image(pixels=picture(60, 80), camera=camera)
+    assert leadline.load(tiny_model).predict(image).camera == camera
+
+
+def test_batches_group_by_input_size_and_keep_the_order() -> None:
+    runtime = Ramp()
+    estimator = DepthEstimator(runtime, SPEC)
+    sizes = [(40, 40), (40, 80), (45, 45), (64, 128), (50, 50), (33, 33)]
+    pictures = [picture(h, w, seed) for seed, (h, w) in enumerate(sizes)]
+    maps = estimator.predict_batch(pictures, batch_size=3)
+    assert [m.size for m in maps] == sizes
+    assert sorted(runtime.batches) == [(1, 3, 32, 32), (2, 3, 32, 64), (3, 3, 32, 32)]
+    for source, prediction in zip(pictures, maps, strict=True):
+        np.testing.assert_allclose(prediction.values, estimator.predict(source).values, atol=1e-5)
+
+
+def test_an_empty_batch_is_empty_and_a_batch_size_of_zero_is_refused() -> None:
+    estimator = DepthEstimator(Ramp(), SPEC)
+    assert estimator.predict_batch([]) == []
+    with pytest.raises(InputError, match="batch_size=0"):
+        estimator.predict_batch([picture(9, 9)], batch_size=0)
+
+
+def test_flip_averages_with_the_mirrored_picture() -> None:
+    runtime = Ramp()
+    grey = np.full((32, 64, 3), 128, np.uint8)
+    single = DepthEstimator(runtime, SPEC).predict(grey).values
+    flipped = DepthEstimator(runtime, SPEC, policy="flip").predict(grey).values
+    assert runtime.batches[-1] == (2, 3, 32, 64)
+    np.testing.assert_allclose(flipped, (single + single[:, ::-1]) / 2, atol=1e-6)
+    assert np.ptp(flipped) < 1e-6 < np.ptp(single)
+
+
+def test_flip_keeps_the_picture_where_it_is() -> None:
+    pixels = picture(32, 64)
+    estimator = DepthEstimator(Ramp(), SPEC, policy="flip")
+    prepared = estimator.prepare(pixels)
+    wanted = prepared.arrays["image"][0, 0] + 0.5
+    np.testing.assert_allclose(estimator.predict(pixels).values, wanted, atol=1e-5)
+
+
+def test_policies_that_cannot_be_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="Known: single, flip"):
+        DepthEstimator(Ramp(), SPEC, policy="mirror")  # ty: ignore[invalid-argument-type]
+    one_sided = ModelSpec(
+        name="x", kind=SPEC.kind, preprocess=SPEC.preprocess, horizontal_flip_safe=False
+    )
+    with pytest.raises(InputError, match="mirrored"):
+        DepthEstimator(Ramp(), one_sided, policy="flip")
+
+
+def test_size_makes_the_input_larger(tiny_model: Path) -> None:
+    small, large = leadline.load(tiny_model), leadline.load(tiny_model, size=128)
+    pixels = picture(90, 120)
+    assert small.prepare(pixels).input_size == (64, 96)
+    assert large.prepare(pixels).input_size == (128, 160)
+    assert large.predict(pixels).size == (90, 120)
+
+
+def test_size_keeps_the_ratio_of_exact_sizes_and_has_limits() -> None:
+    spec = PreprocessSpec(size=(384, 512), resize="exact", multiple_of=32)
+    assert resized(spec, 192).size == (192, 256)
+    for size in (31, 5000, -1):
+        with pytest.raises(InputError, match=f"size={size}"):
+            resized(spec, size)
+
+
+def test_a_device_that_is_not_here_is_told(tiny_model: Path) -> None:
+    with pytest.raises(DeviceError, match="'mps' was asked for"):
+        leadline.load(tiny_model, device="mps")
+
+
+def test_the_description_of_an_estimator_says_what_runs(tiny_model: Path) -> None:
+    text = repr(leadline.load(tiny_model))
+    assert text == (
+        "DepthEstimator('tiny', affine_disparity, openvino on cpu in f32, policy 'single')"
+    )
