@@ -33,7 +33,7 @@ _SHOWN = 3  # tensors named in a message
 def load_weights(module: nn.Module, source: str | Path | Mapping[str, Any]) -> None:
     """Fill ``module`` with the weights in ``source``; see :func:`leadline.models.load_weights`.
 
-    A module on the meta device takes the tensors over instead of copying them. Nothing changes
+    A module on the meta device gets memory of its own for every tensor. Nothing changes
     when the weights do not fit.
 
     Raises:
@@ -57,7 +57,8 @@ def load_weights(module: nn.Module, source: str | Path | Mapping[str, Any]) -> N
         raise WeightsError(_mismatch(module, label, problems, found))
     on_meta = any(tensor.is_meta for tensor in needed.values())
     if on_meta:
-        tensors = {name: tensor.to(needed[name].dtype) for name, tensor in tensors.items()}
+        # Copies: a tensor that stays mapped onto its file would change or vanish with the file.
+        tensors = {n: tensor.to(needed[n].dtype, copy=True) for n, tensor in tensors.items()}
     module.load_state_dict(tensors, strict=True, assign=on_meta)
 
 
