@@ -46,7 +46,7 @@ def _camera(size: tuple[int, int], fov_deg: float, pose: np.ndarray) -> Camera:
 def crowding(scene: Scene, pose: np.ndarray) -> float:
     """How much of a coarse picture is nearer than the scene allows (0..1)."""
     near = scene.views.get("near", 0.45)
-    depth, _ = trace(scene, pose, (14.0, 14.0, 11.5, 8.5), (18, 24))
+    depth, _ = trace(scene, pose, (14.0, 14.0, 11.5, 8.5), (18, 24), None, 2.5)
     return float((depth < near).mean())
 
 
@@ -104,14 +104,23 @@ def _orbit(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Cam
 
 
 def _walk(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Camera:
-    """Anywhere on open ground (views: reach), looking about level."""
+    """On open ground (views: reach, spots), often towards one of the nearer things."""
     reach = scene.views["reach"]
     at = rng.uniform(-reach, reach, 2)
-    height = rng.uniform(1.0, 2.0) if rng.random() < 0.75 else rng.uniform(0.25, 5)
-    pitch = math.radians(rng.normal(-4, 9))
+    height = rng.uniform(1.0, 2.0) if rng.random() < 0.7 else rng.uniform(0.2, 4)
+    yaw, pitch = rng.uniform(-3.14, 3.14), rng.normal(-5, 9)
+    if rng.random() < 0.75:
+        spots = scene.views["spots"]
+        spot = spots[int(rng.integers(0, len(spots)))]
+        distance = np.exp(rng.uniform(np.log(1.5), np.log(9)))
+        a = rng.uniform(0, 6.28)
+        at = spot + distance * np.array([np.cos(a), np.sin(a)])
+        d = spot - at
+        yaw = math.atan2(-d[0], d[1]) + rng.normal(0, 0.25)
+        pitch = math.degrees(math.atan2(rng.uniform(0.3, 1.3) - height, distance)) + rng.normal(0, 5)
     roll = math.radians(rng.normal(0, 2.5))
-    pose = pose_from_angles(np.array([*at, height]), rng.uniform(-3.14, 3.14), pitch, roll)
-    return _camera(size, rng.uniform(38, 80), pose)
+    pose = pose_from_angles(np.array([*at, height]), yaw, math.radians(pitch), roll)
+    return _camera(size, rng.uniform(38, 78), pose)
 
 
 _CHOICES = {"room": _room, "street": _street, "nature": _walk, "objects": _orbit}

@@ -27,13 +27,12 @@ _TEXELS = int(sum((SIZE >> k) ** 2 for k in range(LEVELS)))
 
 _OUTDOOR = ("city", "dawn", "forest", "night", "park", "sky", "sunrise", "sunset", "venice")
 _SKIES = {
-    "city": "grey", "dawn": "dusk", "park": "day", "sky": "day", "sunrise": "dusk",
-    "sunset": "day", "venice": "day", "night": "night",
+    "dawn": "dusk", "park": "day", "sky": "day", "sunrise": "dusk", "sunset": "day",
+    "night": "night",
 }  # fmt: skip
 _GROUNDS = {
     "park": "grass", "sunset": "grass", "forest": "litter", "city": "stones", "venice": "stones",
-    "hall": "planks", "dawn": "gravel", "night": "grass", "warehouse": "concrete",
-    "apartment": "planks", "sunrise": "asphalt",
+    "hall": "planks", "warehouse": "concrete", "apartment": "planks",
 }  # fmt: skip
 _FRONTS = {"city": "facade", "venice": "facade", "forest": "leaves"}
 
@@ -51,7 +50,7 @@ class TextureBank:
         texels: packed RGB of every tile and MIP level, (tiles, texels of a pyramid) uint32.
         means: mean linear colour of each tile, (tiles, 3).
         masks: alpha masks, (masks, 256, 256) bool.
-        skies: packed latitude-longitude skies, (skies, 256, 512) uint32, top row = zenith.
+        skies: latitude-longitude skies, (skies, 256, 512, 3) uint8, top row = zenith.
     """
 
     def __init__(
@@ -81,7 +80,7 @@ class TextureBank:
         flat_skies: list[np.ndarray] = []
         for name, pictures in skies.items():
             self.sky_categories[name] = list(range(len(flat_skies), len(flat_skies) + len(pictures)))
-            flat_skies.extend(pack(p) for p in pictures)
+            flat_skies.extend(pictures)
         self.skies = np.stack(flat_skies)
 
     @classmethod
@@ -240,6 +239,7 @@ def _add_crops(
         y = int(rng.integers(low, max(low + 1, high - size)))
         x = int(rng.integers(0, SKY_WIDTH - size))
         crop = panorama[y : y + size, x : x + size]
+        crop = crop + (crop.mean(axis=-1, keepdims=True) - crop) * rng.uniform(0, 0.5)
         gain = rng.uniform(0.35, 0.55) / max(float(crop.mean()), 0.05)
         grain = 1 + 0.05 * rng.standard_normal((size, size, 1))
         return np.clip(crop * gain * grain, 0, 1).astype(np.float32)

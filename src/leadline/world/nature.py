@@ -13,7 +13,11 @@ from leadline.world.streets import daylight, house
 
 def _ground(b: Builder) -> None:
     rng = b.rng
-    land = b.mat(str(rng.choice(["grass", "grass", "litter", "gravel", "stones", "concrete"])), scale=rng.uniform(1, 3))
+    kind = str(rng.choice(["grass", "grass", "grass", "grass", "litter", "gravel", "stones", "leaves"]))
+    g = rng.uniform(0.25, 0.5)
+    green = np.array([g * rng.uniform(0.7, 1.1), g, g * rng.uniform(0.3, 0.6)])
+    tint = green if kind in ("grass", "leaves") and rng.random() < 0.7 else None
+    land = b.mat(kind, tint, scale=rng.uniform(1, 3))
     b.quad((0, 0, 0), (900, 900), land, casts=False)
     for _ in range(int(rng.integers(0, 6))):
         d = rng.uniform(6, 60)
@@ -28,16 +32,19 @@ def _ground(b: Builder) -> None:
 
 def _things(b: Builder, reach: float, wood: bool) -> None:
     rng = b.rng
-    count = int(rng.integers(14, 34))
+    count = int(rng.integers(30, 65))
+    spots = []
     for _ in range(count):
-        d = reach * np.sqrt(rng.uniform(0.03, 1)) * rng.choice([1.0, 1.0, 2.5])
+        d = reach * np.sqrt(rng.uniform(0.02, 1)) * rng.choice([1.0, 1.0, 2.2])
         a = rng.uniform(0, 6.28)
+        if d < reach:
+            spots.append(np.array([d * np.cos(a), d * np.sin(a)]))
         with b.at((d * np.cos(a), d * np.sin(a), 0), rng.uniform(0, 6.28)):
             kind = rng.random()
             if wood and kind < 0.5:
                 plants.trunk(b, rng.uniform(8, 16), rng.uniform(0.1, 0.35))
-            elif kind < 0.25:
-                plants.tree(b, rng.uniform(3, 10), int(rng.integers(3, 8)))
+            elif kind < 0.27:
+                plants.tree(b, rng.uniform(2, 10), int(rng.integers(3, 8)))
             elif kind < 0.32:
                 plants.conifer(b, rng.uniform(2, 12))
             elif kind < 0.5:
@@ -56,6 +63,7 @@ def _things(b: Builder, reach: float, wood: bool) -> None:
                 animal(b)
             else:
                 vehicles.bicycle(b)
+    b.views["spots"] = spots or [np.zeros(2)]
 
 
 def _built(b: Builder) -> None:
@@ -81,7 +89,7 @@ def build(b: Builder) -> None:
     rng = b.rng
     daylight(b, (0.62, 0.25, 0.12, 0.01))
     wood = rng.random() < 0.35
-    reach = rng.uniform(6, 18)
+    reach = rng.uniform(4, 13)
     _ground(b)
     _things(b, reach, wood)
     for k in range(4):
@@ -95,5 +103,5 @@ def build(b: Builder) -> None:
             r = ring * rng.uniform(0.06, 0.16)
             at = (ring * np.cos(a), ring * np.sin(a), r * 0.5)
             b.ball(at, (r * 1.3, r * 1.3, r * rng.uniform(0.7, 1.5)), green, bumps=0.3, waviness=7)
-    b.light.lit_radius = 30.0
-    b.views = {"reach": reach * 0.7, "near": 1.0, "blur": 0.15, "focus": (0.0, 0.0, 0.0)}
+    b.light.lit_radius = 22.0
+    b.views |= {"reach": reach * 0.7, "near": 0.8, "blur": 0.15, "focus": (0.0, 0.0, 0.0)}

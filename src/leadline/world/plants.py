@@ -26,7 +26,7 @@ def tree(b: Builder, height: float, detail: int = 5) -> None:
     fork = height * rng.uniform(0.2, 0.45)
     r = height * rng.uniform(0.012, 0.03)
     b.tube((0, 0, 0), (lean[0], lean[1], fork), r, bark, end_radius=r * 0.7)
-    width = height * rng.uniform(0.22, 0.42)
+    width = height * rng.uniform(0.25, 0.5)
     bare = rng.random() < 0.1
     for k in range(detail):
         angle = 6.28 * k / detail + rng.normal(0, 0.4)
@@ -34,12 +34,14 @@ def tree(b: Builder, height: float, detail: int = 5) -> None:
         z = fork + (height - fork) * rng.uniform(0.25, 0.85)
         tip = np.array([lean[0] + out * np.cos(angle), lean[1] + out * np.sin(angle), z])
         b.tube((lean[0], lean[1], fork * rng.uniform(0.7, 1.0)), tip, r * 0.45, bark, end_radius=r * 0.15)
-        size = width * rng.uniform(0.35, 0.7) * np.array([1, 1, rng.uniform(0.7, 1.1)])
+        size = width * rng.uniform(0.45, 0.8) * np.array([1, 1, rng.uniform(0.7, 1.1)])
         if bare:
             turn = rotation_from((0, 0, 1), angle)
             b.quad(tip, (size[0] * 2.5, size[0] * 2.5), bark, normal="y", mask="branches", rotation=turn)
         elif k % 2 == 0:
-            b.ball(tip, size * 1.15, green, mask="foliage", repeat=float(rng.choice([1.0, 1.5, 2.5])))
+            b.ball(tip, size * 1.2, green, mask="foliage", repeat=float(rng.choice([1.0, 1.5, 2.5])))
+            if rng.random() < 0.7:
+                b.ball(tip, size * 0.85, green, bumps=0.35, waviness=8)
         else:
             b.ball(tip, size, green, bumps=rng.uniform(0.2, 0.4), waviness=rng.uniform(4, 9))
 

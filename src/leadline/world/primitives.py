@@ -80,6 +80,8 @@ def hit_blob(
     a = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
     b = o[0] * d[0] + o[1] * d[1] + o[2] * d[2]
     c = o[0] * o[0] + o[1] * o[1] + o[2] * o[2]
+    if c < 1.0:  # the eye is within the bounding ball: nothing sensible to see
+        return xp.where(a > 0.0, FAR, FAR)
     bb = b * b
     inverse = 1.0 / a
     disc = bb - a * (c - 1.0)

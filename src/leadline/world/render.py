@@ -44,13 +44,19 @@ def _sky_planes(scene: Scene, directions: Planes) -> Planes:
     x, y, z = directions
     elevation = np.arctan2(z, np.sqrt(x * x + y * y))
     azimuth = np.arctan2(y, x) + light.sky_yaw
-    row = np.clip((0.5 - elevation / np.pi) * SKY_HEIGHT, 0, SKY_HEIGHT - 1).astype(np.int32)
-    col = (azimuth * (SKY_WIDTH / (2 * np.pi))).astype(np.int32) % SKY_WIDTH
-    packed = scene.bank.skies[light.sky].ravel().take(row * SKY_WIDTH + col)
-    planes = []
-    for shift in (0, 8, 16):
-        value = ((packed >> np.uint32(shift)) & np.uint32(255)).astype(np.float32) / 255
-        planes.append(value * value * np.float32(light.sky_gain))
+    row = np.clip((0.5 - elevation / np.pi) * SKY_HEIGHT - 0.5, 0, SKY_HEIGHT - 1)
+    col = (azimuth * (SKY_WIDTH / (2 * np.pi))) % SKY_WIDTH
+    picture = scene.bank.skies[light.sky]
+    rows = -(-len(row) // 256)
+    maps = np.zeros((2, rows * 256), np.float32)
+    maps[0, : len(col)] = col
+    maps[1, : len(row)] = row
+    grid = maps.reshape(2, rows, 256)
+    colors = cv2.remap(picture, grid[0], grid[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    flat = colors.reshape(-1, 3)[: len(row)].astype(np.float32) / 255
+    flat *= flat
+    flat *= np.float32(light.sky_gain)
+    planes = [flat[:, c] for c in range(3)]
     return planes
 
 
@@ -164,7 +170,7 @@ def radiance(
         raise InputError("camera.world_from_camera is None: give the 4x4 pose of the camera.")
     focal, (h, w) = _supersample(camera, factor)
     fx, fy, cx, cy = (np.float32(k) for k in focal)
-    depth, ids = trace(scene, pose, focal, (h, w))
+    depth, ids = trace(scene, pose, focal, (h, w), None, 1.5)
     x = np.broadcast_to(((np.arange(w, dtype=np.float32) - cx) / fx)[None], (h, w)).ravel()
     y = np.broadcast_to(((np.arange(h, dtype=np.float32) - cy) / fy)[:, None], (h, w)).ravel()
     r = pose[:3, :3].astype(np.float32)
@@ -236,7 +242,7 @@ def render(
     if size is not None and size != (camera.height, camera.width):
         camera = camera.resized(size[1], size[0])
     if factor is None:
-        factor = 2 if rng.random() < 0.25 else 1
+        factor = 2 if rng.random() < scene.views.get("fine", 0.1) else 1
     linear, depth, ids, world_normals = radiance(scene, camera, factor)
     pose = camera.world_from_camera
     image = sensor.expose(linear, rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -80,11 +81,18 @@ def rotation_from(axis: Vec, angle: float) -> np.ndarray:
 
 def frame_along(direction: np.ndarray) -> np.ndarray:
     """3x3 frame whose third column is the direction."""
-    z = direction / (np.linalg.norm(direction) + 1e-12)
-    helper = np.array([0.0, 0.0, 1.0]) if abs(z[2]) < 0.9 else np.array([1.0, 0.0, 0.0])
-    x = np.cross(helper, z)
-    x /= np.linalg.norm(x)
-    return np.stack([x, np.cross(z, x), z], axis=1)
+    x, y, z = direction.tolist()
+    norm = math.sqrt(x * x + y * y + z * z) + 1e-12
+    x, y, z = x / norm, y / norm, z / norm
+    if abs(z) < 0.9:  # side = up x direction
+        size = math.hypot(x, y)
+        a, b, c = -y / size, x / size, 0.0
+    else:
+        size = math.hypot(y, z)
+        a, b, c = 0.0, -z / size, y / size
+    return np.array(
+        [[a, y * c - z * b, x], [b, z * a - x * c, y], [c, x * b - y * a, z]]
+    )
 
 
 class Builder:
@@ -223,10 +231,10 @@ class Builder:
                       alpha=(index, repeat, repeat))  # fmt: skip
             return
         waves = []
-        for octave in range(4):
+        for octave in range(3):
             k = self.rng.normal(size=3)
-            k = k / np.linalg.norm(k) * waviness * 1.6**octave
-            amplitude = bumps * 0.5 * 0.75**octave
+            k = k / np.linalg.norm(k) * waviness * 1.7**octave
+            amplitude = bumps * 0.55 * 0.75**octave
             waves.append((*k.tolist(), float(self.rng.uniform(0, 6.28)), amplitude))
         self._add(prim.BLOB, centre, rotation, radii, material, params=waves)
 

@@ -20,6 +20,7 @@ def expose(linear: np.ndarray, rng: np.random.Generator, spread: float = 1.0) ->
     key = 0.17 / max(middle, 1e-3)
     cap = 0.85 / max(bright, 1e-3)
     gain = np.exp(0.55 * np.log(key) + 0.45 * np.log(cap) + rng.normal(0, 0.3) * spread)
+    gain = min(gain, rng.uniform(1.0, 2.2) / max(float(np.quantile(sample, 0.985)), 1e-3))
     balance = np.exp(rng.normal(0, 0.07 * spread, 3) + rng.normal(0, 0.09) * np.array([1, 0, -1]))
     out = linear * (gain * balance).astype(np.float32)
     shoulder = rng.uniform(0.0, 0.35)
@@ -29,7 +30,7 @@ def expose(linear: np.ndarray, rng: np.random.Generator, spread: float = 1.0) ->
     contrast = rng.normal(0.15, 0.25) * spread
     out += contrast * out * (1 - out) * (2 * out - 1) * 1.5
     grey = out.mean(axis=-1, keepdims=True)
-    saturation = max(0.0, rng.normal(1.05, 0.25 * spread))
+    saturation = max(0.0, rng.normal(1.1, 0.25 * spread))
     if rng.random() < 0.02:
         saturation = 0.0
     out = grey + (out - grey) * saturation
@@ -71,7 +72,7 @@ def capture(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         x = np.linspace(-1, 1, w, dtype=np.float32)[None]
         image = image * (1 - np.float32(rng.uniform(0, 0.3)) * (x * x + y * y))[..., None]
     if rng.random() < 0.75:
-        sigma = np.float32(rng.uniform(0.002, 0.03) * (2 if rng.random() < 0.1 else 1))
+        sigma = np.float32(rng.uniform(0.001, 0.022) * (2 if rng.random() < 0.1 else 1))
         grain = rng.standard_normal((h, w, 3), dtype=np.float32)
         if rng.random() < 0.4:
             grain = cv2.GaussianBlur(grain, (0, 0), 0.6) * 1.8

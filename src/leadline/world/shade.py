@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from leadline.world import primitives as prim
@@ -36,14 +35,14 @@ def _box_uv(p: Planes, n: Planes, s: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def _blob_normal(scene: Scene, ids: np.ndarray, p: Planes) -> None:
     """Turn unit directions into normals of bumpy spheres, in place."""
-    waves = np.zeros((len(scene.kinds), 4, 5), np.float32)
+    waves = np.zeros((len(scene.kinds), 3, 5), np.float32)
     for i in np.unique(ids):
         waves[i, : len(scene.params[i])] = scene.params[i]
     w = waves[ids]
-    length = np.sqrt(p[0] ** 2 + p[1] ** 2 + p[2] ** 2) + 1e-6
+    length = np.sqrt(p[0] * p[0] + p[1] * p[1] + p[2] * p[2]) + 1e-6
     d = [k / length for k in p]
     gradient = [np.zeros_like(length) for _ in range(3)]
-    for octave in range(4):
+    for octave in range(3):
         k = w[:, octave]
         phase = k[:, 0] * d[0] + k[:, 1] * d[1] + k[:, 2] * d[2] + k[:, 3]
         slope = k[:, 4] * np.cos(phase)
@@ -56,9 +55,6 @@ def _blob_normal(scene: Scene, ids: np.ndarray, p: Planes) -> None:
 
 def _local(scene: Scene, kind: int, ids: np.ndarray, p: Planes, s: np.ndarray):  # noqa: ANN202
     """Local normals (not unit) and texture coordinates in metres for one shape."""
-    if kind == prim.QUAD:
-        zero = np.zeros_like(p[0])
-        return [zero, zero, zero + 1], p[0] * s[:, 0], p[1] * s[:, 1]
     if kind == prim.BOX:
         ax, ay, az = (np.abs(k) for k in p)
         on_x = (ax >= ay) & (ax >= az)
@@ -105,6 +101,21 @@ def _local(scene: Scene, kind: int, ids: np.ndarray, p: Planes, s: np.ndarray): 
     return n, np.arctan2(p[1], p[0]) * s[:, 0], p[2] * s[:, 2]
 
 
+def _flat(
+    scene: Scene, matrices: np.ndarray, origins: np.ndarray, own: np.ndarray,
+    t: np.ndarray, x: np.ndarray, y: np.ndarray, fit: np.ndarray,
+) -> Planes:  # fmt: skip
+    """Texture coordinates of rectangles (metres, or 0..1 where fitted): one gain per primitive."""
+    out = []
+    for axis in range(2):
+        size = scene.scales[:, axis]
+        gain = np.where(fit, np.float32(0.5), size)
+        start = origins[:, axis] * gain + np.where(fit, np.float32(0.5), np.float32(0))
+        m = [(matrices[:, axis, k] * gain).take(own) for k in range(3)]
+        out.append(start.take(own) + t * (m[0] * x + m[1] * y + m[2]))
+    return out
+
+
 def surface(
     scene: Scene, pose: np.ndarray, ids: np.ndarray, depth: np.ndarray, rays: Planes
 ) -> Surface:
@@ -128,20 +139,28 @@ def surface(
         at = np.nonzero(kinds == kind)[0]
         own = ids[at]
         t, x, y = depth[at], rays[0][at], rays[1][at]
+        if kind == prim.QUAD:
+            uv = _flat(scene, matrices, origins, own, t, x, y, fit)
+            u[at], v[at] = uv
+            for axis in range(3):
+                normal[axis][at] = scene.rotations[:, axis, 2].take(own)
+            continue
         p = []
         for axis in range(3):
-            m = matrices[own, axis]
-            p.append(origins[own, axis] + t * (m[:, 0] * x + m[:, 1] * y + m[:, 2]))
+            m = [matrices[:, axis, k].take(own) for k in range(3)]
+            p.append(origins[:, axis].take(own) + t * (m[0] * x + m[1] * y + m[2]))
         s = scene.scales[own]
         n, uu, vv = _local(scene, int(kind), own, p, s)
-        if kind in (prim.QUAD, prim.BOX):
+        if kind == prim.BOX:
             stretched = fit[own]
-            uu = np.where(stretched, uu / s[:, 0] * 0.5 + 0.5, uu)
-            vv = np.where(stretched, vv / s[:, 1 if kind == prim.QUAD else 2] * 0.5 + 0.5, vv)
+            if stretched.any():
+                uu = np.where(stretched, uu / s[:, 0] * 0.5 + 0.5, uu)
+                vv = np.where(stretched, vv / s[:, 2] * 0.5 + 0.5, vv)
         u[at], v[at] = uu, vv
         n = [k / s[:, a] for a, k in enumerate(n)]
-        r = scene.rotations[own]
-        world = [r[:, a, 0] * n[0] + r[:, a, 1] * n[1] + r[:, a, 2] * n[2] for a in range(3)]
+        world = [
+            sum(scene.rotations[:, a, k].take(own) * n[k] for k in range(3)) for a in range(3)
+        ]
         length = np.sqrt(world[0] ** 2 + world[1] ** 2 + world[2] ** 2) + 1e-9
         for axis in range(3):
             normal[axis][at] = world[axis] / length
@@ -200,8 +219,8 @@ def shadow_map(scene: Scene, side: int = 256) -> tuple[np.ndarray, np.ndarray, f
             pose = _look_at(eye, centre)
             focal, bias = side / 2 * 400.0 / light.lit_radius, max(0.02, light.lit_radius / 250)
         middle = (side - 1) / 2
-        depth, _ = trace(scene, pose, (focal, focal, middle, middle), (side, side), ~scene.casts)
-        scene.shadow_cache.append((cv2.erode(depth, np.ones((1, 1))), pose, focal, bias))
+        depth, _ = trace(scene, pose, (focal, focal, middle, middle), (side, side), ~scene.casts, 1.5)
+        scene.shadow_cache.append((depth, pose, focal, bias))
     return scene.shadow_cache[0]
 
 
@@ -218,12 +237,18 @@ def lit_fraction(scene: Scene, points: Planes, normal: Planes) -> np.ndarray:
     behind = z < 0.05
     z = np.where(behind, 1.0, z)
     inverse = np.float32(focal) / z
-    u = (x * inverse + middle + 0.5).astype(np.int32)
-    v = (y * inverse + middle + 0.5).astype(np.int32)
-    outside = behind | (u < 0) | (v < 0) | (u >= side - 1) | (v >= side - 1)
-    index = np.where(outside, 0, v * side + u)
+    fu = x * inverse + middle
+    fv = y * inverse + middle
+    outside = behind | (fu < 0) | (fv < 0) | (fu >= side - 1) | (fv >= side - 1)
+    u = np.where(outside, 0, fu).astype(np.int32)
+    v = np.where(outside, 0, fv).astype(np.int32)
+    fu = np.where(outside, 0, fu - u).astype(np.float32)
+    fv = np.where(outside, 0, fv - v).astype(np.float32)
+    index = v * side + u
     flat = depth.ravel()
-    lit = np.zeros_like(z)
-    for step in (0, 1, side, side + 1):
-        lit += flat.take(index + step, mode="clip") > z - offset
-    return np.where(outside, 1.0, lit * 0.25)
+    limit = z - offset
+    lit = (flat.take(index) > limit) * ((1 - fu) * (1 - fv))
+    lit += (flat.take(index + 1, mode="clip") > limit) * (fu * (1 - fv))
+    lit += (flat.take(index + side, mode="clip") > limit) * ((1 - fu) * fv)
+    lit += (flat.take(index + side + 1, mode="clip") > limit) * (fu * fv)
+    return np.where(outside, np.float32(1.0), lit)

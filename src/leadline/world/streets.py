@@ -152,14 +152,14 @@ def _buildings(b: Builder, x: float, *, close: bool) -> None:
 
 def _trees(b: Builder, x: float, gap: tuple[float, float], spread: float = 0.5) -> None:
     rng = b.rng
-    tall = rng.uniform(5, 14)
-    for k, y in enumerate(_row(b, START + rng.uniform(0, 8), gap)):
+    tall = rng.uniform(5, 16)
+    for y in _row(b, START + rng.uniform(0, 8), gap):
         at = (x + rng.normal(0, spread), y, 0)
         with b.at(at, rng.uniform(0, 6)):
             if rng.random() < 0.12:
                 plants.conifer(b, tall * rng.uniform(0.7, 1.3))
             else:
-                plants.tree(b, tall * rng.uniform(0.7, 1.3), 6 if k < 6 else 3)
+                plants.tree(b, tall * rng.uniform(0.7, 1.3), 5 if -5 < y < 30 else 2)
 
 
 def _fence(b: Builder, x: float, height: float) -> None:
@@ -185,7 +185,7 @@ def _side(b: Builder, side: int, edge: float, walk: float) -> None:
     """Everything beyond the kerb on one side; drawn for +x and mirrored by the frame."""
     rng = b.rng
     style = str(rng.choice(["town", "houses", "green", "mixed", "open", "rails"],
-                           p=[0.28, 0.22, 0.22, 0.16, 0.06, 0.06]))  # fmt: skip
+                           p=[0.22, 0.2, 0.28, 0.18, 0.05, 0.07]))  # fmt: skip
     with b.at((0, 0, 0)) if side > 0 else b.at((0, START + END, 0), np.pi):
         far = edge + walk
         if style == "town":
@@ -280,7 +280,10 @@ def _parked(b: Builder, x: float, share: float) -> None:
     for y in _row(b, START + rng.uniform(0, 6), (5.6, 8.0), 75):
         if rng.random() < share:
             with b.at((x + rng.normal(0, 0.1), y, 0), rng.choice([0, np.pi]) + rng.normal(0, 0.02)):
-                (vehicles.van if rng.random() < 0.1 else vehicles.car)(b)
+                if not -8 < y < 28:
+                    vehicles.far_car(b)
+                else:
+                    (vehicles.van if rng.random() < 0.1 else vehicles.car)(b)
 
 
 def _traffic(b: Builder, half: float) -> None:
@@ -305,7 +308,7 @@ def _ground(b: Builder, half: float, walk: float) -> None:
     length = END - START + 300
     middle = START + length / 2 - 60
     tone = rng.uniform(0.25, 0.6)
-    kind = str(rng.choice(["asphalt", "asphalt", "asphalt", "concrete", "stones", "gravel"]))
+    kind = str(rng.choice(["asphalt"] * 8 + ["concrete", "stones", "gravel"]))
     road = b.mat(kind, np.array([1, 1, 1.02]) * tone, scale=rng.uniform(2, 5), contrast=rng.uniform(0.5, 1.3),
                  shine=float(rng.choice([0, 0, 0.25])), gloss=15)  # fmt: skip
     land = b.mat(str(rng.choice(["grass", "grass", "grass", "concrete", "gravel", "litter"])), scale=3)

@@ -105,8 +105,29 @@ def _leafy(xp: ModuleType, scene: Scene, i: int, o: prim.Vector, d: prim.Rays) -
     return best
 
 
-def _hit(scene: Scene, i: int, o: prim.Vector, d: prim.Rays) -> Any:
+def _refined(scene: Scene, i: int, o: prim.Vector, d: prim.Rays, window: np.ndarray) -> Any:
+    """Iterated shapes: bound first, then only the rays that may come out in front."""
+    kind, params = scene.kinds[i], scene.params[i]
+    bound = prim.hit_ellipsoid if kind == prim.BLOB else prim.hit_box
+    entry = bound(np, o, d)
+    hopeful = entry < window
+    count = int(np.count_nonzero(hopeful))
+    if count == 0:
+        return None
+    inner = tuple(np.broadcast_to(k, window.shape)[hopeful] for k in d)
+    if kind == prim.BLOB:
+        t = prim.hit_blob(np, o, inner, params, 3 if count > 1500 else 2)
+    else:
+        t = prim.hit_cushion(np, o, inner, int(params[0]), 5 if count > 1500 else 4)
+    entry[...] = prim.FAR
+    entry[hopeful] = t
+    return entry
+
+
+def _hit(scene: Scene, i: int, o: prim.Vector, d: prim.Rays, window: np.ndarray) -> Any:
     kind = scene.kinds[i]
+    if kind in (prim.BLOB, prim.CUSHION):
+        return _refined(scene, i, o, d, window)
     params = scene.params[i]
     if kind == prim.QUAD:
         return _quad(np, scene, i, o, d)
@@ -114,13 +135,9 @@ def _hit(scene: Scene, i: int, o: prim.Vector, d: prim.Rays) -> Any:
         return prim.hit_box(np, o, d)
     if kind == prim.ELLIPSOID:
         return _leafy(np, scene, i, o, d) if scene.alpha[i][0] >= 0 else prim.hit_ellipsoid(np, o, d)
-    if kind == prim.BLOB:
-        return prim.hit_blob(np, o, d, params)
     if kind == prim.CONE:
         return prim.hit_cone(np, o, d, (params[0], params[1]), bool(params[2]))
-    if kind == prim.CAPSULE:
-        return prim.hit_capsule(np, o, d, params[2], (params[0], params[1]))
-    return prim.hit_cushion(np, o, d, int(params[0]))
+    return prim.hit_capsule(np, o, d, params[2], (params[0], params[1]))
 
 
 def trace(
@@ -129,6 +146,7 @@ def trace(
     focal: tuple[float, ...],
     size: tuple[int, int],
     skip: np.ndarray | None = None,
+    smallest: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Nearest depth (h, w, float32; FAR = nothing) and primitive index (h, w, int16; -1 = none).
 
@@ -138,6 +156,7 @@ def trace(
         focal: fx, fy, cx, cy in pixels.
         size: (height, width).
         skip: mask of primitives to leave out.
+        smallest: leave out primitives whose rectangle is narrower than this both ways (pixels).
     """
     h, w = size
     fx, fy, cx, cy = focal
@@ -148,6 +167,8 @@ def trace(
     seen = (rects[:, 2] > rects[:, 0]) & (rects[:, 3] > rects[:, 1])
     if skip is not None:
         seen &= ~skip
+    if smallest > 0:
+        seen &= np.maximum(rects[:, 2] - rects[:, 0], rects[:, 3] - rects[:, 1]) > smallest
     order = np.nonzero(seen)[0]
     order = order[np.argsort(nearest[order], kind="stable")]
     zbuf = np.full((h, w), prim.FAR, np.float32)
@@ -164,8 +185,15 @@ def trace(
             continue
         rx = xs[None, x0:x1]
         ry = ys[y0:y1, None]
-        d = tuple(rx * m[k][0] + (ry * m[k][1] + (m[k][2] + 1e-9)) for k in range(3))
-        t = _hit(scene, i, (o[0], o[1], o[2]), d)
+        mx, my, mz = m
+        d = (
+            rx * mx[0] + (ry * mx[1] + (mx[2] + 1e-9)),
+            rx * my[0] + (ry * my[1] + (my[2] + 1e-9)),
+            rx * mz[0] + (ry * mz[1] + (mz[2] + 1e-9)),
+        )
+        t = _hit(scene, i, (o[0], o[1], o[2]), d, window)
+        if t is None:
+            continue
         closer = t < window
         np.copyto(window, t, where=closer, casting="same_kind")
         ids[y0:y1, x0:x1][closer] = i

@@ -67,6 +67,16 @@ def car(b: Builder) -> None:
     _lights(b, width * 0.95, length, waist * 0.78)
 
 
+def far_car(b: Builder) -> None:
+    """Car of few parts, for the distance."""
+    body = car_paint(b)
+    dark = b.mat("flat", (0.07, 0.07, 0.08), shine=0.6)
+    b.box((0, 0, 0.3), (1.6, 3.9, 0.4), dark)
+    b.cushion((0, 0, 0.65), (1.75, 4.2, 0.8), body, doublings=3)
+    b.cushion((0, -0.3, 0.98), (1.5, 2.4, 0.95), dark, doublings=2)
+    b.cushion((0, -0.3, 1.38), (1.35, 1.7, 0.14), body, doublings=3)
+
+
 def van(b: Builder) -> None:
     """Van, bus or lorry."""
     rng = b.rng
