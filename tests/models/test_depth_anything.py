@@ -22,9 +22,9 @@ from leadline.models.depth_anything import (  # noqa: E402
     CONFIGS,
     DepthAnything,
     DepthAnythingConfig,
-    DepthAnythingOutputs,
 )
 from leadline.models.dinov2 import ENCODERS, EncoderConfig, resample_positions  # noqa: E402
+from leadline.models.dpt import DPTOutputs  # noqa: E402
 from testing.goldens import FULL, Golden, filled, load_golden  # noqa: E402
 
 if TYPE_CHECKING:
@@ -441,7 +441,7 @@ def test_metric_depth_lies_within_its_bound(monkeypatch: pytest.MonkeyPatch) -> 
 def test_outputs_hold_the_inner_maps(tiny: DepthAnything) -> None:
     with torch.no_grad():
         outputs = tiny.outputs(pictures(1, 3, 56, 70))
-    assert isinstance(outputs, DepthAnythingOutputs)
+    assert isinstance(outputs, DPTOutputs)
     assert outputs.features.shape == (1, 32, 56, 70)
     assert outputs.bottleneck.shape == (1, 16, 2, 3)
     assert [p.shape[-2:] for p in outputs.paths] == [(4, 5), (8, 10), (16, 20), (32, 40)]
@@ -487,7 +487,7 @@ def dynamic_shapes() -> tuple[dict[int, Any], ...]:
 SIZES = ((126, 168), (518, 518), (42, 98), (518, 686))
 
 
-@pytest.mark.parametrize("positional", ["scale", "size"])
+@pytest.mark.parametrize("positional", ["scale", pytest.param("size", marks=pytest.mark.slow)])
 def test_it_exports_with_dynamic_sides(positional: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = tiny_network(monkeypatch, positional=positional)
     program = torch.export.export(

@@ -54,6 +54,18 @@ def _monodepth2(name: str, **options: Any) -> DepthModule:
     return build_monodepth2(name, **options)
 
 
+def _monodepth(name: str, **options: Any) -> DepthModule:
+    from leadline.models.monodepth import build_monodepth
+
+    return build_monodepth(name, **options)
+
+
+def _densedepth(name: str, **options: Any) -> DepthModule:
+    from leadline.models.densedepth import build_densedepth
+
+    return build_densedepth(name, **options)
+
+
 BUILDERS: dict[str, Builder] = {
     "lite": _lite,
     "depth-anything-v1-vits": _depth_anything,
@@ -75,6 +87,10 @@ BUILDERS: dict[str, Builder] = {
     "fastdepth-pruned": _fastdepth,
     "monodepth2-r18": _monodepth2,
     "monodepth2-r50": _monodepth2,
+    "monodepth-vgg": _monodepth,
+    "monodepth-resnet50": _monodepth,
+    "densedepth": _densedepth,
+    "densedepth-half": _densedepth,
 }
 """Architecture name -> function ``(name, **options) -> module`` of its family."""
 

@@ -11,19 +11,17 @@ times ``max_depth`` metres, again with the same names, and ``max_depth`` is in n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
+
+from torch import Tensor
 
 from leadline.errors import InputError, UnknownNameError
 from leadline.models.base import DepthModule
 from leadline.models.depth_anything_names import from_transformers
 from leadline.models.dinov2 import ENCODERS, DinoV2, Positional
-from leadline.models.dpt import DPTHead
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from torch import Tensor
+from leadline.models.dpt import DPTHead, DPTOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,22 +100,6 @@ CONFIGS: dict[str, DepthAnythingConfig] = {
 }
 
 
-class DepthAnythingOutputs(NamedTuple):
-    """The map and what ZoeDepth's metric head reads beside it.
-
-    Attributes:
-        depth: (b, h, w) disparity up to scale and shift, or metres.
-        features: (b, 32, h, w) before the last 1x1 convolution.
-        bottleneck: ``layer4_rn``, the coarsest level.
-        paths: ``refinenet4`` to ``refinenet1``, coarse to fine.
-    """
-
-    depth: Tensor
-    features: Tensor
-    bottleneck: Tensor
-    paths: tuple[Tensor, ...]
-
-
 class DepthAnything(DepthModule):
     """Depth Anything V1 or V2.
 
@@ -147,7 +129,7 @@ class DepthAnything(DepthModule):
         """Rename transformers' tensors, saved or in memory, to the originals' names."""
         return from_transformers(state_dict)
 
-    def outputs(self, batch: Tensor) -> DepthAnythingOutputs:
+    def outputs(self, batch: Tensor) -> DPTOutputs:
         """The map together with the head's inner maps."""
         self.check_batch(batch)
         h, w = batch.shape[-2:]
@@ -158,7 +140,7 @@ class DepthAnything(DepthModule):
         depth = head.scratch.predict(features).squeeze(1)
         if self.config.max_depth is not None:
             depth = depth * self.config.max_depth
-        return DepthAnythingOutputs(depth, features, pyramid.levels[-1], pyramid.paths)
+        return DPTOutputs(depth, features, pyramid.levels[-1], pyramid.paths)
 
 
 def build_depth_anything(name: str, **options: Any) -> DepthAnything:

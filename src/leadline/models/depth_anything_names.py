@@ -7,14 +7,10 @@ are ours too, stack them in one ``qkv``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import torch
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from torch import Tensor
+from torch import Tensor
 
 _MARK = "backbone.embeddings.cls_token"
 _QKV = ("query", "key", "value")

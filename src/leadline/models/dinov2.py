@@ -11,17 +11,15 @@ Module names are those of the published checkpoints, so their state dicts load a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leadline.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Positional = Literal["scale", "size"]
 """How the positional grid meets another picture size: ``scale`` by (side + 0.1) / 37, as DINOv2

@@ -10,14 +10,12 @@ Module names are those of the published MiDaS, DPT and Depth Anything checkpoint
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Size = tuple[int, int]
 
@@ -31,6 +29,22 @@ class Pyramid(NamedTuple):
     """
 
     levels: tuple[Tensor, ...]
+    paths: tuple[Tensor, ...]
+
+
+class DPTOutputs(NamedTuple):
+    """A relative map and what a metric head reads beside it (ZoeDepth).
+
+    Attributes:
+        depth: (b, h, w) the network's output.
+        features: (b, 32, h, w) before the last 1x1 convolution.
+        bottleneck: ``layer4_rn``, the coarsest level.
+        paths: ``refinenet4`` to ``refinenet1``, coarse to fine.
+    """
+
+    depth: Tensor
+    features: Tensor
+    bottleneck: Tensor
     paths: tuple[Tensor, ...]
 
 
@@ -72,13 +86,20 @@ class FeatureFusionBlock(nn.Module):
         channels: of the path and of the skip.
         out_channels: of the result; ``channels`` when None.
         residual_relu: see :class:`ResidualConvUnit`.
+        project: whether there is an ``out_conv``; MiDaS v2.1 has none.
     """
 
     def __init__(
-        self, channels: int, out_channels: int | None = None, *, residual_relu: bool = False
+        self,
+        channels: int,
+        out_channels: int | None = None,
+        *,
+        residual_relu: bool = False,
+        project: bool = True,
     ) -> None:
         super().__init__()
-        self.out_conv = nn.Conv2d(channels, out_channels or channels, 1)
+        out_channels = out_channels or channels
+        self.out_conv = nn.Conv2d(channels, out_channels, 1) if project else nn.Identity()
         self.resConfUnit1 = ResidualConvUnit(channels, residual_relu=residual_relu)
         self.resConfUnit2 = ResidualConvUnit(channels, residual_relu=residual_relu)
 
@@ -94,23 +115,31 @@ class FusionNeck(nn.Module):
 
     Args:
         in_channels: of the four maps, fine to coarse.
-        features: channels of every path.
+        features: channels of every level, or of the four, fine to coarse.
         residual_relu: see :class:`ResidualConvUnit`.
+        project: see :class:`FeatureFusionBlock`.
     """
 
     def __init__(
-        self, in_channels: Sequence[int], features: int, *, residual_relu: bool = False
+        self,
+        in_channels: Sequence[int],
+        features: int | Sequence[int],
+        *,
+        residual_relu: bool = False,
+        project: bool = True,
     ) -> None:
         super().__init__()
         c1, c2, c3, c4 = in_channels
-        self.layer1_rn = nn.Conv2d(c1, features, 3, padding=1, bias=False)
-        self.layer2_rn = nn.Conv2d(c2, features, 3, padding=1, bias=False)
-        self.layer3_rn = nn.Conv2d(c3, features, 3, padding=1, bias=False)
-        self.layer4_rn = nn.Conv2d(c4, features, 3, padding=1, bias=False)
-        self.refinenet1 = FeatureFusionBlock(features, residual_relu=residual_relu)
-        self.refinenet2 = FeatureFusionBlock(features, residual_relu=residual_relu)
-        self.refinenet3 = FeatureFusionBlock(features, residual_relu=residual_relu)
-        self.refinenet4 = FeatureFusionBlock(features, residual_relu=residual_relu)
+        f1, f2, f3, f4 = (features,) * 4 if isinstance(features, int) else features
+        self.layer1_rn = nn.Conv2d(c1, f1, 3, padding=1, bias=False)
+        self.layer2_rn = nn.Conv2d(c2, f2, 3, padding=1, bias=False)
+        self.layer3_rn = nn.Conv2d(c3, f3, 3, padding=1, bias=False)
+        self.layer4_rn = nn.Conv2d(c4, f4, 3, padding=1, bias=False)
+        kind = {"residual_relu": residual_relu, "project": project}
+        self.refinenet1 = FeatureFusionBlock(f1, f1, **kind)
+        self.refinenet2 = FeatureFusionBlock(f2, f1, **kind)
+        self.refinenet3 = FeatureFusionBlock(f3, f2, **kind)
+        self.refinenet4 = FeatureFusionBlock(f4, f3, **kind)
 
     def fuse(self, maps: Sequence[Tensor]) -> Pyramid:
         """Four maps (b, c_i, h_i, w_i), fine to coarse -> the pyramid; last path = 2x map 1."""
@@ -151,12 +180,46 @@ class DepthAnythingScratch(FusionNeck):
 
     def predict(self, features: Tensor) -> Tensor:
         """(b, 32, h, w) -> (b, 1, h, w); in float32 under autocast, so that maps do not band."""
-        conv, bound = self.output_conv2[2], self.output_conv2[3]
-        device = features.device.type
-        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
-            with torch.autocast(device, enabled=False):
-                return bound(conv(features.float()))
-        return bound(conv(features))
+        return _in_float32(self.output_conv2[2:], features)
+
+
+class MidasScratch(FusionNeck):
+    """MiDaS' and DPT's ``scratch``: the fusion stage and ``output_conv``, which doubles the sides.
+
+    Args:
+        in_channels: of the four maps, fine to coarse.
+        features: channels of every level, or of the four, fine to coarse.
+        align_corners: of the last doubling; DPT does, the convolutional MiDaS does not.
+        residual_relu: see :class:`ResidualConvUnit`.
+        project: see :class:`FeatureFusionBlock`.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        features: int | Sequence[int],
+        *,
+        align_corners: bool,
+        residual_relu: bool = False,
+        project: bool = True,
+    ) -> None:
+        super().__init__(in_channels, features, residual_relu=residual_relu, project=project)
+        width = features if isinstance(features, int) else features[0]
+        self.output_conv = nn.Sequential(
+            nn.Conv2d(width, width // 2, 3, padding=1),
+            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=align_corners),
+            nn.Conv2d(width // 2, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(32, 1, 1),
+            nn.ReLU(),
+        )
+
+    def outputs(self, maps: Sequence[Tensor]) -> DPTOutputs:
+        """Four maps (b, c_i, h_i, w_i), fine to coarse -> the map at 4 times the finest one."""
+        pyramid = self.fuse(maps)
+        features = self.output_conv[:4](pyramid.paths[-1])
+        depth = _in_float32(self.output_conv[4:], features).squeeze(1)
+        return DPTOutputs(depth, features, pyramid.levels[-1], pyramid.paths)
 
 
 class DPTHead(nn.Module):
@@ -192,6 +255,14 @@ class DPTHead(nn.Module):
             patches = x[:, 1:].transpose(1, 2).unflatten(2, grid)  # (b, c, rows, columns)
             maps.append(rescale(project(patches)))
         return maps
+
+
+def _in_float32(layers: nn.Module, x: Tensor) -> Tensor:
+    device = x.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        with torch.autocast(device, enabled=False):
+            return layers(x.float())
+    return layers(x)
 
 
 def _size(x: Tensor) -> Size:
