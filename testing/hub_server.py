@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,17 +30,17 @@ class HubServer:
 
 
 @contextmanager
-def serve_hub(files: dict[str, bytes]) -> Iterator[HubServer]:
+def serve_hub(files: dict[str, bytes]) -> Generator[HubServer]:
     """Serve ``files`` on a free port of 127.0.0.1 until the block ends."""
     hub = HubServer(files=files)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_HEAD(self) -> None:  # noqa: N802
+        def do_HEAD(self) -> None:
             self._answer(body=False)
 
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             self._answer(body=True)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002

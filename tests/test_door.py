@@ -59,8 +59,5 @@ def test_predicting_with_the_embedded_model_imports_no_torch() -> None:
 
     if hub.locate(catalog.get("lite").weights[0]) is None:
         pytest.skip("the embedded file is not in this copy")
-    code = (
-        "import leadline, numpy as np\n"
-        "leadline.load().predict(np.zeros((40, 50, 3), np.uint8))"
-    )
+    code = "import leadline, numpy as np\nleadline.load().predict(np.zeros((40, 50, 3), np.uint8))"
     assert not modules_after(code).intersection({"torch", "torchvision", "timm", "cv2"})

@@ -20,9 +20,14 @@ def test_atomic_write_makes_folders_and_leaves_no_temporary(tmp_path: Path) -> N
 def test_atomic_write_keeps_the_old_file_when_the_block_fails(tmp_path: Path) -> None:
     target = tmp_path / "c.txt"
     write_text(target, "old")
-    with pytest.raises(RuntimeError, match="halfway"), atomic_write(target) as file:
-        file.write(b"half")
-        raise RuntimeError("halfway")
+
+    def write_half() -> None:
+        with atomic_write(target) as file:
+            file.write(b"half")
+            raise RuntimeError("halfway")
+
+    with pytest.raises(RuntimeError, match="halfway"):
+        write_half()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 

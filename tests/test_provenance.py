@@ -148,7 +148,7 @@ def test_a_sidecar_of_another_file_is_noticed(tiny_model: Path) -> None:
     beside.write_text(json.dumps(record))
     assert identify(tiny_model).spec.name == "tiny"
     tiny_model.write_bytes(tiny_model.read_bytes()[:-1])
-    with pytest.raises(WeightsError, match="not the file that tiny.json describes"):
+    with pytest.raises(WeightsError, match=r"not the file that tiny\.json describes"):
         identify(tiny_model)
 
 

@@ -116,9 +116,7 @@ def _depth_anything_v2_metric(place: str, encoder: str) -> ModelSpec:
     )
 
 
-def _weights(
-    encoder: str, repo: str, file: str, licence: str = "Apache-2.0"
-) -> WeightsFile:
+def _weights(encoder: str, repo: str, file: str, licence: str = "Apache-2.0") -> WeightsFile:
     return WeightsFile(file=file, repo=repo, size_mb=_MEGABYTES.get(encoder), licence=licence)
 
 

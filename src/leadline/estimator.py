@@ -17,7 +17,7 @@ import numpy as np
 
 from leadline.errors import InputError, UnknownNameError
 from leadline.io import read_image
-from leadline.preprocess import Preprocess, Prepared, stack
+from leadline.preprocess import Prepared, Preprocess, stack
 from leadline.provenance import Origin, identify
 from leadline.runtime import (
     Choice,
@@ -140,9 +140,7 @@ class DepthEstimator:
         both = {name: np.concatenate([array, array]) for name, array in arrays.items()}
         both["image"][count:] = arrays["image"][..., ::-1]
         outputs = self.runtime.run(both)
-        return {
-            name: (maps[:count] + maps[count:, :, ::-1]) / 2 for name, maps in outputs.items()
-        }
+        return {name: (maps[:count] + maps[count:, :, ::-1]) / 2 for name, maps in outputs.items()}
 
     def _restore(
         self, outputs: Mapping[str, np.ndarray], prepared: Prepared, index: int
@@ -229,7 +227,7 @@ def _open(origin: Origin, choice: Choice, threads: int | None) -> Runtime:
         return open_file(choice, model, threads=threads)
     if origin.spec.architecture is None:
         raise InputError(
-            f"{origin.path.name}: {origin.spec.name} is not a torch network; give its exported file."
+            f"{origin.path.name}: {origin.spec.name} is no torch network; give its exported file."
         )
     return open_weights(
         choice, origin.spec.architecture, origin.spec.options, origin.path, threads=threads

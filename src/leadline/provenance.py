@@ -108,8 +108,8 @@ def _named(spec: ModelSpec, weights: str | os.PathLike[str]) -> Origin:
         return _origin(spec, path, "the name that was given")
     if known.spec.architecture != spec.architecture:
         raise WeightsError(
-            f"{path.name} holds {known.spec.name} ({known.spec.kind}), as {known.told_by} says, but "
-            f"{spec.name} ({spec.kind}) was asked for. Load it as {known.spec.name!r}."
+            f"{path.name} holds {known.spec.name} ({known.spec.kind}), as {known.told_by} says, "
+            f"but {spec.name} ({spec.kind}) was asked for. Load it as {known.spec.name!r}."
         )
     return known
 
@@ -121,9 +121,10 @@ def _unnamed(model: str | os.PathLike[str], max_depth: float | None) -> Origin:
         return known
     if path.suffix.lower() in GRAPH_SUFFIXES:
         raise WeightsError(
-            f"{path} has no description beside it ({sidecar_path(path).name}), so its preprocessing "
-            "and the kind of its output are unknown. Export it again with `leadline export`, or "
-            f"say which model it is: leadline.load('depth-anything-v2-vits', weights={path.name!r})."
+            f"{path} has no description beside it ({sidecar_path(path).name}), so its "
+            "preprocessing and the kind of its output are unknown. Export it again with `leadline "
+            "export`, or say which model it is: "
+            f"leadline.load('depth-anything-v2-vits', weights={path.name!r})."
         )
     return _from_tensors(path, max_depth)
 
@@ -257,7 +258,7 @@ def _from_config(path: Path, config: dict[str, Any]) -> Origin:
 
 
 def _preprocess_of(config: dict[str, Any] | None) -> PreprocessSpec:
-    """transformers' DPTImageProcessor settings as a PreprocessSpec."""
+    """The settings of transformers' DPTImageProcessor as a PreprocessSpec."""
     usual = catalog.PREPROCESS["depth-anything-transformers"]
     if config is None:
         return usual

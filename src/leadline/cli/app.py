@@ -11,6 +11,7 @@ from leadline.cli.doctor import doctor
 from leadline.cli.models import models
 from leadline.cli.predict import predict
 from leadline.cli.train import train
+from leadline.cli.train import train
 
 app = typer.Typer(
     help="Depth from one camera.",
@@ -21,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(predict)
+app.command()(train)
 app.command()(train)
 app.command()(models)
 app.command()(doctor)

@@ -13,7 +13,15 @@ import typer
 
 PACKAGES = (
     *("numpy", "pillow", "openvino", "typer", "rich", "huggingface-hub"),
-    *("torch", "torchvision", "timm", "safetensors", "onnx", "onnxruntime", "opencv-python-headless"),
+    *(
+        "torch",
+        "torchvision",
+        "timm",
+        "safetensors",
+        "onnx",
+        "onnxruntime",
+        "opencv-python-headless",
+    ),
 )
 CPU_FLAGS = {
     "avx2": "AVX2",

@@ -25,9 +25,7 @@ def models(
     for entry in entries:
         size = "-" if entry["size_mb"] is None else f"{entry['size_mb']:.0f}"
         here = "yes" if entry["here"] else "no"
-        rows.append(
-            (entry["name"], entry["kind"], size, entry["licence"], here, entry["summary"])
-        )
+        rows.append((entry["name"], entry["kind"], size, entry["licence"], here, entry["summary"]))
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     for row, entry in zip(rows, [None, *entries], strict=True):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -43,7 +43,9 @@ def equivalent(flags: dict[str, str]) -> str:
     metric = "--max-depth" in flags or "--load-from" in flags or "--save-numpy" in flags
     max_depth = flags.get("--max-depth", "20")
     place = "outdoor" if _number(max_depth) > 40 else "indoor"
-    name = f"depth-anything-v2-metric-{place}-{encoder}" if metric else f"depth-anything-v2-{encoder}"
+    name = (
+        f"depth-anything-v2-metric-{place}-{encoder}" if metric else f"depth-anything-v2-{encoder}"
+    )
     words = ["leadline", "predict", flags.get("--img-path") or "INPUT"]
     words += ["--out", flags.get("--outdir") or "./vis_depth", "--model", name]
     if "--load-from" in flags:

@@ -54,7 +54,7 @@ def predict(
     weights: Annotated[
         str | None, typer.Option(help="File to take in place of the model's published weights.")
     ] = None,
-    format: Annotated[
+    formats: Annotated[
         str,
         typer.Option("--format", "-f", help="Any of npz, npy, png16, color, side, pfm, ply."),
     ] = "npz,color",
@@ -92,8 +92,7 @@ def predict(
     """
     from leadline.estimator import load
 
-    formats = [name.strip() for name in format.split(",") if name.strip()]
-    outputs = _plan(inputs, out, formats, cmap, recursive=recursive)
+    outputs = _plan(inputs, out, _words(formats), cmap, recursive=recursive)
     estimator = load(
         model,
         weights=weights,
@@ -112,6 +111,10 @@ def predict(
         typer.echo(_sentence(report, out), err=True)
     if report.failures:
         raise typer.Exit(1)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _plan(

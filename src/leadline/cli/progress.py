@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from leadline.jobs import Progress
 
 
 @contextmanager
-def progress_bar(label: str) -> Iterator[tuple[Callable[[Progress], None], Callable[[str], None]]]:
+def progress_bar(label: str) -> Generator[tuple[Callable[[Progress], None], Callable[[str], None]]]:
     """Yield ``show(progress)`` and ``say(line)``; both write to standard error.
 
     Off a terminal ``show`` does nothing and ``say`` prints plain lines.

@@ -79,7 +79,7 @@ def select(
     _check_name("device", device, DEVICES)
     _check_name("precision", precision, PRECISIONS)
     readers = _readers(model_file)
-    candidates = readers if runtime == "auto" else (cast("RuntimeName", runtime),)
+    candidates = readers if runtime == "auto" else (runtime,)
     if candidates[0] not in readers:
         raise DeviceError(
             f"runtime {runtime!r} does not read {model_file.name}; {' and '.join(readers)} "
@@ -169,7 +169,7 @@ def _first_with(
             place = _best_device(name, offered)
             return name, place, _why(name, place, model_file)
         if device in offered:
-            place = cast("DeviceName", device)
+            place = device
             return name, place, f"the first runtime for {model_file.suffix} files with a {device}"
     offers = "; ".join(f"{name} on {', '.join(devices(name))}" for name in present)
     raise DeviceError(

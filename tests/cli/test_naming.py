@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leadline.cli.naming import output_files, output_stems, without_outputs
+from leadline.errors import InputError
+
+
+def stems(*paths: str) -> list[str]:
+    return list(output_stems([Path(path) for path in paths]).values())
+
+
+def test_stems_stay_short_where_they_can() -> None:
+    assert stems("/a/x.jpg", "/b/y.jpg") == ["x", "y"]
+
+
+def test_only_colliding_stems_get_their_folder() -> None:
+    assert stems("/a/x.jpg", "/b/x.png", "/b/y.png") == ["a__x", "b__x", "y"]
+
+
+def test_folders_of_one_name_get_the_folder_above() -> None:
+    assert stems("/s1/rgb/0.png", "/s2/rgb/0.png") == ["s1__rgb__0", "s2__rgb__0"]
+
+
+def test_one_folder_and_two_suffixes() -> None:
+    assert stems("/a/x.jpg", "/a/x.png") == ["a__x_jpg", "a__x_png"]
+
+
+def test_a_made_name_may_not_hit_another_files_own() -> None:
+    found = stems("/a/x.jpg", "/b/x.jpg", "/c/a__x.jpg")
+    assert len(set(found)) == 3
+
+
+def test_letters_differ_in_more_than_their_case() -> None:
+    found = stems("/a/X.jpg", "/a/x.jpg", "/b/x.JPG")
+    assert len({stem.casefold() for stem in found}) == 3
+
+
+PARTS = st.sampled_from(["a", "b", "A", "a__b"])
+PATHS = st.builds(
+    lambda folders, stem, suffix: Path("/", *folders, stem + suffix),
+    st.lists(PARTS, max_size=3),
+    PARTS,
+    st.sampled_from([".jpg", ".png", ".JPG", ""]),
+)
+
+
+@given(st.lists(PATHS, unique=True, max_size=12))
+def test_no_two_inputs_ever_share_a_name(paths: list[Path]) -> None:
+    found = output_stems(paths)
+    assert list(found) == paths
+    assert len({stem.casefold() for stem in found.values()}) == len(paths)
+    counts = [path.stem.casefold() for path in paths]
+    for path, stem in found.items():
+        if counts.count(path.stem.casefold()) == 1 and "__" not in "".join(counts):
+            assert stem == path.stem
+
+
+def test_an_input_is_never_overwritten(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="would overwrite"):
+        output_files([tmp_path / "x.png"], tmp_path, {"color": ".png"})
+    with pytest.raises(InputError, match="would overwrite"):
+        output_files(
+            [tmp_path / "a" / "x.jpg", tmp_path / "x.color.png"],
+            tmp_path,
+            {"color": ".color.png", "side": ".side.png"},
+        )
+    planned = output_files([tmp_path / "x.png"], tmp_path, {"npz": ".npz"})
+    assert planned == {tmp_path / "x.png": {"npz": tmp_path / "x.npz"}}
+
+
+def test_results_of_a_past_run_are_not_taken_for_pictures(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    found = [tmp_path / "x.jpg", out / "x.png"]
+    assert without_outputs(found, [tmp_path], out) == [tmp_path / "x.jpg"]
+    assert without_outputs(found, [tmp_path, out / "x.png"], out) == found
+    assert without_outputs(found, [tmp_path, out], out) == found

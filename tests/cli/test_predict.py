@@ -1,0 +1,265 @@
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PilImage
+
+import leadline
+from leadline.cli import main
+from leadline.cli.progress import speed
+from leadline.jobs import Progress
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of three pictures and a text file, with one picture in a folder below."""
+    folder = tmp_path / "photos"
+    (folder / "below").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for index, name in enumerate(("one.png", "two.jpg", "below/three.png", "one.bmp")):
+        pixels = rng.integers(0, 256, (40 + index, 60, 3)).astype(np.uint8)
+        PilImage.fromarray(pixels).save(folder / name)
+    (folder / "notes.txt").write_text("not a picture")
+    return folder
+
+
+@pytest.fixture
+def run(tiny_model: Path, tmp_path: Path) -> Run:
+    """Run ``leadline predict`` with the tiny model; returns the exit code."""
+
+    def command(*words: object) -> int:
+        given = ["predict", *map(str, words), "--model", str(tiny_model)]
+        if "--out" not in given:
+            given += ["--out", str(tmp_path / "out")]
+        with pytest.raises(SystemExit) as caught:
+            main(given)
+        return int(caught.value.code or 0)
+
+    return command
+
+
+def written(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_a_folder_in_a_folder_out(run: Run, photos: Path, tmp_path: Path) -> None:
+    (photos / "one.bmp").unlink()
+    assert run(photos) == 0
+    assert written(tmp_path / "out") == ["one.npz", "one.png", "two.npz", "two.png"]
+    prediction = leadline.read_prediction(tmp_path / "out" / "one.npz")
+    assert prediction.size == (40, 60)
+    assert prediction.kind is leadline.DepthKind.AFFINE_DISPARITY
+    assert prediction.model == "tiny"
+
+
+def test_colliding_stems_keep_both(run: Run, photos: Path, tmp_path: Path) -> None:
+    assert run(photos, "--recursive", "--format", "npy") == 0
+    assert written(tmp_path / "out") == [
+        "photos__one_bmp.npy",
+        "photos__one_png.npy",
+        "three.npy",
+        "two.npy",
+    ]
+
+
+def test_formats_that_share_a_suffix_are_told_apart(run: Run, photos: Path, tmp_path: Path) -> None:
+    assert run(photos / "one.png", "--format", "png16, color,side,pfm") == 0
+    names = set(written(tmp_path / "out"))
+    assert {"one.png16.png", "one.color.png", "one.side.png", "one.pfm"} <= names
+
+
+def test_failures_leave_the_rest_done(
+    run: Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "cut.jpg").write_bytes((photos / "two.jpg").read_bytes()[:300])
+    words = (photos / "notes.txt", photos / "missing.png", photos / "cut.jpg", photos / "one.png")
+    assert run(*words, "--json") == 1
+    said = capsys.readouterr()
+    summary = json.loads(said.out)
+    assert [Path(entry["input"]).name for entry in summary["done"]] == ["one.png"]
+    assert len(summary["failed"]) == 3
+    lines = said.err.strip().splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("leadline: ") for line in lines)
+    for name in ("notes.txt", "missing.png", "cut.jpg"):
+        assert sum(name in line for line in lines) == 1
+    assert summary["model"] == "tiny"
+    assert summary["kind"] == "affine_disparity"
+
+
+def test_a_list_comes_from_standard_input(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        sys, "stdin", io.StringIO(f"{photos / 'one.png'}\n\n{photos / 'two.jpg'}\n")
+    )
+    assert run("-", "--format", "npy") == 0
+    assert written(tmp_path / "out") == ["one.npy", "two.npy"]
+
+
+def test_patterns_are_expanded(run: Run, photos: Path, tmp_path: Path) -> None:
+    assert run(photos / "*.jpg", "--format", "npy") == 0
+    assert written(tmp_path / "out") == ["two.npy"]
+
+
+def test_resume_leaves_what_is_there(
+    run: Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(photos / "one.png", "--format", "npy")
+    marked = tmp_path / "out" / "one.npy"
+    marked.write_bytes(b"kept")
+    assert run(photos / "one.png", photos / "two.jpg", "--format", "npy", "--resume") == 0
+    assert marked.read_bytes() == b"kept"
+    assert "1 picture done" in capsys.readouterr().err
+    assert run(photos / "one.png", "--format", "npy") == 0
+    assert marked.read_bytes() != b"kept"
+
+
+def test_size_and_flip_reach_the_network(run: Run, photos: Path, tmp_path: Path) -> None:
+    def result(*words: str) -> np.ndarray:
+        run(photos / "one.png", "--format", "npy", *words)
+        return np.load(tmp_path / "out" / "one.npy")
+
+    plain, larger, flipped = result(), result("--size", "128"), result("--flip")
+    assert plain.shape == larger.shape == flipped.shape == (40, 60)
+    assert np.abs(plain - larger).max() > 0.01
+    assert np.abs(plain - flipped).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--format", "jpg"), "unknown format 'jpg'"),
+        (("--format", ","), "names nothing"),
+        (("--cmap", "jet"), "unknown colour map 'jet'"),
+        (("--runtime", "tensorrt"), "unknown runtime 'tensorrt'"),
+        (("--size", "3"), "size=3"),
+        (("--max-depth", "10"), "without a unit"),
+        (("--no-such-option",), "No such option"),
+    ],
+)
+def test_usage_errors_are_one_line_and_code_2(
+    run: Run,
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    text: str,
+) -> None:
+    assert run(photos, *words) == 2
+    said = capsys.readouterr()
+    assert text in said.err
+    assert "Traceback" not in said.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_that_is_a_file_is_refused(
+    run: Run, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(photos, "--out", photos / "notes.txt") == 2
+    assert "is a file" in capsys.readouterr().err
+
+
+def test_an_input_is_never_overwritten(
+    run: Run, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (photos / "one.png").read_bytes()
+    assert run(photos / "one.png", "--out", photos) == 2
+    assert "overwrite" in capsys.readouterr().err
+    assert (photos / "one.png").read_bytes() == before
+
+
+def test_an_empty_folder_is_one_failed_input(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert run(tmp_path / "empty") == 1
+    assert "empty is a folder without pictures" in capsys.readouterr().err
+
+
+def test_an_unexpected_fault_fails_one_picture_only(
+    run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from leadline.estimator import DepthEstimator
+
+    right = DepthEstimator.prepare
+
+    def wrong(self: DepthEstimator, source: Path) -> object:
+        if source.name == "two.jpg":
+            raise RuntimeError("odd\nfault")
+        return right(self, source)
+
+    monkeypatch.setattr(DepthEstimator, "prepare", wrong)
+    assert run(photos / "two.jpg", photos / "one.png") == 1
+    said = capsys.readouterr().err
+    assert "two.jpg: RuntimeError: odd fault (a fault of Leadline" in said
+    assert "1 picture done" in said
+
+
+def test_missing_weights_are_told_in_one_line(
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(SystemExit) as caught:
+        main(["predict", str(photos), "--out", "o", "--model", "depth-anything-v2-vits"])
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    for needed in (
+        "depth_anything_v2_vits.pth",
+        "99 MB",
+        "Apache-2.0",
+        "resolve/main",
+        "--weights",
+    ):
+        assert needed in said
+
+
+def test_the_bar_shows_on_a_terminal_only(photos: Path, tiny_model: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "leadline", "predict", str(photos), "--out", str(tmp_path / "o")]
+    words += ["--model", str(tiny_model), "--format", "npy"]
+    quiet = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert quiet.stdout == ""
+    assert quiet.stderr.count("\n") == 1
+    parent, child = pty.openpty()
+    with subprocess.Popen(words, stdout=child, stderr=child) as process:
+        os.close(child)
+        shown = _read_all(parent)
+    assert process.returncode == 0
+    assert "3/3" in shown
+    assert "pictures/s" in shown
+
+
+def _read_all(terminal: int) -> str:
+    shown = b""
+    while True:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:  # Linux answers so when the other end is closed
+            part = b""
+        if not part:
+            os.close(terminal)
+            return shown.decode()
+        shown += part
+
+
+def test_speed_is_said_for_people() -> None:
+    assert speed(Progress(total=100, done=50, seconds=5)) == "10.0 pictures/s, 0:05 left"
+    assert speed(Progress(total=2000, done=1, seconds=4)) == "4.0 s/picture, 2:13:16 left"
+    assert speed(Progress(total=5, done=5, seconds=5)) == "1.0 pictures/s"
+    assert speed(Progress(total=5)) == ""
