@@ -49,9 +49,7 @@ def test_fetch_downloads_once_and_then_stays_off_the_network(server: HubServer) 
     assert hub.repo_of(path) == REPO
 
 
-def test_a_broken_download_is_resumed(
-    server: HubServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broken_download_is_resumed(server: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 65_536)
     server.break_after = 300_000
     try:
@@ -86,7 +84,14 @@ def test_without_network_one_message_says_everything(
     with pytest.raises(MissingWeightsError) as caught:
         hub.fetch(FILE, needed_by="some-net")
     text = str(caught.value)
-    for needed in ("some-net", "net.pth", "1 MB", "Apache-2.0", f"{REPO}/resolve/main", "--weights"):
+    for needed in (
+        "some-net",
+        "net.pth",
+        "1 MB",
+        "Apache-2.0",
+        f"{REPO}/resolve/main",
+        "--weights",
+    ):
         assert needed in text
     assert "\n" not in text
 
@@ -103,9 +108,7 @@ def test_an_unknown_repository_is_told(server: HubServer) -> None:
         hub.fetch(WeightsFile(repo="no-one/nothing", file="x.pth"))
 
 
-def test_embedded_files_lie_in_the_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_embedded_files_lie_in_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "EMBEDDED_FOLDER", tmp_path)
     inside = WeightsFile(file="x.onnx")
     assert hub.locate(inside) is None
