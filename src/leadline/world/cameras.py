@@ -44,10 +44,11 @@ def _camera(size: tuple[int, int], fov_deg: float, pose: np.ndarray) -> Camera:
 
 
 def crowding(scene: Scene, pose: np.ndarray) -> float:
-    """How much of a coarse picture is nearer than the scene allows (0..1)."""
+    """Share of a coarse picture that is nearer than the scene allows; more when nearly blank."""
     near = scene.views.get("near", 0.45)
-    depth, _ = trace(scene, pose, (14.0, 14.0, 11.5, 8.5), (18, 24), None, 2.5)
-    return float((depth < near).mean())
+    depth, ids = trace(scene, pose, (14.0, 14.0, 11.5, 8.5), (18, 24), None, 2.5)
+    blank = 0.3 if len(np.unique(ids)) < 4 else 0.0
+    return float((depth < near).mean()) + blank
 
 
 def _room(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Camera:
@@ -93,6 +94,7 @@ def _orbit(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Cam
     distance = radius / (math.tan(math.radians(fov) / 2) * short * fill)
     distance = float(np.clip(distance, *v.get("distance", (0.3, 30))))
     back = np.array([-math.sin(azimuth), math.cos(azimuth), 0.0])
+    distance = min(distance, 0.93 * v.get("away", 1e9))
     eye = focus - math.cos(elevation) * distance * back
     eye[2] = max(focus[2] + math.sin(elevation) * distance, v.get("floor", 0.0) + 0.06)
     aim = focus + rng.normal(0, 0.35, 3) * radius
@@ -136,7 +138,7 @@ def sample_camera(scene: Scene, rng: np.random.Generator, size: tuple[int, int])
     """
     choose = _orbit if "orbit" in scene.views else _CHOICES[scene.kind]
     best: tuple[float, Camera] | None = None
-    for _ in range(5):
+    for _ in range(4):
         camera = choose(scene, rng, size)
         pose = camera.world_from_camera
         crowd = crowding(scene, pose) if pose is not None else 1.0

@@ -14,8 +14,8 @@ from leadline.world.streets import daylight, house
 def _ground(b: Builder) -> None:
     rng = b.rng
     kind = str(rng.choice(["grass", "grass", "grass", "grass", "litter", "gravel", "stones", "leaves"]))
-    g = rng.uniform(0.25, 0.5)
-    green = np.array([g * rng.uniform(0.7, 1.1), g, g * rng.uniform(0.3, 0.6)])
+    g = rng.uniform(0.22, 0.42)
+    green = np.array([g * rng.uniform(0.75, 1.1), g, g * rng.uniform(0.4, 0.75)])
     tint = green if kind in ("grass", "leaves") and rng.random() < 0.7 else None
     land = b.mat(kind, tint, scale=rng.uniform(1, 3))
     b.quad((0, 0, 0), (900, 900), land, casts=False)

@@ -99,7 +99,7 @@ def _studio(b: Builder, size: float) -> None:
     light.sun_color = warm * rng.uniform(0.5, 1.3)
     light.lit_radius = size * 4
     black = np.full(3, rng.uniform(0.02, 0.12))
-    away = size * rng.uniform(0.6, 8)
+    away = size * rng.uniform(1.5, 8)
     backdrop = str(rng.choice(["flat", "plaster", "photo", "noise", "bricks", "picture", "fabric"],
                               p=[0.35, 0.1, 0.2, 0.1, 0.07, 0.1, 0.08]))  # fmt: skip
     tone = black if dark else (None if rng.random() < 0.3 else color(rng, 0.15, 0.98, 0.25))
@@ -109,6 +109,7 @@ def _studio(b: Builder, size: float) -> None:
     for k in range(4):
         with b.at((0, 0, 0), k * np.pi / 2):
             b.quad((0, away, 0), (away * 2.02, max(away, size) * 4), wall, normal="y", casts=False)
+    b.views["away"] = away
     floor_kind = rng.random()
     ground = wall if floor_kind < 0.15 else f.hard(b) if floor_kind < 0.6 else f.cloth(b)
     if dark and rng.random() < 0.5:
@@ -168,7 +169,7 @@ def build(b: Builder) -> None:
     b.views |= {
         "orbit": True, "focus": (0, 0, size * 0.45), "radius": large, "fov": (28, 72),
         "azimuth": (middle - spread, middle + spread), "elevation": (low, high), "fill": (0.45, 1.5),
-        "near": min(0.2, size * 0.3), "blur": 0.35, "distance": (0.25, 12),
+        "near": min(0.2, size * 0.3), "blur": 0.3, "distance": (0.25, 12),
     }  # fmt: skip
 
 

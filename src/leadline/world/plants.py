@@ -14,7 +14,7 @@ def foliage_mat(b: Builder, dry: float = 0.12) -> int:
         rgb = np.array([rng.uniform(0.35, 0.6), rng.uniform(0.25, 0.4), 0.12])
     else:
         g = rng.uniform(0.18, 0.46)
-        rgb = np.array([g * rng.uniform(0.6, 1.0), g, g * rng.uniform(0.25, 0.6)])
+        rgb = np.array([g * rng.uniform(0.65, 1.05), g, g * rng.uniform(0.35, 0.75)])
     return b.mat("leaves", rgb, scale=rng.uniform(1.0, 3.5), contrast=rng.uniform(0.6, 1.2))
 
 
@@ -39,7 +39,7 @@ def tree(b: Builder, height: float, detail: int = 5) -> None:
             turn = rotation_from((0, 0, 1), angle)
             b.quad(tip, (size[0] * 2.5, size[0] * 2.5), bark, normal="y", mask="branches", rotation=turn)
         elif k % 2 == 0:
-            b.ball(tip, size * 1.2, green, mask="foliage", repeat=float(rng.choice([1.0, 1.5, 2.5])))
+            b.ball(tip, size * 1.2, green, mask="foliage", repeat=float(rng.choice([1.5, 2.5, 3.5])))
             if rng.random() < 0.7:
                 b.ball(tip, size * 0.85, green, bumps=0.35, waviness=8)
         else:

@@ -72,7 +72,7 @@ def _local(scene: Scene, kind: int, ids: np.ndarray, p: Planes, s: np.ndarray): 
         n = [k.copy() for k in p]
         if kind == prim.BLOB:
             _blob_normal(scene, ids, n)
-        u, v = _box_uv(p, p, s)
+        u, v = _box_uv(p, [k / s[:, a] for a, k in enumerate(n)], s)
         return n, u, v
     table = np.zeros((len(scene.kinds), 3), np.float32)
     for i in np.unique(ids):
