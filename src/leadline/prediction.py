@@ -21,6 +21,7 @@ from leadline.errors import InputError, KindError, UnknownNameError
 from leadline.io import (
     FORMATS,
     format_of,
+    output_suffixes,
     read_npz,
     read_pfm,
     read_png16,
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, UInt8
 
     from leadline.image import Image
+
+
+__all__ = ["FORMATS", "PointCloud", "Prediction", "output_suffixes", "read_prediction"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

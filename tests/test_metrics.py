@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from leadline import metrics
+from leadline.errors import InputError
+from leadline.metrics import METRICS
+
+GOLDENS = Path(__file__).resolve().parents[2] / "shared" / "goldens"
+
+
+@pytest.fixture
+def maps() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    target = rng.uniform(1, 10, (20, 30))
+    return target * np.exp(rng.normal(0, 0.2, target.shape)), target
+
+
+def _golden(name: str) -> dict[str, np.ndarray]:
+    path = GOLDENS / f"{name}.npz"
+    if not path.is_file():
+        pytest.skip("the golden files are not on this machine")
+    with np.load(path) as file:
+        return {key: file[key] for key in file.files if key != "meta"}
+
+
+def test_equals_depth_anything_v2():
+    golden = _golden("metrics_da2")
+    order = ("delta1", "delta2", "delta3", "abs_rel", "sq_rel", "rmse", "rmse_log", "log10")
+    pred, target = golden["pred"][None], golden["gt"][None]
+    ours = [METRICS[name](pred, target) for name in order]
+    np.testing.assert_allclose(ours, golden["out_f64"][:8], rtol=1e-7)
+
+
+def test_equals_zoedepth():
+    golden = _golden("metrics_zoe")
+    order = (
+        *("delta1", "delta2", "delta3", "abs_rel", "rmse"),
+        *("log10", "rmse_log", "silog", "sq_rel"),
+    )
+    target, pred = (golden[f"nyu/{what}_u16"].astype(np.float32) / 1000 for what in ("gt", "pred"))
+    ours = [METRICS[name](pred, target, target > 0) for name in order]
+    np.testing.assert_allclose(ours, golden["out/compute_errors_f64_all_valid_nyu"], rtol=1e-6)
+
+
+def test_known_values():
+    pred, target = np.array([[1.0, 4.0]]), np.array([[2.0, 4.0]])
+    assert metrics.abs_rel(pred, target) == 0.25
+    assert metrics.sq_rel(pred, target) == 0.25
+    assert metrics.rmse(pred, target) == pytest.approx(np.sqrt(0.5))
+    assert metrics.rmse_log(pred, target) == pytest.approx(np.log(2) / np.sqrt(2))
+    assert metrics.log10(pred, target) == pytest.approx(np.log10(2) / 2)
+    assert metrics.silog(pred, target) == pytest.approx(50 * np.log(2))
+    assert metrics.delta1(pred, target) == 0.5
+
+
+def test_delta_is_strict():
+    pred, target = np.array([[1.25, 1.2]]), np.array([[1.0, 1.0]])
+    assert metrics.delta1(pred, target) == 0.5
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_the_truth_is_perfect(maps, name):
+    _, target = maps
+    perfect = 1.0 if name.startswith("delta") or name == "ordinal" else 0.0
+    assert METRICS[name](target, target) == perfect
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_pixels_outside_the_mask_do_not_count(maps, name):
+    pred, target = maps
+    valid = np.zeros(target.shape, bool)
+    valid[:10] = True
+    damaged_pred = np.where(valid, pred, np.nan)
+    damaged_target = np.where(valid, target, -1)
+    expected = METRICS[name](pred[:10], target[:10])
+    assert METRICS[name](damaged_pred, damaged_target, valid) == expected
+    assert METRICS[name](damaged_pred, damaged_target) == expected  # not positive: not known
+
+
+def test_silog_is_blind_to_a_factor(maps):
+    pred, target = maps
+    assert metrics.silog(3 * pred, target) == pytest.approx(metrics.silog(pred, target))
+    assert metrics.silog(2 * target, target) == pytest.approx(0, abs=1e-5)
+
+
+def test_ordinal_counts_order_alone(maps):
+    _, target = maps
+    assert metrics.ordinal(-1 / target - 100, target) == 1
+    assert metrics.ordinal(-target, target) == 0
+    assert metrics.ordinal(np.ones_like(target), target) == 0.5
+    noise = np.random.default_rng(5).random(target.shape)
+    assert abs(metrics.ordinal(noise, target) - 0.5) < 0.03
+
+
+def test_ordinal_leaves_out_pairs_that_are_almost_equal():
+    target = np.array([[1.0, 1.02, 2.0]])
+    pred = np.array([[1.1, 1.0, 2.0]])  # wrong only about the close pair
+    assert metrics.ordinal(pred, target) == 1
+    assert metrics.ordinal(pred, target, ratio=1.01) < 1
+    assert np.isnan(metrics.ordinal(pred, np.ones((1, 3))))
+
+
+def test_ordinal_is_repeatable(maps):
+    pred, target = maps
+    assert metrics.ordinal(pred, target) == metrics.ordinal(pred, target)
+    assert metrics.ordinal(pred, target) != metrics.ordinal(pred, target, seed=1)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_refuses_what_cannot_be_measured(maps, name):
+    pred, target = maps
+    with pytest.raises(InputError, match="shape"):
+        METRICS[name](pred[:5], target)
+    with pytest.raises(InputError, match="no pixel"):
+        METRICS[name](pred, target, np.zeros(target.shape, bool))
+    with pytest.raises(InputError, match="not finite"):
+        METRICS[name](np.full_like(pred, np.nan), target)
+    if name != "ordinal":
+        with pytest.raises(InputError, match="clamp"):
+            METRICS[name](pred - 100, target)

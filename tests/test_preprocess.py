@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leadline.camera import Camera
+from leadline.errors import InputError
+from leadline.image import Image
+from leadline.kinds import DepthKind
+from leadline.preprocess import Preprocess, stack
+from leadline.spec import PreprocessSpec
+from testing import prepared as goldens
+
+
+@pytest.fixture(scope="module")
+def kept():
+    with np.load(goldens.PATH) as file:
+        return dict(file)
+
+
+@pytest.fixture
+def image() -> Image:
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    return Image(pixels=pixels, camera=Camera.from_fov(64, 48, fov_deg=60), name="noise")
+
+
+@pytest.mark.parametrize("name", goldens.SPECS)
+def test_sizes_equal_the_originals(kept, name):
+    spec = goldens.SPECS[name]
+    preprocess = Preprocess(spec)
+    ours = np.array([preprocess.input_size(int(h), int(w))[::-1] for w, h in kept["wh"]])
+    # where the original rounds a side to 0 ours is one multiple: nothing can run on 0 pixels
+    theirs = np.maximum(kept[f"{name}/new_wh"], spec.multiple_of)
+    np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", goldens.TENSORS)
+def test_tensors_equal_the_originals(kept, name):
+    batch = Preprocess(goldens.SPECS[name])(Image(pixels=kept["image"])).arrays["image"]
+    stride = int(kept[f"{name}/stride"])
+    assert batch.dtype == np.float32
+    np.testing.assert_allclose(batch[0, :, ::stride, ::stride], kept[f"{name}/tensor"], atol=2e-6)
+
+
+def test_all_tensors_equal_the_originals():
+    path = goldens.FULL / "prep_synth.npz"
+    if not path.is_file():
+        pytest.skip("the full golden files are not on this machine")
+    with np.load(path) as file:
+        notes = json.loads(str(file["meta"]))["subsampled"]
+        for key, note in notes.items():
+            number, name = key.split("/")
+            pixels = file[f"{number}/image"]
+            batch = Preprocess(goldens.SPECS[name])(Image(pixels=pixels)).arrays["image"][0]
+            assert list(batch.shape) == note["full_shape"]
+            step = int(note["kept"].rstrip("]").split("::")[-1])
+            np.testing.assert_allclose(batch[:, ::step, ::step], file[key], atol=2e-6)
+
+
+@given(h=st.integers(1, 5000), w=st.integers(1, 5000), name=st.sampled_from(list(goldens.SPECS)))
+def test_inputs_are_bounded_multiples(h, w, name):
+    spec = replace(goldens.SPECS[name], max_aspect=4.0)
+    height, width = Preprocess(spec).input_size(h, w)
+    assert height % spec.multiple_of == 0
+    assert width % spec.multiple_of == 0
+    assert min(height, width) >= spec.multiple_of
+    # beyond the sides' own bound only a multiple is added
+    assert max(height, width) <= 4 * max(spec.size) + spec.multiple_of
+
+
+def test_only_long_pictures_are_squeezed():
+    spec = PreprocessSpec(size=(518, 518), multiple_of=14)
+    assert Preprocess(spec).input_size(375, 1242) == (518, 1722)
+    assert Preprocess(spec).input_size(100, 1000) == (518, 2072)
+    assert Preprocess(spec).input_size(20000, 10) == (2072, 518)
+    assert Preprocess(replace(spec, max_aspect=None)).input_size(100, 1000) == (518, 5180)
+
+
+def test_short_side_ignores_the_longer_number():
+    spec = PreprocessSpec(size=(192, 256), resize="short_side", multiple_of=32)
+    assert Preprocess(spec).input_size(480, 640) == (192, 256)
+    assert Preprocess(spec).input_size(640, 480) == (256, 192)
+
+
+def test_a_single_pixel_is_a_picture():
+    preprocess = Preprocess(PreprocessSpec(size=(28, 28), multiple_of=14))
+    one = preprocess(Image(pixels=np.full((1, 1, 3), 255, np.uint8)))
+    assert one.arrays["image"].shape == (1, 3, 28, 28)
+    back = preprocess.restore({"depth": np.ones((1, 28, 28))}, one, kind=DepthKind.METRIC_DEPTH)
+    assert back.values.tolist() == [[1.0]]
+
+
+def test_restore_gives_the_picture_s_size_camera_and_kind(image):
+    preprocess = Preprocess(PreprocessSpec(size=(28, 28), multiple_of=14))
+    item = preprocess(image)
+    assert item.input_size == (28, 42)
+    assert item.input_camera == image.camera.resized(42, 28)
+    outputs = {
+        "depth": np.stack([np.zeros((28, 42)), np.full((28, 42), 3.0)])[:, None],
+        "confidence": np.full((2, 28, 42), 0.5),
+    }
+    back = preprocess.restore(outputs, item, kind=DepthKind.METRIC_DEPTH, model="m", index=1)
+    assert back.values.shape == image.size
+    assert back.values.dtype == np.float32
+    assert (back.values == 3).all()
+    assert back.camera == image.camera
+    assert (back.kind, back.model, back.valid) == (DepthKind.METRIC_DEPTH, "m", None)
+    assert back.confidence == pytest.approx(np.full(image.size, 0.5))
+
+
+@pytest.mark.parametrize("corners", [False, True])
+@pytest.mark.parametrize("rule", ["linear", "cubic"])
+def test_restore_uses_the_spec_s_way_back(image, rule, corners):
+    torch = pytest.importorskip("torch")
+    spec = PreprocessSpec(
+        size=(28, 28), multiple_of=14, output_interpolation=rule, output_align_corners=corners
+    )
+    item = Preprocess(spec)(image)
+    depth = np.random.default_rng(1).random((1, *item.input_size), dtype=np.float32)
+    back = Preprocess(spec).restore({"depth": depth}, item, kind=DepthKind.AFFINE_DISPARITY)
+    mode = {"linear": "bilinear", "cubic": "bicubic"}[rule]
+    expected = torch.nn.functional.interpolate(
+        torch.from_numpy(depth)[None], image.size, mode=mode, align_corners=corners
+    )[0, 0]
+    np.testing.assert_allclose(back.values, expected, atol=1e-5)
+
+
+def test_values_that_are_not_finite_become_invalid_pixels(image):
+    preprocess = Preprocess(PreprocessSpec(size=(28, 28), multiple_of=14))
+    item = preprocess(image)
+    depth = np.full((1, *item.input_size), 2.0, np.float32)
+    depth[0, :14] = np.nan
+    back = preprocess.restore({"depth": depth}, item, kind=DepthKind.METRIC_DEPTH)
+    assert back.valid is not None
+    assert 0.45 < back.valid.mean() < 0.55
+    np.testing.assert_allclose(back.values[back.valid], 2.0, rtol=1e-6)
+    assert np.isnan(back.values[~back.valid]).all()
+
+
+def test_stack_needs_one_size(image):
+    preprocess = Preprocess(PreprocessSpec(size=(28, 28), multiple_of=14))
+    wide, square = preprocess(image), preprocess(Image(pixels=image.pixels[:, :48]))
+    assert stack([wide, wide])["image"].shape == (2, 3, 28, 42)
+    with pytest.raises(InputError, match="one size"):
+        stack([wide, square])
+
+
+@pytest.mark.parametrize(
+    "outputs", [{"disparity": np.ones((1, 28, 42))}, {"depth": np.ones((1, 2, 28, 42))}]
+)
+def test_restore_refuses_other_outputs(image, outputs):
+    preprocess = Preprocess(PreprocessSpec(size=(28, 28), multiple_of=14))
+    with pytest.raises(InputError):
+        preprocess.restore(outputs, preprocess(image), kind=DepthKind.METRIC_DEPTH)
+
+
+@pytest.mark.slow
+def test_picture_to_map_equals_depth_anything_v2():
+    pytest.importorskip("torch")
+    path = goldens.FULL / "da2_infer_image.npz"
+    if not path.is_file():
+        pytest.skip("the full golden files are not on this machine")
+    import torch
+
+    from leadline import models
+    from testing.goldens import filled, load_golden
+
+    golden = load_golden("da2_infer_image")
+    network = models.build("depth-anything-v2-vits").eval()
+    description = golden.meta["models"]["model"]
+    network.load_state_dict(filled(network, description["gain"], description["overrides"]))
+    for number in ("0", "1"):
+        image = Image(pixels=golden.arrays[f"{number}/image_bgr"][..., ::-1].copy())
+        for size in (112, 252):
+            spec = PreprocessSpec(
+                size=(size, size), multiple_of=14, output_align_corners=True, max_aspect=None
+            )
+            preprocess = Preprocess(spec)
+            item = preprocess(image)
+            assert golden.relative_error(f"{number}/tensor_{size}", item.arrays["image"]) < 2e-6
+            with torch.inference_mode():
+                depth = network(torch.from_numpy(item.arrays["image"])).numpy()
+            back = preprocess.restore({"depth": depth}, item, kind=DepthKind.AFFINE_DISPARITY)
+            assert golden.relative_error(f"{number}/depth_{size}", back.values) < 1e-4
