@@ -24,8 +24,8 @@ def daylight(b: Builder, moods: tuple[float, float, float, float] = (0.55, 0.33,
         np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation),
     ])  # fmt: skip
     if mood == "day":
-        light.sun_color = np.array([1.0, 0.94, 0.84]) * rng.uniform(0.6, 1.5)
-        light.sky_color = np.array([0.42, 0.5, 0.62]) * rng.uniform(0.5, 1.0)
+        light.sun_color = np.array([1.0, 0.94, 0.84]) * rng.uniform(0.7, 1.7)
+        light.sky_color = np.array([0.42, 0.5, 0.62]) * rng.uniform(0.35, 0.9)
     elif mood == "grey":
         light.sun_color = np.full(3, rng.uniform(0.0, 0.25))
         light.sky_color = np.array([0.75, 0.78, 0.82]) * rng.uniform(0.8, 1.1)
