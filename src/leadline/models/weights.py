@@ -252,7 +252,11 @@ def _with_counters(
     tensors: Mapping[str, Tensor], needed: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """Add BatchNorm's step counters, which old checkpoints lack and no output depends on."""
-    counters = {n: t for n, t in needed.items() if n.endswith(".num_batches_tracked")}
+    counters = {
+        name: torch.zeros_like(tensor, device="cpu") if tensor.is_meta else tensor
+        for name, tensor in needed.items()
+        if name.endswith(".num_batches_tracked")
+    }
     return {**counters, **tensors}
 
 
