@@ -52,19 +52,20 @@ def scale_and_shift(
         s and t, each of shape (...), in double precision, differentiable for tensors.
     """
     weight = _double(valid)
-    one = weight > 0
-    pred, target = _where(one, _double(pred), 0.0), _where(one, _double(target), 0.0)
-    n = _safe(weight.sum((-2, -1)))
-    mean_p = (weight * pred).sum((-2, -1)) / n
-    mean_t = (weight * target).sum((-2, -1)) / n
-    centred_p = _where(one, pred - mean_p[..., None, None], 0.0)
-    centred_t = _where(one, target - mean_t[..., None, None], 0.0)
-    variance = (weight * centred_p**2).sum((-2, -1)) / n
-    covariance = (weight * centred_p * centred_t).sum((-2, -1)) / n
+    counts = weight > 0
+    pred, target = _keep(_double(pred), counts, 0.0), _keep(_double(target), counts, 0.0)
+    total = weight.sum((-2, -1))
+    total = _keep(total, total > 0, 1.0)
+    mean_p = (weight * pred).sum((-2, -1)) / total
+    mean_t = (weight * target).sum((-2, -1)) / total
+    centred_p = _keep(pred - mean_p[..., None, None], counts, 0.0)
+    centred_t = _keep(target - mean_t[..., None, None], counts, 0.0)
+    variance = (weight * centred_p**2).sum((-2, -1)) / total
+    covariance = (weight * centred_p * centred_t).sum((-2, -1)) / total
     regular = variance > 1e-14 * (mean_p**2 + 1e-300)
-    scale = _where(regular, covariance / _where(regular, variance, 1.0), 0.0)
+    scale = _keep(covariance / _keep(variance, regular, 1.0), regular, 0.0)
     shift = mean_t - scale * mean_p
-    return scale, shift if singular == "mean" else _where(regular, shift, 0.0)
+    return scale, shift if singular == "mean" else _keep(shift, regular, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,16 +240,11 @@ def _double(array: Any) -> Any:
     return array.double() if _is_torch(array) else np.asarray(array, dtype=np.float64)
 
 
-def _where(condition: Any, yes: Any, no: Any) -> Any:
-    if _is_torch(condition):
-        import torch
-
-        return torch.where(condition, yes, no)
-    return np.where(condition, yes, no)
-
-
-def _safe(count: Any) -> Any:
-    return _where(count > 0, count, 1.0)
+def _keep(array: Any, where: Any, otherwise: float) -> Any:
+    """``array`` where the mask holds, a number elsewhere; no gradient flows there."""
+    if _is_torch(array):
+        return array.masked_fill(~where, otherwise)
+    return np.where(where, array, otherwise)
 
 
 def _is_torch(array: Any) -> bool:

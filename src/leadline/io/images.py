@@ -15,20 +15,22 @@ import glob
 import io
 import os
 import re
+import threading
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
+from PIL import ExifTags, UnidentifiedImageError
 from PIL import Image as PilImage
-from PIL import UnidentifiedImageError
 
 from leadline.errors import InputError
 from leadline.image import Image
 from leadline.io.exif import exif_camera, orientation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator, Iterable
 
     ImageSource = str | os.PathLike[str] | bytes | BinaryIO | PilImage.Image | np.ndarray | Image
 
@@ -47,6 +49,7 @@ _TRANSPOSE = {
     7: PilImage.Transpose.TRANSVERSE,
     8: PilImage.Transpose.ROTATE_90,
 }
+_QUIET = threading.Lock()
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError)
 """What Pillow's decoders raise on damaged files."""
 
@@ -110,7 +113,7 @@ def list_images(
     return list(found)
 
 
-def natural_key(path: str | os.PathLike[str]) -> tuple:
+def natural_key(path: str | os.PathLike[str]) -> tuple[object, ...]:
     """Sort key with numbers in numeric order: frame2 before frame10."""
     parts = re.split(r"(\d+)", os.fspath(path))
     keys = tuple((int(p), "") if p.isdigit() else (-1, p.casefold()) for p in parts)
@@ -148,9 +151,7 @@ def _from_path(path: Path) -> Image:
 
 def _from_file(file: BinaryIO, name: str) -> Image:
     try:
-        with warnings.catch_warnings():
-            # between Pillow's limit and twice it a picture is only large, not an attack
-            warnings.simplefilter("ignore", PilImage.DecompressionBombWarning)
+        with _quiet():
             picture = PilImage.open(file)
     except PilImage.DecompressionBombError as error:
         raise InputError(
@@ -167,7 +168,9 @@ def _from_file(file: BinaryIO, name: str) -> Image:
 
 def _from_pil(picture: PilImage.Image, name: str) -> Image:
     try:
-        exif = picture.getexif()
+        with _quiet():
+            exif = picture.getexif()
+            exif.get_ifd(ExifTags.IFD.Exif)
         code = orientation(exif)
         pixels = _rgb_pixels(picture, name)
         if code in _TRANSPOSE:
@@ -178,6 +181,17 @@ def _from_pil(picture: PilImage.Image, name: str) -> Image:
     except _DAMAGE as error:
         raise InputError(_damaged(name, error)) from error
     return Image(pixels=pixels, camera=camera, name=name)
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Keep Pillow from warning of pictures that are large but not an attack, and of bad EXIF.
+
+    Python's warning filters belong to the whole process, so threads take turns.
+    """
+    with _QUIET, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _rgb_pixels(picture: PilImage.Image, name: str) -> np.ndarray:

@@ -29,7 +29,7 @@ def read_npz(path: str | os.PathLike[str], needed: Sequence[str]) -> dict[str, n
         InputError: not an NPZ file, damaged, with pickles, or without one of ``needed``.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as binary, np.load(binary, allow_pickle=False) as file:  # noqa: PTH123
             data = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, AttributeError, BadZipFile) as error:
         raise InputError(f"{path} is not a whole npz file ({error}); write it again.") from error

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from leadline.datasets import Frame
+from leadline.errors import InputError
+from leadline.evaluation import GroupScore, Score, macro_mean, score_disparity, score_group
+from leadline.image import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture
+def frame() -> Frame:
+    depth = np.random.default_rng(0).uniform(1, 9, (20, 30)).astype(np.float32)
+    depth[:5] = 0
+    image = Image(pixels=np.zeros((20, 30, 3), np.uint8))
+    return Frame(image=image, depth=depth, max_depth=10, group="g", name="n")
+
+
+def disparity_of(frame: Frame) -> np.ndarray:
+    return np.where(frame.valid, 1 / np.where(frame.valid, frame.depth, 1), 99)
+
+
+def test_the_truth_is_perfect_whatever_its_scale_and_shift(frame):
+    score = score_disparity(3 * disparity_of(frame) - 7, frame)
+    assert score.abs_rel < 1e-5
+    assert (score.delta1, score.ordinal) == (1, 1)
+
+
+def test_depth_in_place_of_disparity_is_punished(frame):
+    score = score_disparity(frame.depth, frame)
+    assert score.ordinal == 0
+    assert score.abs_rel > 0.1
+
+
+def test_a_constant_guesses(frame):
+    score = score_disparity(np.ones(frame.image.size), frame)
+    assert score.ordinal == 0.5
+    truth = frame.depth[frame.valid]
+    expected = np.mean(np.abs(1 / np.mean(1 / truth) - truth) / truth)
+    assert score.abs_rel == pytest.approx(expected, rel=1e-5)
+
+
+def test_groups_count_once(frame):
+    perfect = score_group(disparity_of, [frame] * 3, group="a")
+    assert (perfect.group, perfect.frames) == ("a", 3)
+    other = GroupScore(group="b", frames=1, score=Score(abs_rel=0.5, delta1=0.5, ordinal=0.5))
+    mean = macro_mean([perfect, other])
+    assert (mean.delta1, mean.ordinal) == (0.75, 0.75)
+    assert mean.abs_rel == pytest.approx(0.25, abs=1e-5)
+    with pytest.raises(InputError, match="no frames"):
+        score_group(disparity_of, [])
+
+
+@pytest.mark.slow
+def test_baselines_on_real_frames():
+    if not (DATA / "nyu").is_dir():
+        pytest.skip("the real frames are not on this machine")
+    spec = importlib.util.spec_from_file_location(
+        "lite_accuracy", ROOT / "benchmarks/lite_accuracy.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    groups = ["kitti_depth", "kitti_raw", "kitti_object", "nyu", "rgbd_kinect_5"]
+    constant = macro_mean(benchmark.run(benchmark.constant, DATA, groups))
+    ramp = macro_mean(benchmark.run(benchmark.vertical_ramp, DATA, groups))
+    assert constant.ordinal == 0.5
+    assert 0.3 < constant.abs_rel < 0.42
+    assert ramp.ordinal > 0.7
+    assert ramp.abs_rel < 0.32
+    table = benchmark.table({"constant": benchmark.run(benchmark.constant, DATA, ["nyu"])})
+    assert "nyu" in table
+    assert "mean over groups" in table
