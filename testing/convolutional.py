@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +16,7 @@ import numpy as np
 from testing.goldens import COMMITTED, ROOT, Golden, load_golden
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import torch
 
 Seeds = dict[str, tuple[int, tuple[int, ...]]]
 
@@ -90,6 +92,25 @@ def uniform(seed: int, shape: tuple[int, ...]) -> np.ndarray:
 def network_input(name: str, key: str) -> np.ndarray:
     """The input ``key`` (``case/what``) of the golden file ``name``."""
     return uniform(*EXTRACTS[name].seeds[key])
+
+
+def outputs_of_layers(
+    module: torch.nn.Module, layers: Sequence[str], batch: torch.Tensor
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """What some submodules give while ``module`` sees ``batch``, and what it gives itself."""
+    import torch
+
+    seen: dict[str, torch.Tensor] = {}
+
+    def keep(name: str) -> Callable[..., None]:
+        return lambda _module, _inputs, output: seen.__setitem__(name, output)
+
+    handles = [module.get_submodule(n).register_forward_hook(keep(n)) for n in layers]
+    with torch.no_grad():
+        output = module(batch)
+    for handle in handles:
+        handle.remove()
+    return seen, output
 
 
 def write_extract(name: str) -> Path:

@@ -20,7 +20,7 @@ def test_an_unknown_name_lists_the_nearest() -> None:
 
 @pytest.mark.parametrize("spec", catalog.MODELS.values(), ids=catalog.names())
 def test_entries_are_consistent(spec: catalog.ModelSpec) -> None:
-    assert (spec.max_depth is not None) == (spec.kind is DepthKind.METRIC_DEPTH)
+    assert spec.max_depth is None or spec.kind is DepthKind.METRIC_DEPTH
     assert spec.options.get("max_depth") == spec.max_depth
     assert spec.summary
     assert spec.paper

@@ -15,6 +15,18 @@ from leadline.spec import ModelSpec, PreprocessSpec, WeightsFile
 DEFAULT = "lite"
 """Name of the model that ``leadline.load()`` takes: it ships inside the package."""
 
+
+def _unit_range(height: int, width: int) -> PreprocessSpec:
+    """Stretched to one size, RGB in [0, 1]: what the convolutional models take."""
+    return PreprocessSpec(
+        size=(height, width),
+        resize="exact",
+        interpolation="area_linear",
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+    )
+
+
 PREPROCESS = MappingProxyType(
     {
         "lite": PreprocessSpec(
@@ -31,6 +43,12 @@ PREPROCESS = MappingProxyType(
             interpolation="pil_bicubic",
             output_interpolation="cubic",
         ),
+        "eigen14-nyu": _unit_range(228, 304),
+        "eigen14-kitti": _unit_range(172, 576),
+        "monodepth": _unit_range(256, 512),
+        "monodepth2": _unit_range(192, 640),
+        "densedepth": _unit_range(480, 640),
+        "fastdepth": _unit_range(224, 224),
     }
 )
 """Preprocessing by name, for models that more than one implementation runs."""
@@ -124,6 +142,92 @@ def _v2_licence(encoder: str) -> str:
     return "Apache-2.0" if encoder == "vits" else "CC-BY-NC-4.0"
 
 
+def _eigen14(place: str) -> ModelSpec:
+    return ModelSpec(
+        name=f"eigen14-{place}",
+        architecture=f"eigen14-{place}",
+        options={"full_frame": True},
+        kind=DepthKind.METRIC_DEPTH,
+        preprocess=PREPROCESS[f"eigen14-{place}"],
+        advice=_advice(f"eigen14-{place}", "released theirs for Theano only"),
+        summary=f"coarse and fine stack, {'indoor' if place == 'nyu' else 'roads'}",
+        paper="Eigen et al., Depth Map Prediction from a Single Image, NIPS 2014 (arXiv:1406.2283)",
+    )
+
+
+def _monodepth(encoder: str) -> ModelSpec:
+    return ModelSpec(
+        name=f"monodepth-{encoder}",
+        architecture=f"monodepth-{encoder}",
+        kind=DepthKind.AFFINE_DISPARITY,
+        preprocess=PREPROCESS["monodepth"],
+        advice=_advice(
+            f"monodepth-{encoder}",
+            "publish TensorFlow checkpoints (github.com/mrharicot/monodepth, non-commercial); load "
+            "their model_*.index",
+        ),
+        summary=f"{encoder}, learned from stereo pairs, fractions of the width",
+        paper="Godard et al., Monodepth, CVPR 2017 (arXiv:1609.03677)",
+        horizontal_flip_safe=False,
+    )
+
+
+def _monodepth2(encoder: str) -> ModelSpec:
+    files = "publish folders (github.com/nianticlabs/monodepth2, non-commercial); load their folder"
+    return ModelSpec(
+        name=f"monodepth2-{encoder}",
+        architecture=f"monodepth2-{encoder}",
+        options={"output": "depth"},
+        kind=DepthKind.SCALED_DEPTH,
+        preprocess=PREPROCESS["monodepth2"],
+        advice=_advice(
+            f"monodepth2-{encoder}", files if encoder == "r18" else "publish none of this size"
+        ),
+        summary=f"ResNet-{encoder[1:]}, learned from film",
+        paper="Godard et al., Monodepth2, ICCV 2019 (arXiv:1806.01260)",
+    )
+
+
+def _densedepth(name: str) -> ModelSpec:
+    files = "publish nyu.h5 (github.com/ialhashim/DenseDepth); load it"
+    return ModelSpec(
+        name=name,
+        architecture=name,
+        options={"output": "depth", "max_depth": 10.0},
+        kind=DepthKind.METRIC_DEPTH,
+        preprocess=PREPROCESS["densedepth"],
+        advice=_advice(name, "publish none of this width" if "half" in name else files),
+        summary="DenseNet-169, metres up to 10" + (", half the width" if "half" in name else ""),
+        paper="Alhashim and Wonka, DenseDepth, 2018 (arXiv:1812.11941)",
+        max_depth=10.0,
+    )
+
+
+def _fastdepth(name: str) -> ModelSpec:
+    return ModelSpec(
+        name=name,
+        architecture=name,
+        kind=DepthKind.METRIC_DEPTH,
+        preprocess=PREPROCESS["fastdepth"],
+        advice=_advice(
+            name,
+            "publish pickled modules (github.com/dwofk/fast-depth), which can run code; save the "
+            "state_dict of one that you trust (docs/models/fastdepth.md) and load that",
+        ),
+        summary="MobileNet, made for small boards"
+        + {"": ", added skips", "-concat": ", concatenated skips", "-plain": ", no skips"}.get(
+            name.removeprefix("fastdepth"), ", pruned"
+        ),
+        paper="Wofk et al., FastDepth, ICRA 2019 (arXiv:1903.03273)",
+    )
+
+
+def _advice(name: str, authors: str) -> str:
+    return (
+        f"no weights ship with Leadline. `leadline train {name}` makes some; the authors {authors}"
+    )
+
+
 _ENTRIES = (
     _lite(),
     *(_depth_anything_v1(encoder) for encoder in ("vits", "vitb", "vitl")),
@@ -132,6 +236,14 @@ _ENTRIES = (
         _depth_anything_v2_metric(place, encoder)
         for place in ("indoor", "outdoor")
         for encoder in ("vits", "vitb", "vitl")
+    ),
+    *(_eigen14(place) for place in ("nyu", "kitti")),
+    *(_monodepth(encoder) for encoder in ("vgg", "resnet50")),
+    *(_monodepth2(encoder) for encoder in ("r18", "r50")),
+    *(_densedepth(name) for name in ("densedepth", "densedepth-half")),
+    *(
+        _fastdepth(name)
+        for name in ("fastdepth", "fastdepth-concat", "fastdepth-plain", "fastdepth-pruned")
     ),
 )
 

@@ -26,7 +26,13 @@ GRAPH_SUFFIXES = (".onnx", ".xml")
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
 """Files that hold only the weights of a network."""
 
-_FOLDER_FILES = ("model.safetensors", "pytorch_model.bin", "onnx/model.onnx", "model.onnx")
+_FOLDER_FILES = (
+    "model.safetensors",
+    "pytorch_model.bin",
+    "onnx/model.onnx",
+    "model.onnx",
+    "encoder.pth",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +95,10 @@ def identify(
 def _published(spec: ModelSpec) -> Origin:
     """The catalogue's own weights: those that are here, else the first."""
     if not spec.weights:
+        why = spec.advice or "its authors have published no weights. Give your own"
         raise MissingWeightsError(
-            f"{spec.name}: its authors have published no weights. Give your own with "
-            "--weights FILE (in Python: leadline.load(name, weights=FILE))."
+            f"{spec.name}: {why} with --weights FILE "
+            "(in Python: leadline.load(name, weights=FILE))."
         )
     here = next((path for file in spec.weights if (path := hub.locate(file))), None)
     path = here or hub.fetch(spec.weights[0], needed_by=spec.name)

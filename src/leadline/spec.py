@@ -90,7 +90,9 @@ class ModelSpec:
         options: arguments of ``leadline.models.build`` that make this variant.
         kind: what the output means.
         preprocess: what the network wants.
-        weights: where weights are, best first; empty when nobody publishes any.
+        weights: where weights are, best first; empty when nobody publishes any, or when Leadline
+            cannot fetch them.
+        advice: without ``weights``: how to come by some, in a sentence or two.
         summary: one line for people.
         paper: where the method was published.
         max_depth: metres; for metric models.
@@ -105,6 +107,7 @@ class ModelSpec:
     architecture: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[WeightsFile, ...] = ()
+    advice: str = ""
     summary: str = ""
     paper: str = ""
     max_depth: float | None = None

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 import leadline.models as models  # noqa: E402
 from leadline.errors import InputError, WeightsError  # noqa: E402
-from testing.convolutional import network_input  # noqa: E402
+from testing.convolutional import network_input, outputs_of_layers  # noqa: E402
 from testing.goldens import load_golden  # noqa: E402
 
 GOLDENS = [("fastdepth", "fastdepth_skipadd"), ("fastdepth-plain", "fastdepth_nnconv5dw")]
@@ -24,20 +24,10 @@ def test_equals_the_original(name: str, golden_name: str, extract: bool) -> None
     module = models.build(name)
     models.load_weights(module, golden.weights(module))
     for case in "ab":
-        seen: dict[str, torch.Tensor] = {}
-        handles = [
-            module.get_submodule(what).register_forward_hook(
-                lambda _m, _i, out, what=what: seen.__setitem__(what, out)
-            )
-            for what in golden.keys(case)
-            if what != "output"
-        ]
-        with torch.no_grad():
-            seen["output"] = module(
-                torch.from_numpy(network_input(golden_name, f"{case}/input"))
-            ).unsqueeze(1)
-        for handle in handles:
-            handle.remove()
+        batch = torch.from_numpy(network_input(golden_name, f"{case}/input"))
+        layers = [what for what in golden.keys(case) if what != "output"]
+        seen, output = outputs_of_layers(module, layers, batch)
+        seen["output"] = output.unsqueeze(1)
         errors = {w: golden.relative_error(f"{case}/{w}", t.numpy()) for w, t in seen.items()}
         assert max(errors.values()) < 1e-4, errors
         assert len(errors) >= 5
@@ -47,7 +37,8 @@ def test_tensor_names_are_the_originals() -> None:
     for name, golden_name in GOLDENS:
         needed = load_golden(golden_name).meta["models"]["model"]["state_dict"]
         found = models.build(name).state_dict()
-        assert {n: list(t.shape) for n, t in found.items()} == {n: s for n, (s, _) in needed.items()}
+        shapes = {n: list(t.shape) for n, t in found.items()}
+        assert shapes == {n: shape for n, (shape, _) in needed.items()}
 
 
 @pytest.mark.parametrize(

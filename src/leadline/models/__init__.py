@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from leadline.models.base import DepthModule
 
-__all__ = ["BUILDERS", "build", "load_weights", "names"]
+__all__ = ["BUILDERS", "PARTS", "build", "load_weights", "names"]
 
 Builder = Callable[..., "DepthModule"]
 
@@ -66,6 +66,18 @@ def _densedepth(name: str, **options: Any) -> DepthModule:
     return build_densedepth(name, **options)
 
 
+def _eigen14(name: str, **options: Any) -> DepthModule:
+    from leadline.models.eigen14 import build_eigen14
+
+    return build_eigen14(name, **options)
+
+
+def _stn(name: str, **options: Any) -> nn.Module:
+    from leadline.models.stn import build_stn
+
+    return build_stn(name, **options)
+
+
 BUILDERS: dict[str, Builder] = {
     "lite": _lite,
     "depth-anything-v1-vits": _depth_anything,
@@ -91,8 +103,13 @@ BUILDERS: dict[str, Builder] = {
     "monodepth-resnet50": _monodepth,
     "densedepth": _densedepth,
     "densedepth-half": _densedepth,
+    "eigen14-nyu": _eigen14,
+    "eigen14-kitti": _eigen14,
 }
 """Architecture name -> function ``(name, **options) -> module`` of its family."""
+
+PARTS: dict[str, Callable[..., nn.Module]] = {"stn": _stn}
+"""Networks that give no depth, for study and for use in others; :func:`build` makes them too."""
 
 
 def names() -> tuple[str, ...]:
@@ -104,7 +121,7 @@ def build(name: str, **options: Any) -> DepthModule:
     """The network ``name`` with random weights, in eval mode.
 
     Args:
-        name: one of :func:`names`.
+        name: one of :func:`names`, or of :data:`PARTS`.
         **options: fields of the family's config that should differ from the published model, such
             as ``max_depth`` or ``positional``.
 
@@ -118,10 +135,11 @@ def build(name: str, **options: Any) -> DepthModule:
         InputError: an option that the family does not have, or a value that it cannot take.
         MissingDependencyError: torch is not installed.
     """
-    if name not in BUILDERS:
-        raise UnknownNameError("model", name, names())
+    builders: Mapping[str, Callable[..., Any]] = {**BUILDERS, **PARTS}
+    if name not in builders:
+        raise UnknownNameError("model", name, builders)
     _require_torch()
-    module = BUILDERS[name](name, **options).eval()
+    module: Any = builders[name](name, **options).eval()
     module.name = name
     return module
 

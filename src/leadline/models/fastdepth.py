@@ -17,18 +17,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from leadline.errors import InputError
 from leadline.models.base import DepthModule
 from leadline.models.variant import with_options
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 Skips = Literal["add", "concat", "none"]
 

@@ -10,6 +10,7 @@ from leadline.ops.grids import (
     identity_coordinates,
     thin_plate_coordinates,
 )
+from leadline.ops.mirror import average_mirrored
 from leadline.ops.rigid import (
     backproject,
     project,
@@ -22,6 +23,7 @@ from leadline.ops.ssim import gaussian_ssim, ssim_dissimilarity
 
 __all__ = [
     "affine_coordinates",
+    "average_mirrored",
     "backproject",
     "edge_aware_gradients",
     "gaussian_ssim",

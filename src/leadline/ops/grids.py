@@ -9,21 +9,18 @@ Source: Jaderberg et al., Spatial Transformer Networks, NIPS 2015, section 3.2.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
+from torch import Tensor
 
 from leadline.errors import InputError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def identity_coordinates(height: int, width: int, like: Tensor) -> Tensor:
     """(height, width, 2): each output pixel looks at the same place of the input.
 
     Args:
-        height, width: of the output.
+        height: of the output.
+        width: of the output.
         like: its dtype and device are taken.
     """
     y = _axis(height, like)
@@ -37,7 +34,8 @@ def affine_coordinates(theta: Tensor, height: int, width: int) -> Tensor:
 
     Args:
         theta: (b, 2, 3); ``theta @ (x, y, 1)`` of an output place is its input place.
-        height, width: of the output.
+        height: of the output.
+        width: of the output.
 
     Returns:
         (b, height, width, 2).
@@ -56,7 +54,8 @@ def homography_coordinates(theta: Tensor, height: int, width: int) -> Tensor:
     Args:
         theta: (b, 3, 3), with its last entry usually 1. Places whose third component is not
             positive lie behind the picture and come out far outside it.
-        height, width: of the output.
+        height: of the output.
+        width: of the output.
 
     Returns:
         (b, height, width, 2).
@@ -77,7 +76,8 @@ def thin_plate_coordinates(control: Tensor, moved: Tensor, height: int, width: i
     Args:
         control: (n, 2) fixed places in the output, not all on one line, n at least 3.
         moved: (b, n, 2) where each of them looks in the input.
-        height, width: of the output.
+        height: of the output.
+        width: of the output.
 
     Returns:
         (b, height, width, 2): the interpolation with the least bending.

@@ -7,14 +7,10 @@ last row and column of the identity.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
+from torch import Tensor
 
 from leadline.errors import InputError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def rotation_from_axis_angle(axis_angle: Tensor) -> Tensor:
@@ -87,7 +83,8 @@ def backproject(depth: Tensor, inverse_intrinsics: Tensor) -> Tensor:
     return torch.cat([points, torch.ones_like(points[:, :1])], dim=1)
 
 
-def project(points: Tensor, intrinsics: Tensor, source_from_target: Tensor, size: tuple[int, int]
+def project(
+    points: Tensor, intrinsics: Tensor, source_from_target: Tensor, size: tuple[int, int]
 ) -> Tensor:
     """Where points of one camera fall in another camera's picture.
 

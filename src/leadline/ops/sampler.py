@@ -5,15 +5,13 @@ Source: Jaderberg et al., Spatial Transformer Networks, NIPS 2015, section 3.3.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from leadline.errors import InputError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 Outside = Literal["zeros", "edge"]
 """What lies beyond the picture: ``zeros`` fade in over one pixel, ``edge`` repeats the border."""

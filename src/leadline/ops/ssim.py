@@ -6,15 +6,14 @@ IEEE TIP 2004.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from leadline.errors import InputError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def ssim_dissimilarity(
@@ -23,8 +22,9 @@ def ssim_dissimilarity(
     """(1 - SSIM) / 2 per pixel and channel, over a 3x3 box, clipped to [0, 1].
 
     Args:
-        x, y: (b, c, h, w) pictures in [0, 1], at least 3 pixels on a side for ``valid``, 2 for
+        x: (b, c, h, w) picture in [0, 1], at least 3 pixels on a side for ``valid``, 2 for
             ``reflect``.
+        y: another of the same shape.
         border: ``reflect`` keeps the size (Monodepth2); ``valid`` loses one pixel on each side
             (Monodepth).
 
@@ -41,7 +41,8 @@ def gaussian_ssim(x: Tensor, y: Tensor, *, peak: float) -> Tensor:
     """SSIM per picture, over an 11x11 Gaussian window with a deviation of 1.5 pixels.
 
     Args:
-        x, y: (b, c, h, w), at least 11 pixels on a side; windows stay inside.
+        x: (b, c, h, w), at least 11 pixels on a side; windows stay inside.
+        y: another of the same shape.
         peak: the largest value that the pictures can take.
 
     Returns:
@@ -69,7 +70,9 @@ def gaussian_ssim(x: Tensor, y: Tensor, *, peak: float) -> Tensor:
     return ratio.mean(dim=(1, 2, 3))
 
 
-def _ssim(x, y, mean, constants: tuple[float, float]) -> Tensor:
+def _ssim(
+    x: Tensor, y: Tensor, mean: Callable[[Tensor], Tensor], constants: tuple[float, float]
+) -> Tensor:
     """Similarity of luminance times that of contrast and structure."""
     c1, c2 = constants
     mean_x, mean_y = mean(x), mean(y)
