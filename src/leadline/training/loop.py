@@ -81,6 +81,8 @@ class _Run:
         if config.imagenet:
             load_imagenet_lite0(module.encoder)
         self.module = module.train().to(memory_format=torch.channels_last)
+        if config.imagenet:
+            _freeze(module.encoder, config.frozen_stages)
         self.optimizer = _optimizer(module, config)
         self.average = MovingAverage(module, config.ema)
 
@@ -168,10 +170,18 @@ def _loss(module: nn.Module, batch: Batch, config: TrainConfig, step: int) -> Te
     return difference + config.gradient_weight * gradient
 
 
+def _freeze(encoder: nn.Module, stages: int) -> None:
+    """Keep the stem and the first ``stages`` stages as they are, their statistics included."""
+    if stages:
+        for part in (encoder.conv_stem, encoder.bn1, *encoder.blocks[:stages]):
+            part.eval().requires_grad_(False)
+
+
 def _optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     """AdamW; the encoder learns slower; norms and biases do not decay."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in module.named_parameters():
+    learning = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+    for name, parameter in learning:
         groups.setdefault((name.startswith("encoder."), parameter.ndim > 1), []).append(parameter)
     return torch.optim.AdamW(
         [
