@@ -20,7 +20,10 @@ from leadline.runtime.base import (
 
 
 class OpenVinoRuntime:
-    """An exported network on the processor, compiled once for every input size.
+    """An exported network on the processor, compiled once for all input sizes.
+
+    One compilation serves every size: against one per size it is as fast for ViT-S and about a
+    tenth slower for the embedded model, and it saves half a second for every new size.
 
     Args:
         model: the file and its tensor names.
