@@ -171,7 +171,8 @@ class DPT(DepthModule):
 
     def convert_state_dict(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Rename transformers' tensors; add what newer timm versions no longer save."""
-        return complete(from_transformers(state_dict), self.state_dict())
+        needed = self.state_dict()
+        return complete(from_transformers(state_dict, needed), needed)
 
     def outputs(self, batch: Tensor) -> DPTOutputs:
         """The map together with the decoder's inner maps."""
