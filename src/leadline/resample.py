@@ -1,8 +1,8 @@
 """Resampling of pictures and maps, with the conventions of OpenCV, PyTorch and Pillow.
 
 A network's numbers depend on how its picture was resized, so each convention is named and tested
-against its original. Separable: per axis, a cached band of taps and weights is applied as small
-matrix products, which is as fast as OpenCV's own loops and needs numpy alone.
+against its original. Separable: rows, then columns, each by a cached band of taps and weights that
+is applied as small matrix products: as fast as OpenCV's own loops, with numpy alone.
 
 OpenCV computes ``cubic`` taps in float32 unless the picture itself is float32 (measured on
 x86, 4.11 and 5.0). Networks were trained on pictures resized in float64, so the same is done here:
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     FloatMap = Float[np.ndarray, "h w"] | Float[np.ndarray, "h w c"]
 
-_BLOCK = 48  # outputs per matrix product: wide enough for BLAS, narrow enough to skip the zeros
+_BLOCK = 16  # outputs per matrix product: wide enough for BLAS, narrow enough to skip the zeros
+_SERIAL = 1 << 18  # multiplications per product that OpenBLAS does in one thread
 _CUBIC_A = -0.75
 
 
@@ -94,19 +95,24 @@ def resize_planes(
     _check_combination(interpolation, align_corners)
     if interpolation == "pil_bicubic":
         return _pil_bicubic(planes, height, width)
-    h, w = planes.shape[1:]
+    c, h, w = planes.shape
     rule = _rule((h, w), (height, width), interpolation)
     coarse = interpolation == "cubic" and planes.dtype != np.float32
     rows = _band(h, height, rule, align_corners, coarse)
     columns = _band(w, width, rule, align_corners, coarse)
-    planes = _gather(planes, rows.used, columns.used)
-    if rows.identity and columns.identity:
-        return planes
     if interpolation == "nearest":
-        return planes[:, rows.order][:, :, columns.order]
-    if height * w <= h * width:  # the axis that leaves less to do comes first
-        return _along_columns(_along_rows(planes, rows), columns)
-    return _along_rows(_along_columns(planes, columns), rows)
+        return planes[:, rows.used[rows.order]][:, :, columns.used[columns.order]].astype(
+            np.float32
+        )
+    if c > 1 and planes.strides[0] == planes.itemsize:  # an interleaved picture seen as planes
+        lines = np.moveaxis(planes, 0, 2).reshape(h, w * c)
+        pixels = _along_rows(lines, rows).reshape(height, w, c)
+        tall = np.moveaxis(pixels if columns.dense else pixels[:, columns.used], 2, 0)
+    else:
+        tall = np.stack([_along_rows(plane, rows) for plane in planes])
+        tall = tall if columns.dense else tall[:, :, columns.used]
+    lines = np.ascontiguousarray(tall).reshape(c * height, -1)
+    return _along_columns(lines, columns).reshape(c, height, width)
 
 
 # --- bands of weights, one per axis -----------------------------------------------------------
@@ -116,14 +122,16 @@ def resize_planes(
 class _Band:
     """A sparse (n_out, n_in) matrix near its diagonal, cut into dense blocks.
 
-    ``used`` are the input indices with any weight; ``blocks`` holds (first output, last output,
-    first used, last used, dense weights); ``order`` is the index per output for ``nearest``.
+    ``used`` are the input indices with any weight, ``dense`` says that these are all; ``blocks``
+    holds (first output, last output, first used, last used, weights); ``order`` is the place in
+    ``used`` of each output's first tap; ``identity`` says that nothing is to do.
     """
 
     used: np.ndarray
     order: np.ndarray
     blocks: tuple[tuple[int, int, int, int, np.ndarray], ...]
     n_out: int
+    dense: bool
     identity: bool
 
 
@@ -150,7 +158,7 @@ def _band(n_in: int, n_out: int, rule: str, align_corners: bool, coarse: bool) -
         (np.where(index == np.arange(n_out)[:, None], weight, 0).sum(1) == 1).all()
     )
     blocks = []
-    step = _BLOCK if len(used) <= 2 * n_out else max(8, _BLOCK * n_out // len(used))
+    step = max(2, min(_BLOCK, _BLOCK * n_out // len(used)))
     for start in range(0, n_out, step):
         stop = min(start + step, n_out)
         local, weights = compact[start:stop], weight[start:stop]
@@ -164,6 +172,7 @@ def _band(n_in: int, n_out: int, rule: str, align_corners: bool, coarse: bool) -
         order=compact[:, 0],
         blocks=tuple(blocks),
         n_out=n_out,
+        dense=len(used) == n_in,
         identity=identity,
     )
 
@@ -225,43 +234,46 @@ def _area_taps(n_in: int, n_out: int) -> tuple[np.ndarray, np.ndarray]:
 # --- application --------------------------------------------------------------------------------
 
 
-def _gather(planes: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """The used rows and columns as new float32 planes; cheap on interleaved pictures."""
-    c, h, w = planes.shape
-    if c == 1 or planes.strides[0] != planes.itemsize:
-        if len(rows) < h:
-            planes = planes[:, rows]
-        if len(columns) < w:
-            planes = planes[:, :, columns]
-        return np.array(planes, dtype=np.float32, order="C")
-    pixels = np.moveaxis(planes, 0, 2)
-    if len(rows) < h:
-        pixels = pixels[rows]
-    if len(columns) < w:
-        flat = (columns[:, None] * c + np.arange(c)).ravel()
-        pixels = pixels.reshape(len(pixels), w * c).take(flat, axis=1)
-        pixels = pixels.reshape(len(pixels), len(columns), c)
-    return np.array(np.moveaxis(pixels, 2, 0), dtype=np.float32, order="C")
+# Products stay below OpenBLAS's size for threads: waking threads for such small work costs more
+# than it gains, and stalls when the network's own threads hold the cores.
 
 
-def _along_rows(planes: np.ndarray, band: _Band) -> np.ndarray:
+def _along_rows(lines: np.ndarray, band: _Band) -> Float[np.ndarray, "n_out n"]:
+    """Resample (n_in, n) of any type along its first axis; always new memory."""
     if band.identity:
-        return planes
-    out = np.empty((planes.shape[0], band.n_out, planes.shape[2]), dtype=np.float32)
+        return lines.astype(np.float32)
+    n = lines.shape[1]
+    out = np.empty((band.n_out, n), dtype=np.float32)
     for start, stop, first, last, weights in band.blocks:
-        np.matmul(weights, planes[:, first:last], out=out[:, start:stop])
+        used = lines[first:last] if band.dense else lines[band.used[first:last]]
+        source = np.ascontiguousarray(used, dtype=np.float32)
+        step = max(1, _SERIAL // weights.size)
+        whole = n - n % step
+        np.matmul(
+            weights,
+            source[:, :whole].reshape(last - first, -1, step).swapaxes(0, 1),
+            out=out[start:stop, :whole].reshape(stop - start, -1, step).swapaxes(0, 1),
+        )
+        np.matmul(weights, source[:, whole:], out=out[start:stop, whole:])
     return out
 
 
-def _along_columns(planes: np.ndarray, band: _Band) -> np.ndarray:
+def _along_columns(lines: np.ndarray, band: _Band) -> Float[np.ndarray, "n n_out"]:
+    """Resample (n, n_used) float32 along its second axis."""
     if band.identity:
-        return planes
-    c, h, w = planes.shape
-    lines = planes.reshape(c * h, w)
-    out = np.empty((c * h, band.n_out), dtype=np.float32)
+        return lines
+    n = len(lines)
+    out = np.empty((n, band.n_out), dtype=np.float32)
     for start, stop, first, last, weights in band.blocks:
-        np.matmul(lines[:, first:last], weights.T, out=out[:, start:stop])
-    return out.reshape(c, h, band.n_out)
+        step = max(1, _SERIAL // weights.size)
+        whole = n - n % step
+        np.matmul(
+            lines[:whole, first:last].reshape(-1, step, last - first),
+            weights.T,
+            out=out[:whole, start:stop].reshape(-1, step, stop - start),
+        )
+        np.matmul(lines[whole:, first:last], weights.T, out=out[whole:, start:stop])
+    return out
 
 
 def _pil_bicubic(planes: np.ndarray, height: int, width: int) -> np.ndarray:
