@@ -62,7 +62,7 @@ def test_a_mostly_constant_map_shows_the_rest():
     assert (picture[0, 0] != picture[1, 1]).any()
 
 
-def test_pixels_without_a_value_are_grey():
+def test_pixels_without_a_value_have_their_own_colour():
     values = RAMP.copy()
     values[0, 0], values[0, 1] = np.nan, np.inf
     valid = np.ones(RAMP.shape, bool)

@@ -20,6 +20,7 @@ from leadline.camera import Camera
 from leadline.errors import InputError, KindError, UnknownNameError
 from leadline.io import (
     FORMATS,
+    PointCloud,
     format_of,
     output_suffixes,
     read_npz,
@@ -27,7 +28,6 @@ from leadline.io import (
     read_png16,
     write_npz,
     write_pfm,
-    write_ply,
     write_png16,
 )
 from leadline.jobs import atomic_write
@@ -85,9 +85,13 @@ class Prediction:
                         "shape is needed."
                     )
                 object.__setattr__(self, name, array.astype(kind, copy=False))
-        for part, what in ((self.camera, "camera"), (self.image, "image")):
-            size = None if part is None else _size_of(part)
-            if size is not None and size != self.size:
+        camera, image = self.camera, self.image
+        sizes = {
+            "camera": self.size if camera is None else (camera.height, camera.width),
+            "image": self.size if image is None else image.size,
+        }
+        for what, size in sizes.items():
+            if size != self.size:
                 raise InputError(
                     f"{what} of {size[1]}x{size[0]} pixels for a map of "
                     f"{self.size[1]}x{self.size[0]}: the same size is needed."
@@ -284,8 +288,7 @@ class Prediction:
         elif name == "png16":
             write_png16(path, self.values, valid=self.valid, info=self._record())
         elif name == "ply":
-            cloud = self.point_cloud()
-            write_ply(path, cloud.points, cloud.colors)
+            self.point_cloud().save(path)
         else:
             self._save_picture(path, name, cmap)
 
@@ -318,18 +321,6 @@ class Prediction:
             "model": self.model,
             "version": __version__,
         }
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PointCloud:
-    """Points (n, 3) float32 and their colours (n, 3) uint8, or None."""
-
-    points: Float[np.ndarray, "n 3"]
-    colors: UInt8[np.ndarray, "n 3"] | None = None
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a binary PLY file."""
-        write_ply(path, self.points, self.colors)
 
 
 def read_prediction(
@@ -409,10 +400,6 @@ def _from_record(
 
 def _mask_or_none(valid: np.ndarray | None) -> np.ndarray | None:
     return None if valid is None or valid.all() else valid
-
-
-def _size_of(part: Camera | Image) -> tuple[int, int]:
-    return (part.height, part.width) if isinstance(part, Camera) else part.size
 
 
 def _kind(kind: DepthKind | str) -> DepthKind:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     Picture = UInt8[np.ndarray, "h w 3"]
 
-NO_VALUE_RGB = (128, 128, 128)
-"""Colour of pixels without a value."""
+NO_VALUE_RGB = (100, 108, 128)
+"""Colour of pixels without a value: a slate that no map holds, the grey one neither."""
 
 # 52 colours each, evenly spaced and joined by straight lines: within 1.2/255 of the full tables.
 # inferno, magma, viridis: matplotlib, CC0. turbo: Google, Apache-2.0. spectral: ColorBrewer,
@@ -103,7 +103,7 @@ def colorize(
     Args:
         values: the map; see :func:`nearness`.
         cmap: one of :data:`CMAPS`.
-        valid: False where there is no value; those pixels and non-finite ones become grey.
+        valid: False where there is no value; those pixels and non-finite ones become slate.
         limits: the values of the first and last colour; default: :func:`value_range`. Give the
             same limits to several maps (the frames of a video, say) to make them comparable.
     """

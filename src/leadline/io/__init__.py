@@ -4,12 +4,13 @@ from leadline.io.formats import FORMATS, format_of, output_suffixes
 from leadline.io.images import list_images, read_image
 from leadline.io.npz import read_npz, write_npz
 from leadline.io.pfm import read_pfm, write_pfm
-from leadline.io.ply import write_ply
+from leadline.io.ply import PointCloud, write_ply
 from leadline.io.png16 import Png16, read_depth_png, read_png16, write_png16
 
 __all__ = [
     "FORMATS",
     "Png16",
+    "PointCloud",
     "format_of",
     "list_images",
     "output_suffixes",

@@ -174,7 +174,7 @@ def _from_pil(picture: PilImage.Image, name: str) -> Image:
         code = orientation(exif)
         pixels = _rgb_pixels(picture, name)
         if code in _TRANSPOSE:
-            pixels = np.asarray(PilImage.fromarray(pixels).transpose(_TRANSPOSE[code]))
+            pixels = np.array(PilImage.fromarray(pixels).transpose(_TRANSPOSE[code]))
         camera = exif_camera(exif, pixels.shape[1], pixels.shape[0])
     except InputError:
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,18 @@ if TYPE_CHECKING:
     import os
 
     from jaxtyping import Float, UInt8
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PointCloud:
+    """Points (n, 3) float32 and their colours (n, 3) uint8, or None."""
+
+    points: Float[np.ndarray, "n 3"]
+    colors: UInt8[np.ndarray, "n 3"] | None = None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a binary PLY file."""
+        write_ply(path, self.points, self.colors)
 
 
 def write_ply(
