@@ -121,6 +121,33 @@ def test_policies_that_cannot_be_are_refused() -> None:
         DepthEstimator(Ramp(), one_sided, policy="flip")
 
 
+def test_tiles_look_at_the_whole_and_at_every_part() -> None:
+    runtime = Ramp()
+    pixels = np.zeros((64, 96, 3), np.uint8)
+    pixels[:, :, 0] = np.linspace(0, 255, 96)
+    plain = DepthEstimator(runtime, SPEC).predict(pixels)
+    runtime.batches.clear()
+    tiled = DepthEstimator(runtime, SPEC, tiles=2).predict(pixels)
+    assert sum(shape[0] for shape in runtime.batches) == 1 + 2 * 3
+    assert tiled.size == plain.size
+    assert tiled.kind is plain.kind
+    assert np.abs(tiled.values - plain.values).max() < 0.1 * np.ptp(plain.values)
+    assert np.abs(np.diff(tiled.values, axis=1)).max() < 0.2
+
+
+def test_tiles_of_a_batch_are_those_of_each_picture() -> None:
+    estimator = DepthEstimator(Ramp(), SPEC, tiles=2, policy="flip")
+    pictures = [picture(70, 90, seed) for seed in range(3)]
+    together = estimator.predict_batch(pictures)
+    for source, prediction in zip(pictures, together, strict=True):
+        np.testing.assert_allclose(prediction.values, estimator.predict(source).values, atol=1e-5)
+
+
+def test_odd_numbers_of_tiles_are_refused() -> None:
+    with pytest.raises(InputError, match="tiles=0"):
+        DepthEstimator(Ramp(), SPEC, tiles=0)
+
+
 def test_size_makes_the_input_larger(tiny_model: Path) -> None:
     small, large = leadline.load(tiny_model), leadline.load(tiny_model, size=128)
     pixels = picture(90, 120)
@@ -145,5 +172,5 @@ def test_a_device_that_is_not_here_is_told(tiny_model: Path) -> None:
 def test_the_description_of_an_estimator_says_what_runs(tiny_model: Path) -> None:
     text = repr(leadline.load(tiny_model))
     assert text == (
-        "DepthEstimator('tiny', affine_disparity, openvino on cpu in f32, policy 'single')"
+        "DepthEstimator('tiny', affine_disparity, openvino on cpu in f32, policy 'single', tiles 1)"
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from leadline.errors import InputError, UnknownNameError
+from leadline.image import Image
 from leadline.io import read_image
 from leadline.preprocess import Prepared, Preprocess, stack
 from leadline.provenance import Origin, identify
@@ -31,6 +32,7 @@ from leadline.runtime import (
     select,
 )
 from leadline.spec import ModelSpec, PreprocessSpec
+from leadline.tiles import TileBlend, tile_boxes
 
 if TYPE_CHECKING:
     from leadline.io.images import ImageSource
@@ -53,12 +55,17 @@ class DepthEstimator:
         runtime: a network that is ready to run.
         spec: what the model is and wants.
         policy: see :data:`Policy`.
+        tiles: tiles along the picture's short side. Above 1 the network looks at the whole picture
+            and then at every overlapping tile; see :mod:`leadline.tiles`.
 
     Attributes:
         preprocess: what the network wants of a picture.
     """
 
-    def __init__(self, runtime: Runtime, spec: ModelSpec, *, policy: Policy = "single") -> None:
+    def __init__(
+        self, runtime: Runtime, spec: ModelSpec, *, policy: Policy = "single", tiles: int = 1
+    ) -> None:
+        tile_boxes(1, 1, tiles)  # refuses impossible numbers
         if policy not in POLICIES:
             raise UnknownNameError("policy", policy, POLICIES)
         if policy == "flip" and not spec.horizontal_flip_safe:
@@ -69,13 +76,14 @@ class DepthEstimator:
         self.runtime = runtime
         self.spec = spec
         self.policy: Policy = policy
+        self.tiles = tiles
         self.preprocess = Preprocess(spec.preprocess)
 
     def __repr__(self) -> str:
         runtime = self.runtime
         return (
             f"DepthEstimator({self.spec.name!r}, {self.spec.kind}, {runtime.name} on "
-            f"{runtime.device} in {runtime.precision}, policy {self.policy!r})"
+            f"{runtime.device} in {runtime.precision}, policy {self.policy!r}, tiles {self.tiles})"
         )
 
     def predict(self, source: ImageSource) -> Prediction:
@@ -98,7 +106,7 @@ class DepthEstimator:
     def predict_prepared(self, prepared: Prepared) -> Prediction:
         """The second half of :meth:`predict`: run the network and go back to the picture's size."""
         outputs = self._run(prepared.arrays)
-        return self._restore(outputs, prepared, 0)
+        return self._sharpened(self._restore(outputs, prepared, 0), prepared.image)
 
     def predict_batch(
         self, sources: Iterable[ImageSource], *, batch_size: int = 8
@@ -129,9 +137,23 @@ class DepthEstimator:
     def _predict_group(self, group: list[tuple[int, Prepared]]) -> dict[int, Prediction]:
         outputs = self._run(stack([prepared for _, prepared in group]))
         return {
-            index: self._restore(outputs, prepared, place)
+            index: self._sharpened(self._restore(outputs, prepared, place), prepared.image)
             for place, (index, prepared) in enumerate(group)
         }
+
+    def _sharpened(self, whole: Prediction, image: Image, *, batch_size: int = 4) -> Prediction:
+        """The whole picture's map with the detail of its tiles."""
+        if self.tiles == 1:
+            return whole
+        boxes = tile_boxes(*image.size, self.tiles)
+        blend = TileBlend(whole.values)
+        for start in range(0, len(boxes), batch_size):
+            some = boxes[start : start + batch_size]
+            parts = [self.preprocess(Image(pixels=box.of(image.pixels))) for box in some]
+            outputs = self._run(stack(parts))
+            for place, (box, part) in enumerate(zip(some, parts, strict=True)):
+                blend.add(box, self._restore(outputs, part, place).values)
+        return replace(whole, values=blend.result())
 
     def _run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         if self.policy == "single":
@@ -158,6 +180,7 @@ def load(
     device: DeviceName | Literal["auto"] = "auto",
     precision: Precision | Literal["auto"] = "auto",
     policy: Policy = "single",
+    tiles: int = 1,
     size: int | None = None,
     max_depth: float | None = None,
     threads: int | None = None,
@@ -174,6 +197,8 @@ def load(
         precision: ``auto``, ``f32``, ``bf16`` or ``f16``; ``auto`` takes the fastest that the model
             is known to be right in and the device is built for.
         policy: ``single`` or ``flip``; see :data:`Policy`.
+        tiles: tiles along the short side that are looked at after the whole picture, for sharper
+            maps of large pictures; 1 looks at the whole alone.
         size: the short side of the network's input in pixels, in place of the model's own; larger
             is sharper and slower.
         max_depth: metres at full output, for metric checkpoints that do not tell it.
@@ -198,7 +223,7 @@ def load(
     spec = origin.spec
     if size is not None:
         spec = replace(spec, preprocess=resized(spec.preprocess, size))
-    return DepthEstimator(network, spec, policy=policy)
+    return DepthEstimator(network, spec, policy=policy, tiles=tiles)
 
 
 def resized(spec: PreprocessSpec, size: int) -> PreprocessSpec:

@@ -11,7 +11,6 @@ from leadline.cli.doctor import doctor
 from leadline.cli.models import models
 from leadline.cli.predict import predict
 from leadline.cli.train import train
-from leadline.cli.train import train
 
 app = typer.Typer(
     help="Depth from one camera.",

@@ -70,6 +70,9 @@ def predict(
     flip: Annotated[
         bool, typer.Option("--flip", help="Average with the mirrored picture; twice the time.")
     ] = False,
+    tiles: Annotated[
+        int, typer.Option(help="Tiles along the short side, for sharper maps of large pictures.")
+    ] = 1,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Search the folders' folders too.")
     ] = False,
@@ -100,6 +103,7 @@ def predict(
         device=device,  # ty: ignore[invalid-argument-type]
         precision=precision,  # ty: ignore[invalid-argument-type]
         policy="flip" if flip else "single",
+        tiles=tiles,
         size=size,
         max_depth=max_depth,
         threads=threads,
