@@ -64,6 +64,9 @@ def render_ahead(config: TrainConfig, folder: Path, worker: int, first: int) -> 
     """Render the missing shards ``first + worker, first + worker + workers ...`` of the run."""
     textures = TextureBank.load(config.textures) if config.textures else TextureBank.procedural(0)
     for index in range(first + worker, shards_needed(config), config.workers):
+        trainer = multiprocessing.parent_process()
+        if trainer is not None and not trainer.is_alive():
+            return  # killed without a chance to stop its renderers
         if all(_path(folder, index, name).exists() for name in ("rgb", "disparity")):
             continue
         for name, array in render_shard(config, index, textures).items():
