@@ -36,11 +36,22 @@ def pose_from_angles(
     return pose
 
 
-def _camera(size: tuple[int, int], fov_deg: float, pose: np.ndarray) -> Camera:
+Placed = tuple[np.ndarray, Camera]
+
+
+def _camera(size: tuple[int, int], fov_deg: float, pose: np.ndarray) -> Placed:
     h, w = size
     focal = 0.5 * w / math.tan(math.radians(fov_deg) / 2)
-    return Camera(width=w, height=h, fx=focal, fy=focal, cx=(w - 1) / 2, cy=(h - 1) / 2,
-                  world_from_camera=pose)  # fmt: skip
+    camera = Camera(
+        width=w,
+        height=h,
+        fx=focal,
+        fy=focal,
+        cx=(w - 1) / 2,
+        cy=(h - 1) / 2,
+        world_from_camera=pose,
+    )
+    return pose, camera
 
 
 def crowding(scene: Scene, pose: np.ndarray) -> float:
@@ -51,7 +62,7 @@ def crowding(scene: Scene, pose: np.ndarray) -> float:
     return float((depth < near).mean()) + blank
 
 
-def _room(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Camera:
+def _room(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Placed:
     room = scene.views["size"]
     inside = (room[:2] / 2 - 0.25) * rng.uniform(-1, 1, 2)
     target = rng.uniform(-0.35, 0.35, 2) * room[:2]
@@ -65,11 +76,15 @@ def _room(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Came
     return _camera(size, fov, pose)
 
 
-def _street(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Camera:
+def _street(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Placed:
     aspect = size[1] / size[0]
     x = rng.choice(scene.views["lanes"]) + rng.normal(0, 0.4)
     y = rng.uniform(0, scene.views["run"])
-    yaw, pitch, roll = rng.normal(0, 0.05), math.radians(rng.normal(0, 2)), math.radians(rng.normal(0, 1))
+    yaw, pitch, roll = (
+        rng.normal(0, 0.05),
+        math.radians(rng.normal(0, 2)),
+        math.radians(rng.normal(0, 1)),
+    )
     height = rng.uniform(1.3, 2.0)
     fov = rng.uniform(74, 90) if aspect > 2 else rng.uniform(45, 80)
     if rng.random() < (0.1 if aspect > 2 else 0.45):
@@ -81,7 +96,7 @@ def _street(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Ca
     return _camera(size, fov, pose_from_angles(np.array([x, y, height]), yaw, pitch, roll))
 
 
-def _orbit(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Camera:
+def _orbit(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Placed:
     """Around a subject (views: focus, radius; optional azimuth, elevation, distance ranges)."""
     v = scene.views
     focus = np.asarray(v["focus"], float)
@@ -105,7 +120,7 @@ def _orbit(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Cam
     return _camera(size, fov, pose_from_angles(eye, yaw, pitch, roll))
 
 
-def _walk(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Camera:
+def _walk(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Placed:
     """On open ground (views: reach, spots), often towards one of the nearer things."""
     reach = scene.views["reach"]
     at = rng.uniform(-reach, reach, 2)
@@ -119,7 +134,9 @@ def _walk(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Came
         at = spot + distance * np.array([np.cos(a), np.sin(a)])
         d = spot - at
         yaw = math.atan2(-d[0], d[1]) + rng.normal(0, 0.25)
-        pitch = math.degrees(math.atan2(rng.uniform(0.3, 1.3) - height, distance)) + rng.normal(0, 5)
+        pitch = math.degrees(math.atan2(rng.uniform(0.3, 1.3) - height, distance)) + rng.normal(
+            0, 5
+        )
     roll = math.radians(rng.normal(0, 2.5))
     pose = pose_from_angles(np.array([*at, height]), yaw, math.radians(pitch), roll)
     return _camera(size, rng.uniform(38, 78), pose)
@@ -137,13 +154,10 @@ def sample_camera(scene: Scene, rng: np.random.Generator, size: tuple[int, int])
         size: (height, width) in pixels.
     """
     choose = _orbit if "orbit" in scene.views else _CHOICES[scene.kind]
-    best: tuple[float, Camera] | None = None
+    tried: list[tuple[float, Camera]] = []
     for _ in range(4):
-        camera = choose(scene, rng, size)
-        pose = camera.world_from_camera
-        crowd = crowding(scene, pose) if pose is not None else 1.0
-        if best is None or crowd < best[0]:
-            best = (crowd, camera)
-        if crowd < 0.04:
+        pose, camera = choose(scene, rng, size)
+        tried.append((crowding(scene, pose), camera))
+        if tried[-1][0] < 0.04:
             break
-    return best[1] if best is not None else choose(scene, rng, size)
+    return min(tried, key=lambda pair: pair[0])[1]

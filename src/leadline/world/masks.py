@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import cv2
@@ -20,7 +21,10 @@ def foliage(rng: Rng) -> np.ndarray:
     size = rng.uniform(5, 18)
     for _ in range(int(rng.uniform(0.45, 0.8) * 16000 / size**1.7)):
         x, y = (int(v) for v in rng.integers(0, SIZE, 2))
-        axes = (max(2, int(size * rng.uniform(0.6, 1.3))), max(1, int(size * rng.uniform(0.3, 0.6))))
+        axes = (
+            max(2, int(size * rng.uniform(0.6, 1.3))),
+            max(1, int(size * rng.uniform(0.3, 0.6))),
+        )
         angle = float(rng.uniform(0, 180))
         for dx in (0, SIZE if x < 40 else -SIZE):
             cv2.ellipse(out, (x + dx, y), axes, angle, 0, 360, 1, -1)
@@ -28,6 +32,7 @@ def foliage(rng: Rng) -> np.ndarray:
 
 
 def patches(rng: Rng) -> np.ndarray:
+    """Irregular patches that join."""
     return noise(rng, rng.uniform(1.0, 1.7)) > rng.uniform(-0.5, 0.2)
 
 
@@ -103,8 +108,12 @@ def superformula(rng: Rng) -> np.ndarray:
     theta = np.arctan2(x, -y)
     m = float(rng.choice([1, 2, 3, 4, 5, 6, 8, 12]))
     n1, n2, n3 = rng.uniform(0.3, 3), rng.uniform(0.4, 4), rng.uniform(0.4, 4)
-    r = (np.abs(np.cos(m * theta / 4)) ** n2 + np.abs(np.sin(m * theta / 4)) ** n3 + 1e-6) ** (-1 / n1)
-    wobble = sum(rng.normal(0, 0.06) * np.sin(k * theta + rng.uniform(0, 6.28)) for k in range(2, 9))
+    r = (np.abs(np.cos(m * theta / 4)) ** n2 + np.abs(np.sin(m * theta / 4)) ** n3 + 1e-6) ** (
+        -1 / n1
+    )
+    wobble = sum(
+        rng.normal(0, 0.06) * np.sin(k * theta + rng.uniform(0, 6.28)) for k in range(2, 9)
+    )
     r = r / r.max() * (1 + wobble)
     out = np.hypot(x / rng.uniform(0.5, 1), y) < r * 0.95
     if rng.random() < 0.3:
@@ -120,7 +129,7 @@ def blot(rng: Rng) -> np.ndarray:
 
 def _strokes(out: np.ndarray, points: list[tuple[float, float]], width: float) -> None:
     p = [(int(a * SIZE), int(b * SIZE)) for a, b in points]
-    for a, b in zip(p[:-1], p[1:], strict=True):
+    for a, b in itertools.pairwise(p):
         cv2.line(out, a, b, 1, max(2, int(width * SIZE)))
 
 
@@ -139,7 +148,9 @@ def person(rng: Rng) -> np.ndarray:
         _strokes(out, [(0.5 + side * hip * 0.5, 0.52), (knee, 0.76), (foot, 0.98)], 0.1)
         elbow = 0.5 + side * (shoulder + rng.uniform(0, 0.12))
         hand = elbow + rng.normal(0, 0.1)
-        _strokes(out, [(0.5 + side * shoulder, 0.23), (elbow, 0.4), (hand, rng.uniform(0.3, 0.6))], 0.07)
+        _strokes(
+            out, [(0.5 + side * shoulder, 0.23), (elbow, 0.4), (hand, rng.uniform(0.3, 0.6))], 0.07
+        )
     return out > 0
 
 
@@ -148,15 +159,37 @@ def animal(rng: Rng) -> np.ndarray:
     out = _canvas()
     height = rng.uniform(0.3, 0.5)
     girth = int(rng.uniform(0.09, 0.17) * SIZE)
-    cv2.ellipse(out, (120, int(height * SIZE)), (int(rng.integers(60, 85)), girth), rng.normal(0, 4), 0, 360, 1, -1)
+    cv2.ellipse(
+        out,
+        (120, int(height * SIZE)),
+        (int(rng.integers(60, 85)), girth),
+        rng.normal(0, 4),
+        0,
+        360,
+        1,
+        -1,
+    )
     neck = (rng.uniform(0.78, 0.9), rng.uniform(0.08, 0.3))
     _strokes(out, [(0.68, height), neck], rng.uniform(0.08, 0.16))
     head = (int(neck[0] * SIZE), int(neck[1] * SIZE))
-    cv2.ellipse(out, head, (int(rng.integers(18, 34)), int(rng.integers(12, 18))), float(rng.uniform(0, 40)), 0, 360, 1, -1)
+    cv2.ellipse(
+        out,
+        head,
+        (int(rng.integers(18, 34)), int(rng.integers(12, 18))),
+        float(rng.uniform(0, 40)),
+        0,
+        360,
+        1,
+        -1,
+    )
     for side in (-6, 10):
         cv2.line(out, (head[0] + side, head[1]), (head[0] + side - 4, head[1] - 26), 1, 8)
     for x in (0.24, 0.32, 0.6, 0.68):
-        _strokes(out, [(x, height), (x + rng.normal(0, 0.04), 0.7), (x + rng.normal(0, 0.04), 0.99)], 0.06)
+        _strokes(
+            out,
+            [(x, height), (x + rng.normal(0, 0.04), 0.7), (x + rng.normal(0, 0.04), 0.99)],
+            0.06,
+        )
     _strokes(out, [(0.2, height - 0.05), (0.08, height + rng.uniform(-0.25, 0.2))], 0.04)
     return out > 0
 
@@ -197,6 +230,7 @@ def dashes(rng: Rng) -> np.ndarray:
 
 
 def net(rng: Rng) -> np.ndarray:
+    """Knotted net, a little pulled out of shape."""
     y, x = np.mgrid[0:SIZE, 0:SIZE].astype(float)
     x = x + 5 * noise(rng, 1.8)
     y = y + 5 * noise(rng, 1.8)
@@ -205,10 +239,20 @@ def net(rng: Rng) -> np.ndarray:
 
 
 MASKS: dict[str, tuple[Callable[[Rng], np.ndarray], int]] = {
-    "foliage": (foliage, 12), "patches": (patches, 4), "grass": (grass_tuft, 6),
-    "branches": (branches, 6), "bars": (bars, 6), "lattice": (lattice, 6),
-    "perforated": (perforated, 4), "shape": (superformula, 14), "blot": (blot, 8),
-    "person": (person, 10), "animal": (animal, 8), "wheel": (wheel, 4), "frame": (frame, 8),
-    "net": (net, 3), "dashes": (dashes, 3),
-}  # fmt: skip
+    "foliage": (foliage, 12),
+    "patches": (patches, 4),
+    "grass": (grass_tuft, 6),
+    "branches": (branches, 6),
+    "bars": (bars, 6),
+    "lattice": (lattice, 6),
+    "perforated": (perforated, 4),
+    "shape": (superformula, 14),
+    "blot": (blot, 8),
+    "person": (person, 10),
+    "animal": (animal, 8),
+    "wheel": (wheel, 4),
+    "frame": (frame, 8),
+    "net": (net, 3),
+    "dashes": (dashes, 3),
+}
 """Category -> (generator, how many masks a bank holds)."""

@@ -15,11 +15,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from leadline.errors import InputError
+from leadline.errors import InputError, MissingDependencyError
 from leadline.world import masks as mask_patterns
-from leadline.world import patterns
+from leadline.world import patterns, prints
 from leadline.world.patterns import SIZE
-from leadline.world.sky import SKY_HEIGHT, SKY_WIDTH, SKY_PATTERNS
+from leadline.world.sky import SKY_HEIGHT, SKY_PATTERNS, SKY_WIDTH
 
 LEVELS = 9
 _OFFSETS = np.cumsum([0] + [(SIZE >> k) ** 2 for k in range(LEVELS)])[:LEVELS].astype(np.int32)
@@ -27,13 +27,23 @@ _TEXELS = int(sum((SIZE >> k) ** 2 for k in range(LEVELS)))
 
 _OUTDOOR = ("city", "dawn", "forest", "night", "park", "sky", "sunrise", "sunset", "venice")
 _SKIES = {
-    "dawn": "dusk", "park": "day", "sky": "day", "sunrise": "dusk", "sunset": "day",
+    "dawn": "dusk",
+    "park": "day",
+    "sky": "day",
+    "sunrise": "dusk",
+    "sunset": "day",
     "night": "night",
-}  # fmt: skip
+}
 _GROUNDS = {
-    "park": "grass", "sunset": "grass", "forest": "litter", "city": "stones", "venice": "stones",
-    "hall": "planks", "warehouse": "concrete", "apartment": "planks",
-}  # fmt: skip
+    "park": "grass",
+    "sunset": "grass",
+    "forest": "litter",
+    "city": "stones",
+    "venice": "stones",
+    "hall": "planks",
+    "warehouse": "concrete",
+    "apartment": "planks",
+}
 _FRONTS = {"city": "facade", "venice": "facade", "forest": "leaves"}
 
 
@@ -79,14 +89,22 @@ class TextureBank:
         self.masks = np.stack(flat_masks)
         flat_skies: list[np.ndarray] = []
         for name, pictures in skies.items():
-            self.sky_categories[name] = list(range(len(flat_skies), len(flat_skies) + len(pictures)))
+            self.sky_categories[name] = list(
+                range(len(flat_skies), len(flat_skies) + len(pictures))
+            )
             flat_skies.extend(pictures)
         self.skies = np.stack(flat_skies)
 
     @classmethod
-    def procedural(cls, seed: int = 0) -> TextureBank:
-        """Bank without any file: the same seed gives the same bank."""
-        return cls(*_procedural_parts(seed))
+    def procedural(cls, seed: int = 0, *, share: float = 1.0) -> TextureBank:
+        """Bank without any file: the same seed and share give the same bank.
+
+        Args:
+            seed: of every picture.
+            share: fraction of the usual number of pictures (at least one of each category); a
+                small bank builds faster.
+        """
+        return cls(*_procedural_parts(seed, share))
 
     @classmethod
     def load(cls, folder: str | Path, seed: int = 0) -> TextureBank:
@@ -158,11 +176,11 @@ class TextureBank:
         weights = [gx * gy, fx * gy, gx * fy, fx * fy]
         out = []
         for shift in (0, 8, 16):
-            total: np.ndarray | None = None
+            total = np.zeros(len(tile), np.float32)
             for corner, weight in zip(corners, weights, strict=True):
                 part = ((corner >> np.uint32(shift)) & np.uint32(255)).astype(np.float32)
                 part *= weight
-                total = part if total is None else np.add(total, part, out=total)
+                total += part
             out.append(total)
         return out
 
@@ -179,26 +197,32 @@ def _pyramid(picture: np.ndarray) -> np.ndarray:
 
 
 def _procedural_parts(
-    seed: int,
+    seed: int, share: float = 1.0
 ) -> tuple[dict[str, list[np.ndarray]], dict[str, list[np.ndarray]], dict[str, list[np.ndarray]]]:
     rng = np.random.default_rng(seed)
 
     def draw(
         table: dict[str, tuple[Callable[[np.random.Generator], np.ndarray], int]],
     ) -> dict[str, list[np.ndarray]]:
-        return {name: [make(rng) for _ in range(n)] for name, (make, n) in table.items()}
+        return {
+            name: [make(rng) for _ in range(max(1, round(n * share)))]
+            for name, (make, n) in table.items()
+        }
 
-    tiles = draw(patterns.PATTERNS)
-    tiles["photo"] = [patterns.scene_picture(rng) for _ in range(6)]
+    tiles = draw(prints.PATTERNS)
+    tiles["photo"] = [prints.scene_picture(rng) for _ in range(6)]
     tiles["photo"] += [patterns.noisy(rng) for _ in range(6)]
-    tiles["view"] = [patterns.scene_picture(rng) for _ in range(6)]
+    tiles["view"] = [prints.scene_picture(rng) for _ in range(6)]
     tiles["any"] = [t for pictures in tiles.values() for t in pictures[:2]]
     return tiles, draw(mask_patterns.MASKS), draw(SKY_PATTERNS)
 
 
 def _read_exr_module(file: Path) -> np.ndarray:
     """Linear RGB (h, w, 3) of a JavaScript module that holds a base64 EXR."""
-    import OpenEXR
+    try:
+        import OpenEXR  # ty: ignore[import-not-found]
+    except ImportError as error:
+        raise MissingDependencyError("OpenEXR", "reading environment maps", "train") from error
 
     found = re.search(r"base64,([A-Za-z0-9+/=]+)", file.read_text())
     if found is None:

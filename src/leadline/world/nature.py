@@ -6,14 +6,17 @@ import numpy as np
 
 from leadline.world import plants, vehicles
 from leadline.world.bodies import animal, person
+from leadline.world.buildings import house
 from leadline.world.patterns import color
 from leadline.world.scene import Builder
-from leadline.world.streets import daylight, house
+from leadline.world.weather import daylight
 
 
 def _ground(b: Builder) -> None:
     rng = b.rng
-    kind = str(rng.choice(["grass", "grass", "grass", "grass", "litter", "gravel", "stones", "leaves"]))
+    kind = str(
+        rng.choice(["grass", "grass", "grass", "grass", "litter", "gravel", "stones", "leaves"])
+    )
     g = rng.uniform(0.22, 0.42)
     green = np.array([g * rng.uniform(0.75, 1.1), g, g * rng.uniform(0.4, 0.75)])
     tint = green if kind in ("grass", "leaves") and rng.random() < 0.7 else None
@@ -23,9 +26,16 @@ def _ground(b: Builder) -> None:
         d = rng.uniform(6, 60)
         a = rng.uniform(0, 6.28)
         r = d * rng.uniform(0.3, 0.8)
-        b.ball((d * np.cos(a), d * np.sin(a), -0.1), (r, r, r * rng.uniform(0.05, 0.25)), land, bumps=0.15)
+        b.ball(
+            (d * np.cos(a), d * np.sin(a), -0.1),
+            (r, r, r * rng.uniform(0.05, 0.25)),
+            land,
+            bumps=0.15,
+        )
     if rng.random() < 0.4:
-        path = b.mat(str(rng.choice(["gravel", "concrete", "stones", "asphalt", "planks"])), scale=2)
+        path = b.mat(
+            str(rng.choice(["gravel", "concrete", "stones", "asphalt", "planks"])), scale=2
+        )
         with b.at((rng.uniform(-3, 3), 0, 0), rng.uniform(0, 3.14)):
             b.quad((0, 0, 0.01), (rng.uniform(1, 4), 200), path, casts=False)
 
@@ -70,7 +80,11 @@ def _built(b: Builder) -> None:
     """Fence, bench, shed or wall in the garden."""
     rng = b.rng
     if rng.random() < 0.5:
-        m = b.mat(str(rng.choice(["wood", "metal", "bricks", "stones"])), color(rng, 0.15, 0.85, 0.2), scale=1)
+        m = b.mat(
+            str(rng.choice(["wood", "metal", "bricks", "stones"])),
+            color(rng, 0.15, 0.85, 0.2),
+            scale=1,
+        )
         h = rng.uniform(0.8, 2.2)
         y = rng.uniform(6, 18)
         if rng.random() < 0.5:

@@ -9,6 +9,7 @@ from leadline.world.scene import Builder, rotation_from
 
 
 def foliage_mat(b: Builder, dry: float = 0.12) -> int:
+    """Leaf material, green or (share dry) autumnal."""
     rng = b.rng
     if rng.random() < dry:
         rgb = np.array([rng.uniform(0.35, 0.6), rng.uniform(0.25, 0.4), 0.12])
@@ -33,13 +34,28 @@ def tree(b: Builder, height: float, detail: int = 5) -> None:
         out = width * rng.uniform(0.15, 0.75)
         z = fork + (height - fork) * rng.uniform(0.25, 0.85)
         tip = np.array([lean[0] + out * np.cos(angle), lean[1] + out * np.sin(angle), z])
-        b.tube((lean[0], lean[1], fork * rng.uniform(0.7, 1.0)), tip, r * 0.45, bark, end_radius=r * 0.15)
+        b.tube(
+            (lean[0], lean[1], fork * rng.uniform(0.7, 1.0)),
+            tip,
+            r * 0.45,
+            bark,
+            end_radius=r * 0.15,
+        )
         size = width * rng.uniform(0.45, 0.8) * np.array([1, 1, rng.uniform(0.7, 1.1)])
         if bare:
             turn = rotation_from((0, 0, 1), angle)
-            b.quad(tip, (size[0] * 2.5, size[0] * 2.5), bark, normal="y", mask="branches", rotation=turn)
+            b.quad(
+                tip,
+                (size[0] * 2.5, size[0] * 2.5),
+                bark,
+                normal="y",
+                mask="branches",
+                rotation=turn,
+            )
         elif k % 2 == 0:
-            b.ball(tip, size * 1.2, green, mask="foliage", repeat=float(rng.choice([1.5, 2.5, 3.5])))
+            b.ball(
+                tip, size * 1.2, green, mask="foliage", repeat=float(rng.choice([1.5, 2.5, 3.5]))
+            )
             if rng.random() < 0.7:
                 b.ball(tip, size * 0.85, green, bumps=0.35, waviness=8)
         else:
@@ -47,6 +63,7 @@ def tree(b: Builder, height: float, detail: int = 5) -> None:
 
 
 def conifer(b: Builder, height: float) -> None:
+    """Fir of bumpy tiers; height in metres."""
     rng = b.rng
     bark, green = b.mat("bark", (0.25, 0.18, 0.13), scale=0.8), foliage_mat(b, 0.02)
     b.tube((0, 0, 0), (0, 0, height * 0.9), height * 0.018, bark, end_radius=0.02)
@@ -58,25 +75,39 @@ def conifer(b: Builder, height: float) -> None:
 
 
 def trunk(b: Builder, height: float, radius: float) -> None:
+    """Stem of a tall tree with a few dead branches; metres."""
     bark = b.mat("bark", color(b.rng, 0.15, 0.5, 0.12), scale=radius * 4)
     tip = np.array([*b.rng.normal(0, 0.03, 2) * height, height])
     b.tube((0, 0, 0), tip, radius, bark, end_radius=radius * 0.8)
     for _ in range(int(b.rng.integers(0, 4))):
         at = tip * b.rng.uniform(0.4, 1)
-        d = b.rng.normal(size=3) * (1, 1, 0.4) + (0, 0, 0.3)
+        d = b.rng.normal(size=3) * (1, 1, 0.4) + np.array([0, 0, 0.3])
         b.tube(at, at + d * radius * 6, radius * 0.25, bark, end_radius=radius * 0.1)
 
 
 def bush(b: Builder, size: float) -> None:
+    """Dense or perforated bush about size metres wide."""
     rng = b.rng
     green = foliage_mat(b)
     for _ in range(int(rng.integers(1, 4))):
         x, y = rng.normal(0, 0.3, 2) * size
         radii = size * rng.uniform(0.3, 0.6, 3)
         if rng.random() < 0.5:
-            b.ball((x, y, radii[2] * 0.8), radii, green, bumps=rng.uniform(0.2, 0.4), waviness=rng.uniform(4, 9))
+            b.ball(
+                (x, y, radii[2] * 0.8),
+                radii,
+                green,
+                bumps=rng.uniform(0.2, 0.4),
+                waviness=rng.uniform(4, 9),
+            )
         else:
-            b.ball((x, y, radii[2] * 0.8), radii, green, mask="foliage", repeat=float(rng.choice([1, 2])))
+            b.ball(
+                (x, y, radii[2] * 0.8),
+                radii,
+                green,
+                mask="foliage",
+                repeat=float(rng.choice([1, 2])),
+            )
             b.ball((x, y, radii[2] * 0.8), radii * 0.7, green, bumps=0.3, waviness=7)
 
 
@@ -88,7 +119,13 @@ def hedge(b: Builder, length: float, height: float, depth: float) -> None:
     else:
         for k in range(max(1, int(length / (depth * 2)))):
             y = -length / 2 + (k + 0.5) * depth * 2
-            b.ball((0, y, height * 0.5), (depth * 0.7, depth * 1.4, height * 0.6), green, bumps=0.3, waviness=6)
+            b.ball(
+                (0, y, height * 0.5),
+                (depth * 0.7, depth * 1.4, height * 0.6),
+                green,
+                bumps=0.3,
+                waviness=6,
+            )
 
 
 def grass(b: Builder, spread: float, count: int, size: float = 0.4) -> None:
@@ -100,7 +137,15 @@ def grass(b: Builder, spread: float, count: int, size: float = 0.4) -> None:
         x, y = rng.normal(0, 0.5, 2) * spread
         s = size * rng.uniform(0.5, 1.5)
         turn = rotation_from((0, 0, 1), rng.uniform(0, 3.14))
-        b.quad((x, y, s / 2), (s * rng.uniform(1, 2), s), m, normal="y", mask="grass", rotation=turn, casts=False)
+        b.quad(
+            (x, y, s / 2),
+            (s * rng.uniform(1, 2), s),
+            m,
+            normal="y",
+            mask="grass",
+            rotation=turn,
+            casts=False,
+        )
 
 
 def flower(b: Builder, height: float) -> None:
@@ -113,15 +158,31 @@ def flower(b: Builder, height: float) -> None:
     for _ in range(int(rng.integers(1, 5))):
         at = tip * rng.uniform(0.2, 0.85)
         turn = rotation_from(rng.normal(size=3), rng.uniform(0, 3))
-        b.quad(at + rng.normal(0, 0.1, 3) * height, (height * 0.3, height * 0.3), green, rotation=turn, mask="shape")
-    d = rng.normal(size=3) + (0, -0.8, 0.5)
+        b.quad(
+            at + rng.normal(0, 0.1, 3) * height,
+            (height * 0.3, height * 0.3),
+            green,
+            rotation=turn,
+            mask="shape",
+        )
+    d = rng.normal(size=3) + np.array([0, -0.8, 0.5])
     turn = rotation_from(np.cross((0, 0, 1), d) + 1e-3, np.arccos(d[2] / np.linalg.norm(d)))
     s = height * rng.uniform(0.15, 0.4)
     b.quad(tip, (s, s), petal, rotation=turn, mask="shape")
-    b.ball(tip, (s * 0.2, s * 0.2, s * 0.1), b.mat("noise", color(rng, 0.05, 0.7, 0.4), scale=0.3), rotation=turn)
+    b.ball(
+        tip,
+        (s * 0.2, s * 0.2, s * 0.1),
+        b.mat("noise", color(rng, 0.05, 0.7, 0.4), scale=0.3),
+        rotation=turn,
+    )
 
 
 def rock(b: Builder, size: float) -> None:
-    m = b.mat(str(b.rng.choice(["stones", "concrete", "noise", "gravel"])), color(b.rng, 0.25, 0.7, 0.08), scale=size * 2)
+    """Boulder about size metres wide."""
+    m = b.mat(
+        str(b.rng.choice(["stones", "concrete", "noise", "gravel"])),
+        color(b.rng, 0.25, 0.7, 0.08),
+        scale=size * 2,
+    )
     radii = size * b.rng.uniform(0.3, 0.7, 3)
     b.ball((0, 0, radii[2] * 0.5), radii, m, bumps=0.25, waviness=3)

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 QUAD, BOX, ELLIPSOID, BLOB, CONE, CAPSULE, CUSHION = range(7)
-"""Shape codes: rectangle in z = 0, cube, sphere, bumpy sphere, cut cone, round cone, rounded cube."""
+"""Shape codes: rectangle, cube, sphere, bumpy sphere, cut cone, round cone, rounded cube."""
 
 NEAR = 0.05
 """Nearest depth in metres at which a surface is seen."""
@@ -98,9 +98,7 @@ def hit_blob(
     return xp.where((disc < 0.0) | (t <= NEAR), FAR, t)
 
 
-def hit_cone(
-    xp: ModuleType, o: Vector, d: Rays, slope: tuple[float, float], closed: bool
-) -> Any:
+def hit_cone(xp: ModuleType, o: Vector, d: Rays, slope: tuple[float, float], closed: bool) -> Any:
     """Cut cone along z in [-1, 1] with radius slope[0] + slope[1] z; lids when closed."""
     base, rise = slope
     k = base + rise * o[2]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from leadline.world import furniture as f
+from leadline.world import things
 from leadline.world.bodies import person
 from leadline.world.patterns import color
 from leadline.world.scene import Builder
 
-Wall = tuple[np.ndarray, float, float, bool]
+Hole = tuple[float, float, float, float]
+"""Opening in a wall: x0, y0, x1, y1 in the wall's own -1..1, y down."""
 
 
 def _lights(b: Builder, size: np.ndarray) -> None:
@@ -28,12 +30,17 @@ def _lights(b: Builder, size: np.ndarray) -> None:
             glow = b.mat("flat", (1, 0.97, 0.9), glow=rng.uniform(1.5, 4))
             kind = rng.random()
             if kind < 0.35:
-                b.ball(at + (0, 0, 0.05), [rng.uniform(0.1, 0.25)] * 2 + [0.1], glow)
+                b.ball(at + np.array([0, 0, 0.05]), [rng.uniform(0.1, 0.25)] * 2 + [0.1], glow)
             elif kind < 0.7:
-                b.box((at[0], at[1], size[2] - 0.03), (rng.uniform(0.3, 1.4), 0.3, 0.05), glow, casts=False)
+                b.box(
+                    (at[0], at[1], size[2] - 0.03),
+                    (rng.uniform(0.3, 1.4), 0.3, 0.05),
+                    glow,
+                    casts=False,
+                )
             else:
                 b.tube(at, (at[0], at[1], at[2] + 0.2), 0.2, glow, end_radius=0.08, closed=False)
-                b.tube(at, (at[0], at[1], size[2]), 0.008, f.metal(b))
+                b.tube(at, (at[0], at[1], size[2]), 0.008, things.metal(b))
     light.shadow_lamp = True
     if rng.random() < 0.35:
         light.sun_color = np.array([1, 0.97, 0.9]) * rng.uniform(0.2, 0.7)
@@ -46,12 +53,19 @@ def _window(b: Builder, width: float, height: float, z: float) -> None:
     rng = b.rng
     view = b.mat(str(rng.choice(["view", "flat"], p=[0.75, 0.25])), glow=rng.uniform(0.8, 5.0))
     away = rng.uniform(3, 20)
-    b.quad((0, away, z), (width + 3 * away, height + 2.2 * away), view, normal="y", fit=True, casts=False)
+    b.quad(
+        (0, away, z),
+        (width + 3 * away, height + 2.2 * away),
+        view,
+        normal="y",
+        fit=True,
+        casts=False,
+    )
     reveal = b.mat("flat", (0.85, 0.84, 0.82))
     for s in (-1, 1):
         b.box((s * (width / 2 + 0.03), 0.08, z), (0.06, 0.16, height), reveal)
         b.box((0, 0.08, z + s * (height / 2 + 0.03)), (width + 0.12, 0.16, 0.06), reveal)
-    frame = f.paint(b, 0.3, 0.97)
+    frame = things.paint(b, 0.3, 0.97)
     t = 0.05
     for x in (-1, 0, 1) if rng.random() < 0.7 else (-1, 1):
         b.box((x * width / 2, 0, z), (t, 0.1, height + t), frame)
@@ -60,10 +74,10 @@ def _window(b: Builder, width: float, height: float, z: float) -> None:
     b.box((0, -0.06, z - height / 2 - 0.03), (width + 0.2, 0.2, 0.03), frame)
     kind = rng.random()
     if kind < 0.45:
-        cloth = f.cloth(b)
+        cloth = things.cloth(b)
         drop = rng.choice([height + 0.3, z + height / 2 + 0.1])
         top = z + height / 2 + 0.15
-        b.tube((-width * 0.7, -0.1, top), (width * 0.7, -0.1, top), 0.015, f.metal(b))
+        b.tube((-width * 0.7, -0.1, top), (width * 0.7, -0.1, top), 0.015, things.metal(b))
         for side in (-1, 1):
             folds = int(rng.integers(3, 6))
             for k in range(folds):
@@ -73,7 +87,14 @@ def _window(b: Builder, width: float, height: float, z: float) -> None:
         blind = b.mat("flat", color(rng, 0.5, 0.95, 0.15))
         h = height * rng.uniform(0.2, 0.8)
         mask = "bars" if rng.random() < 0.5 else None
-        b.quad((0, -0.07, z + height / 2 - h / 2), (width, h), blind, normal="y", mask=mask, repeat=(1, 1))
+        b.quad(
+            (0, -0.07, z + height / 2 - h / 2),
+            (width, h),
+            blind,
+            normal="y",
+            mask=mask,
+            repeat=(1, 1),
+        )
 
 
 def _doorway(b: Builder, width: float, height: float, wall: int) -> None:
@@ -87,9 +108,11 @@ def _doorway(b: Builder, width: float, height: float, wall: int) -> None:
     for s in (-1, 1):
         b.quad((s * wide / 2, deep / 2, height * 0.65), (deep, height * 1.3), inner, normal="x")
     b.quad((0, deep / 2, 0.0), (wide, deep), ground)
-    b.quad((0, deep / 2, height * 1.3), (wide, deep), b.mat("flat", (0.85, 0.85, 0.85)), casts=False)
+    b.quad(
+        (0, deep / 2, height * 1.3), (wide, deep), b.mat("flat", (0.85, 0.85, 0.85)), casts=False
+    )
     b.quad((0, deep + 0.5, 1.5), (9, 7), inner, normal="y", casts=False)
-    frame = f.paint(b, 0.2, 0.97)
+    frame = things.paint(b, 0.2, 0.97)
     for s in (-1, 1):
         b.box((s * width / 2, 0, height / 2), (0.08, 0.2, height), frame)
     b.box((0, 0, height), (width + 0.08, 0.2, 0.08), frame)
@@ -98,7 +121,7 @@ def _doorway(b: Builder, width: float, height: float, wall: int) -> None:
     if rng.random() < 0.6:
         angle = rng.uniform(0.3, 2.2)
         with b.at((width / 2, 0, 0), np.pi - angle):
-            b.box((width / 2, 0, height / 2), (width, 0.04, height), f.hard(b))
+            b.box((width / 2, 0, height / 2), (width, 0.04, height), things.hard(b))
 
 
 def _against(b: Builder, length: float, height: float, dense: float) -> None:
@@ -124,7 +147,7 @@ def _against(b: Builder, length: float, height: float, dense: float) -> None:
                 f.table(b, w, d, rng.uniform(0.7, 0.8), int(rng.integers(1, 6)))
                 if rng.random() < 0.4:
                     with b.at((rng.uniform(-0.2, 0.2), 0.1, 0.75)):
-                        f.screen(b, rng.uniform(0.4, 0.6))
+                        things.screen(b, rng.uniform(0.4, 0.6))
             with b.at((x + w / 2, -d - 0.2, 0), np.pi + rng.normal(0, 0.5)):
                 f.chair(b)
         elif kind < 0.68:
@@ -134,7 +157,7 @@ def _against(b: Builder, length: float, height: float, dense: float) -> None:
         elif kind < 0.76:
             w = 0.8
             with b.at((x + w / 2, -0.4, 0), rng.uniform(0, 6)):
-                f.plant(b, rng.uniform(0.6, 1.7))
+                things.plant(b, rng.uniform(0.6, 1.7))
         elif kind < 0.81:
             w = 0.6
             with b.at((x + w / 2, -0.35, 0)):
@@ -166,18 +189,18 @@ def _wall_things(b: Builder, length: float, height: float) -> None:
         kind = rng.random()
         w, h = rng.uniform(0.2, 0.9), rng.uniform(0.2, 0.8)
         if kind < 0.4:
-            b.box((x, -0.012, z), (w + 0.05, 0.025, h + 0.05), f.hard(b))
+            b.box((x, -0.012, z), (w + 0.05, 0.025, h + 0.05), things.hard(b))
             b.quad((x, -0.027, z), (w, h), b.mat("picture"), normal="y", fit=True)
         elif kind < 0.75:
             for k in range(int(rng.integers(1, 4))):
                 poster = b.mat(str(rng.choice(["poster", "page"])))
                 b.quad((x + k * w * 1.1, -0.006, z), (w, h), poster, normal="y", fit=True)
         elif kind < 0.88:
-            b.box((x, -0.11, z), (w * 1.5, 0.22, 0.03), f.hard(b))
+            b.box((x, -0.11, z), (w * 1.5, 0.22, 0.03), things.hard(b))
             with b.at((x, -0.11, z + 0.015)):
-                f.clutter(b, w * 1.5, 0.2, 0, int(rng.integers(2, 6)), 0.22)
+                things.clutter(b, w * 1.5, 0.2, 0, int(rng.integers(2, 6)), 0.22)
         elif kind < 0.94:
-            b.tube((x, 0, z), (x, -0.05, z), 0.15, f.paint(b))
+            b.tube((x, 0, z), (x, -0.05, z), 0.15, things.paint(b))
         else:
             b.box((x, -0.07, 0.45), (1.0, 0.1, 0.6), b.mat("flat", (0.85, 0.85, 0.82)))
 
@@ -185,7 +208,7 @@ def _wall_things(b: Builder, length: float, height: float) -> None:
 def _side(b: Builder, length: float, height: float, wall: int, dense: float) -> None:
     """One wall at y = 0 with openings, things on it and furniture before it."""
     rng = b.rng
-    holes: list[tuple[float, float, float, float]] = []
+    holes: list[Hole] = []
     kind = rng.random()
     if kind < 0.4:
         w, h = rng.uniform(0.7, min(2.5, length * 0.5)), rng.uniform(0.8, 1.5)
@@ -201,11 +224,11 @@ def _side(b: Builder, length: float, height: float, wall: int, dense: float) -> 
             with b.at((x, 0, 0)):
                 _doorway(b, w, h, wall)
         else:
-            b.box((x, -0.02, h / 2), (w, 0.04, h), f.hard(b))
-            b.tube((x + w * 0.4, -0.04, 1.0), (x + w * 0.4, -0.1, 1.0), 0.03, f.metal(b))
+            b.box((x, -0.02, h / 2), (w, 0.04, h), things.hard(b))
+            b.tube((x + w * 0.4, -0.04, 1.0), (x + w * 0.4, -0.1, 1.0), 0.03, things.metal(b))
     b.quad((0, 0, height / 2), (length, height), wall, normal="y", holes=holes, casts=False)
     if rng.random() < 0.5:
-        b.box((0, -0.01, 0.05), (length, 0.02, 0.1), f.paint(b, 0.1, 0.95))
+        b.box((0, -0.01, 0.05), (length, 0.02, 0.1), things.paint(b, 0.1, 0.95))
     _wall_things(b, length, height)
     if rng.random() < 0.22 and length > 2.5:
         with b.at((0, -0.32, 0)):
@@ -214,7 +237,7 @@ def _side(b: Builder, length: float, height: float, wall: int, dense: float) -> 
         _against(b, length, height, dense)
 
 
-def _hole(x: float, z: float, w: float, h: float, length: float, height: float) -> tuple[float, ...]:
+def _hole(x: float, z: float, w: float, h: float, length: float, height: float) -> Hole:
     cx, cy = x / (length / 2), 1 - z / (height / 2)
     return (cx - w / length, cy - h / height, cx + w / length, cy + h / height)
 
@@ -222,17 +245,35 @@ def _hole(x: float, z: float, w: float, h: float, length: float, height: float) 
 def _surfaces(b: Builder) -> tuple[int, int, int]:
     """Materials of walls, floor and ceiling."""
     rng = b.rng
-    walls = str(rng.choice(["flat", "plaster", "wallpaper", "bricks", "tiles", "concrete", "planks"],
-                           p=[0.5, 0.17, 0.1, 0.08, 0.05, 0.06, 0.04]))  # fmt: skip
-    wall = b.mat(walls, color(rng, 0.45, 0.97, 0.2), scale=rng.uniform(0.8, 3), contrast=rng.uniform(0.3, 1))
-    floors = str(rng.choice(["planks", "carpet", "tiles", "concrete", "flat", "fabric", "marble", "stones"],
-                            p=[0.3, 0.24, 0.16, 0.1, 0.08, 0.05, 0.03, 0.04]))  # fmt: skip
+    walls = str(
+        rng.choice(
+            ["flat", "plaster", "wallpaper", "bricks", "tiles", "concrete", "planks"],
+            p=[0.5, 0.17, 0.1, 0.08, 0.05, 0.06, 0.04],
+        )
+    )
+    wall = b.mat(
+        walls, color(rng, 0.45, 0.97, 0.2), scale=rng.uniform(0.8, 3), contrast=rng.uniform(0.3, 1)
+    )
+    floors = str(
+        rng.choice(
+            ["planks", "carpet", "tiles", "concrete", "flat", "fabric", "marble", "stones"],
+            p=[0.3, 0.24, 0.16, 0.1, 0.08, 0.05, 0.03, 0.04],
+        )
+    )
     floor = b.mat(
-        floors, None if rng.random() < 0.5 else color(rng, 0.15, 0.75, 0.15), scale=rng.uniform(0.5, 2.5),
-        contrast=rng.uniform(0.4, 1.1), shine=rng.choice([0, 0, 0.3]), gloss=20,
-    )  # fmt: skip
-    ceiling = b.mat(str(rng.choice(["flat", "plaster", "planks", "tiles"], p=[0.65, 0.2, 0.07, 0.08])),
-                    color(rng, 0.6, 0.98, 0.06), scale=1.2, contrast=0.5)  # fmt: skip
+        floors,
+        None if rng.random() < 0.5 else color(rng, 0.15, 0.75, 0.15),
+        scale=rng.uniform(0.5, 2.5),
+        contrast=rng.uniform(0.4, 1.1),
+        shine=rng.choice([0, 0, 0.3]),
+        gloss=20,
+    )
+    ceiling = b.mat(
+        str(rng.choice(["flat", "plaster", "planks", "tiles"], p=[0.65, 0.2, 0.07, 0.08])),
+        color(rng, 0.6, 0.98, 0.06),
+        scale=1.2,
+        contrast=0.5,
+    )
     return wall, floor, ceiling
 
 
@@ -262,10 +303,10 @@ def _middle(b: Builder, size: np.ndarray) -> None:
             else:
                 f.pile(b, rng.uniform(0.3, 1.0))
     if rng.random() < 0.5:
-        rug = f.cloth(b)
+        rug = things.cloth(b)
         x, y = rng.uniform(-0.2, 0.2, 2) * size[:2]
         b.box((x, y, 0.006), (rng.uniform(1, 2.5), rng.uniform(0.8, 2), 0.012), rug)
-    f.clutter(b, size[0] * 0.8, size[1] * 0.8, 0, int(rng.integers(0, 6)), 0.4)
+    things.clutter(b, size[0] * 0.8, size[1] * 0.8, 0, int(rng.integers(0, 6)), 0.4)
 
 
 def build(b: Builder) -> None:
@@ -286,7 +327,7 @@ def build(b: Builder) -> None:
             _side(b, length, size[2], second if k == 1 else wall, dense)
     _middle(b, size)
     if rng.random() < 0.12:
-        beam = f.hard(b)
+        beam = things.hard(b)
         for x in np.arange(-size[0] / 2, size[0] / 2, rng.uniform(0.5, 1.2)):
             b.box((x, 0, size[2] - 0.08), (0.1, size[1], 0.16), beam, casts=False)
     b.room = np.array([[-size[0] / 2, -size[1] / 2, 0], [size[0] / 2, size[1] / 2, size[2]]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from leadline.world import primitives as prim
 if TYPE_CHECKING:
     from leadline.world.materials import TextureBank
 
-Vec = Sequence[float]
+Vec = Sequence[float] | np.ndarray
 
 
 @dataclass(kw_only=True)
@@ -90,9 +90,7 @@ def frame_along(direction: np.ndarray) -> np.ndarray:
     else:
         size = math.hypot(y, z)
         a, b, c = 0.0, -z / size, y / size
-    return np.array(
-        [[a, y * c - z * b, x], [b, z * a - x * c, y], [c, x * b - y * a, z]]
-    )
+    return np.array([[a, y * c - z * b, x], [b, z * a - x * c, y], [c, x * b - y * a, z]])
 
 
 class Builder:
@@ -115,7 +113,7 @@ class Builder:
     @contextlib.contextmanager
     def at(
         self, position: Vec, yaw: float = 0.0, rotation: np.ndarray | None = None
-    ) -> Iterator[None]:
+    ) -> Generator[None]:
         """Work in a frame placed at the position and turned; every use is a new object label."""
         turn, origin = self._frames[-1]
         local = rotation_z(yaw) if rotation is None else rotation
@@ -172,9 +170,21 @@ class Builder:
         turn, origin = self._frames[-1]
         world = turn if rotation is None else turn @ rotation
         self._rows.append(
-            (kind, origin + turn @ np.asarray(centre, float), world, scale, material, params,
-             alpha, extent, holes, casts, self.label, uv)
-        )  # fmt: skip
+            (
+                kind,
+                origin + turn @ np.asarray(centre, float),
+                world,
+                scale,
+                material,
+                params,
+                alpha,
+                extent,
+                holes,
+                casts,
+                self.label,
+                uv,
+            )
+        )
 
     def quad(
         self,
@@ -207,28 +217,50 @@ class Builder:
         else:
             index = mask if isinstance(mask, int) else self.bank.pick_mask(self.rng, mask)
         self._add(
-            prim.QUAD, centre, turned, (size[0] / 2, size[1] / 2, 1.0), material,
-            alpha=(index, float(repeat[0]), float(repeat[1])), extent=(1, 1, 0),
-            holes=holes, casts=casts, uv=1.0 if fit else 0.0,
-        )  # fmt: skip
+            prim.QUAD,
+            centre,
+            turned,
+            (size[0] / 2, size[1] / 2, 1.0),
+            material,
+            alpha=(index, float(repeat[0]), float(repeat[1])),
+            extent=(1, 1, 0),
+            holes=holes,
+            casts=casts,
+            uv=1.0 if fit else 0.0,
+        )
 
     def box(
-        self, centre: Vec, size: Vec, material: int, *, rotation: np.ndarray | None = None,
-        casts: bool = True, fit: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        centre: Vec,
+        size: Vec,
+        material: int,
+        *,
+        rotation: np.ndarray | None = None,
+        casts: bool = True,
+        fit: bool = False,
+    ) -> None:
         """Cuboid."""
         half = [max(s, 1e-3) / 2 for s in size]
         self._add(prim.BOX, centre, rotation, half, material, casts=casts, uv=1.0 if fit else 0.0)
 
     def ball(
-        self, centre: Vec, radii: Vec, material: int, *, rotation: np.ndarray | None = None,
-        bumps: float = 0.0, waviness: float = 5.0, mask: str | None = None, repeat: float = 2.0,
-    ) -> None:  # fmt: skip
+        self,
+        centre: Vec,
+        radii: Vec,
+        material: int,
+        *,
+        rotation: np.ndarray | None = None,
+        bumps: float = 0.0,
+        waviness: float = 5.0,
+        mask: str | None = None,
+        repeat: float = 2.0,
+    ) -> None:
         """Ellipsoid; bumps > 0 perturbs its radius, mask perforates it."""
         if bumps <= 0.0:
             index = -1 if mask is None else self.bank.pick_mask(self.rng, mask)
-            self._add(prim.ELLIPSOID, centre, rotation, radii, material,
-                      alpha=(index, repeat, repeat))  # fmt: skip
+            self._add(
+                prim.ELLIPSOID, centre, rotation, radii, material, alpha=(index, repeat, repeat)
+            )
             return
         waves = []
         for octave in range(3):
@@ -239,9 +271,15 @@ class Builder:
         self._add(prim.BLOB, centre, rotation, radii, material, params=waves)
 
     def tube(
-        self, start: Vec, stop: Vec, radius: float, material: int, *, end_radius: float | None = None,
+        self,
+        start: Vec,
+        stop: Vec,
+        radius: float,
+        material: int,
+        *,
+        end_radius: float | None = None,
         closed: bool = True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Cylinder or cut cone between two points."""
         a, b = np.asarray(start, float), np.asarray(stop, float)
         r1 = radius if end_radius is None else end_radius
@@ -259,13 +297,25 @@ class Builder:
         top = max(radius, r1, 1e-4)
         half = max(float(np.linalg.norm(b - a)) / 2 / top, 1e-3)
         params = ((radius + r1) / 2 / top, (r1 - radius) / 2 / top / half, half)
-        self._add(prim.CAPSULE, (a + b) / 2, frame_along(b - a), (top, top, top), material, params,
-                  extent=(1.0, 1.0, half + 1.0))  # fmt: skip
+        self._add(
+            prim.CAPSULE,
+            (a + b) / 2,
+            frame_along(b - a),
+            (top, top, top),
+            material,
+            params,
+            extent=(1.0, 1.0, half + 1.0),
+        )
 
     def cushion(
-        self, centre: Vec, size: Vec, material: int, *, rotation: np.ndarray | None = None,
+        self,
+        centre: Vec,
+        size: Vec,
+        material: int,
+        *,
+        rotation: np.ndarray | None = None,
         doublings: int = 2,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Rounded cuboid: doublings 1 = ellipsoid, 2 = soft, 3 = nearly a box."""
         half = [max(s, 1e-3) / 2 for s in size]
         self._add(prim.CUSHION, centre, rotation, half, material, params=(doublings,))
@@ -278,16 +328,24 @@ class Builder:
         world_from_local = rotations * scales[:, None, :]
         local_from_world = rotations.transpose(0, 2, 1) / scales[:, :, None]
         return Scene(
-            kind=kind, seed=seed, bank=self.bank,
-            kinds=[r[0] for r in rows], params=[r[5] for r in rows], alpha=[r[6] for r in rows],
+            kind=kind,
+            seed=seed,
+            bank=self.bank,
+            kinds=[r[0] for r in rows],
+            params=[r[5] for r in rows],
+            alpha=[r[6] for r in rows],
             holes={i: r[8] for i, r in enumerate(rows) if r[8]},
             centres=np.array([r[1] for r in rows], np.float32),
-            world_from_local=world_from_local, local_from_world=local_from_world,
-            rotations=rotations, scales=scales,
+            world_from_local=world_from_local,
+            local_from_world=local_from_world,
+            rotations=rotations,
+            scales=scales,
             extents=np.array([r[7] for r in rows], np.float32),
             materials=np.array([[r[4], r[11]] for r in rows], np.float32),
             labels=np.array([r[10] for r in rows], np.int16),
             casts=np.array([r[9] for r in rows], bool),
             material_table=np.array(self._materials, np.float32),
-            lighting=self.light, room=self.room, views=self.views,
-        )  # fmt: skip
+            lighting=self.light,
+            room=self.room,
+            views=self.views,
+        )

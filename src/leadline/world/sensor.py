@@ -67,7 +67,9 @@ def capture(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.06:
         length = int(rng.integers(3, max(4, int(7 * scale))))
         kernel = np.zeros((length, length), np.float32)
-        cv2.line(kernel, (0, int(rng.integers(0, length))), (length - 1, int(rng.integers(0, length))), 1)
+        cv2.line(
+            kernel, (0, int(rng.integers(0, length))), (length - 1, int(rng.integers(0, length))), 1
+        )
         image = cv2.filter2D(image, -1, kernel / kernel.sum())
     if rng.random() < 0.5:
         y = np.linspace(-1, 1, h, dtype=np.float32)[:, None]
@@ -84,5 +86,6 @@ def capture(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         quality = [int(cv2.IMWRITE_JPEG_QUALITY), int(rng.integers(35, 95))]
         done, data = cv2.imencode(".jpg", out, quality)
         if done:
-            out = cv2.imdecode(data, cv2.IMREAD_COLOR)
+            decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+            out = out if decoded is None else decoded
     return out

@@ -26,7 +26,9 @@ def _clouds(rng: Rng, power: float) -> np.ndarray:
     return cv2.remap(field.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
 
 
-def _sky(rng: Rng, zenith: np.ndarray, horizon: np.ndarray, cover: float, glow: float) -> np.ndarray:
+def _sky(
+    rng: Rng, zenith: np.ndarray, horizon: np.ndarray, cover: float, glow: float
+) -> np.ndarray:
     height = np.clip(np.linspace(1, -1, SKY_HEIGHT), 0, 1)[:, None, None]
     out = horizon + (zenith - horizon) * height ** rng.uniform(0.35, 0.7)
     out = np.broadcast_to(out, (SKY_HEIGHT, SKY_WIDTH, 3)).copy()
@@ -45,29 +47,36 @@ def _sky(rng: Rng, zenith: np.ndarray, horizon: np.ndarray, cover: float, glow: 
 
 
 def day(rng: Rng) -> np.ndarray:
+    """Blue sky, clear to cloudy."""
     zenith = np.array([0.28, 0.48, 0.8]) * rng.uniform(0.7, 1.2) + rng.normal(0, 0.03, 3)
     horizon = np.array([0.82, 0.9, 0.98]) * rng.uniform(0.85, 1.02)
     return _sky(rng, zenith, horizon, rng.uniform(-2.0, 1.0), rng.uniform(0, 0.8))
 
 
 def grey(rng: Rng) -> np.ndarray:
+    """Overcast."""
     level = rng.uniform(0.7, 1.0)
     tone = np.array([0.97, 0.99, 1.0]) * level
     return _sky(rng, tone * rng.uniform(0.75, 1.0), tone, rng.uniform(0.0, 2.0), 0.0)
 
 
 def dusk(rng: Rng) -> np.ndarray:
+    """Low sun, warm horizon."""
     zenith = np.array([0.25, 0.3, 0.5]) * rng.uniform(0.5, 1.2)
     horizon = np.array([0.98, rng.uniform(0.55, 0.85), rng.uniform(0.3, 0.75)])
     return _sky(rng, zenith, horizon, rng.uniform(-1, 1), rng.uniform(0.3, 1.0))
 
 
 def night(rng: Rng) -> np.ndarray:
+    """Nearly black."""
     zenith = np.array([0.03, 0.04, 0.09]) * rng.uniform(0.5, 2)
     return _sky(rng, zenith, zenith * rng.uniform(1, 4) + 0.02, rng.uniform(-2, 0.5), 0.0)
 
 
 SKY_PATTERNS: dict[str, tuple[Callable[[Rng], np.ndarray], int]] = {
-    "day": (day, 8), "grey": (grey, 6), "dusk": (dusk, 4), "night": (night, 2),
-}  # fmt: skip
+    "day": (day, 8),
+    "grey": (grey, 6),
+    "dusk": (dusk, 4),
+    "night": (night, 2),
+}
 """Mood -> (generator, how many skies a bank holds)."""

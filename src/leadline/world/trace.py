@@ -134,7 +134,9 @@ def _hit(scene: Scene, i: int, o: prim.Vector, d: prim.Rays, window: np.ndarray)
     if kind == prim.BOX:
         return prim.hit_box(np, o, d)
     if kind == prim.ELLIPSOID:
-        return _leafy(np, scene, i, o, d) if scene.alpha[i][0] >= 0 else prim.hit_ellipsoid(np, o, d)
+        return (
+            _leafy(np, scene, i, o, d) if scene.alpha[i][0] >= 0 else prim.hit_ellipsoid(np, o, d)
+        )
     if kind == prim.CONE:
         return prim.hit_cone(np, o, d, (params[0], params[1]), bool(params[2]))
     return prim.hit_capsule(np, o, d, params[2], (params[0], params[1]))

@@ -16,9 +16,19 @@ def car_paint(b: Builder) -> int:
         tone = float(rng.choice([0.04, 0.1, 0.3, 0.55, 0.7, 0.92]))
         rgb = np.full(3, tone) + rng.normal(0, 0.02, 3)
     else:
-        rgb = np.array([[0.55, 0.05, 0.05], [0.05, 0.12, 0.45], [0.1, 0.3, 0.15], [0.75, 0.6, 0.1],
-                        [0.35, 0.2, 0.12], [0.2, 0.4, 0.65]])[int(rng.integers(0, 6))]  # fmt: skip
-    return b.mat("flat", np.clip(rgb, 0.02, 1), shine=rng.uniform(0.4, 1.0), gloss=rng.uniform(20, 90))
+        rgb = np.array(
+            [
+                [0.55, 0.05, 0.05],
+                [0.05, 0.12, 0.45],
+                [0.1, 0.3, 0.15],
+                [0.75, 0.6, 0.1],
+                [0.35, 0.2, 0.12],
+                [0.2, 0.4, 0.65],
+            ]
+        )[int(rng.integers(0, 6))]
+    return b.mat(
+        "flat", np.clip(rgb, 0.02, 1), shine=rng.uniform(0.4, 1.0), gloss=rng.uniform(20, 90)
+    )
 
 
 def _wheels(b: Builder, half_width: float, front: float, rear: float, radius: float) -> None:
@@ -43,6 +53,7 @@ def _lights(b: Builder, width: float, length: float, z: float) -> None:
 
 
 def car(b: Builder) -> None:
+    """Saloon, estate or hatchback."""
     rng = b.rng
     length, width, tall = rng.uniform(3.6, 4.9), rng.uniform(1.65, 1.9), rng.uniform(1.4, 1.75)
     body = car_paint(b)
@@ -54,7 +65,9 @@ def car(b: Builder) -> None:
     style = rng.random()
     shift = {True: -0.28, False: -0.08}[style < 0.35] * length * 0.5
     cabin = length * (rng.uniform(0.48, 0.56) if style < 0.5 else rng.uniform(0.56, 0.72))
-    b.cushion((0, shift, waist - 0.02), (width * 0.88, cabin, (tall - waist) * 2), glass, doublings=2)
+    b.cushion(
+        (0, shift, waist - 0.02), (width * 0.88, cabin, (tall - waist) * 2), glass, doublings=2
+    )
     b.cushion((0, shift, tall - 0.1), (width * 0.8, cabin * 0.72, 0.22), body, doublings=3)
     for x in (-1, 1):
         for y in (-0.45, 0.02, 0.42):
@@ -91,17 +104,32 @@ def van(b: Builder) -> None:
     nose = rng.uniform(1.4, 2.0)
     b.box((0, -nose / 2, (tall + 0.45) / 2), (width, length - nose, tall - 0.45), load)
     front = tall * (0.75 if rng.random() < 0.6 else 1.0)
-    b.cushion((0, length / 2 - nose, front / 2 + 0.2), (width * 0.97, nose * 2, front - 0.3), body, doublings=3)
-    b.cushion((0, length / 2 - nose * 0.7, front * 0.72), (width * 0.99, nose * 1.1, front * 0.3), glass, doublings=3)
+    b.cushion(
+        (0, length / 2 - nose, front / 2 + 0.2),
+        (width * 0.97, nose * 2, front - 0.3),
+        body,
+        doublings=3,
+    )
+    b.cushion(
+        (0, length / 2 - nose * 0.7, front * 0.72),
+        (width * 0.99, nose * 1.1, front * 0.3),
+        glass,
+        doublings=3,
+    )
     if rng.random() < 0.4:
         for x in (-1, 1):
-            b.box((x * (width / 2 + 0.005), -nose / 2, tall * 0.68), (0.02, length * 0.65, tall * 0.28), glass)
+            b.box(
+                (x * (width / 2 + 0.005), -nose / 2, tall * 0.68),
+                (0.02, length * 0.65, tall * 0.28),
+                glass,
+            )
     b.box((0, -length / 2 - 0.01, tall * 0.68), (width * 0.8, 0.02, tall * 0.28), glass)
     _wheels(b, width / 2 + 0.01, length * 0.33, -length * 0.3, 0.48 if big else 0.36)
     _lights(b, width, length, 0.9)
 
 
 def bicycle(b: Builder, *, rider: bool = False) -> None:
+    """Bicycle, with a rider if asked for."""
     rng = b.rng
     frame = b.mat("flat", color(rng, 0.05, 0.8, 0.5), shine=0.4)
     black = b.mat("flat", (0.06, 0.06, 0.06))
@@ -110,8 +138,14 @@ def bicycle(b: Builder, *, rider: bool = False) -> None:
     for y in (-0.52, 0.52):
         b.quad((0, y, r), (2 * r, 2 * r), black, normal="y", mask="wheel", rotation=turn)
     seat, bar, crank = (0, -0.2, 0.85), (0, 0.4, 0.9), (0, -0.08, 0.3)
-    for start, stop in ((seat, crank), (crank, bar), (bar, (0, -0.18, 0.75)), (crank, (0, -0.52, r)),
-                        ((0, -0.52, r), (0, -0.18, 0.75)), ((0, 0.38, 1.0), (0, 0.52, r))):  # fmt: skip
+    for start, stop in (
+        (seat, crank),
+        (crank, bar),
+        (bar, (0, -0.18, 0.75)),
+        (crank, (0, -0.52, r)),
+        ((0, -0.52, r), (0, -0.18, 0.75)),
+        ((0, 0.38, 1.0), (0, 0.52, r)),
+    ):
         b.limb(start, stop, 0.02, frame)
     b.limb((-0.27, 0.36, 1.0), (0.27, 0.36, 1.0), 0.015, black)
     b.cushion((0, -0.22, 0.9), (0.14, 0.25, 0.07), black)
