@@ -9,6 +9,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -47,6 +50,9 @@ def serve_hub(files: dict[str, bytes]) -> Generator[HubServer]:
             pass
 
         def _answer(self, *, body: bool) -> None:
+            if not hub.url:  # closed, but a client kept its connection
+                self.close_connection = True
+                return
             wanted = self.headers.get("Range", "")
             hub.requests.append((self.command, self.path, wanted))
             match = re.fullmatch(r"/([^/]+/[^/]+)/resolve/[^/]+/(.+)", self.path.split("?")[0])
@@ -85,6 +91,22 @@ def serve_hub(files: dict[str, bytes]) -> Generator[HubServer]:
     try:
         yield hub
     finally:
+        hub.url = ""
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def use_hub(monkeypatch: pytest.MonkeyPatch, url: str, cache: Path) -> None:
+    """Point ``huggingface_hub`` to ``url`` and an empty cache for one test.
+
+    It reads HF_ENDPOINT and HF_HOME when it is imported, so its constants are set instead.
+    """
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -173,4 +174,38 @@ def test_the_description_of_an_estimator_says_what_runs(tiny_model: Path) -> Non
     text = repr(leadline.load(tiny_model))
     assert text == (
         "DepthEstimator('tiny', affine_disparity, openvino on cpu in f32, policy 'single', tiles 1)"
+    )
+
+
+def test_an_export_on_the_hub_loads_by_its_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnx")
+    from testing.hub_server import serve_hub, use_hub
+    from testing.tiny import write_tiny_model
+
+    network = write_tiny_model(
+        tmp_path / "m.onnx", input_name="pixel_values", output_name="predicted_depth", sidecar=False
+    )
+    config = {
+        "model_type": "depth_anything",
+        "backbone_config": {"hidden_size": 384, "out_indices": [3, 6, 9, 12]},
+    }
+    prefix = "onnx-lab/depth-anything-v2-tiny"
+    files = {
+        f"{prefix}/config.json": json.dumps(config).encode(),
+        f"{prefix}/preprocessor_config.json": b'{"size": {"height": 56, "width": 56}}',
+        f"{prefix}/onnx/model.onnx": network.read_bytes(),
+    }
+    with serve_hub(files) as hub:
+        use_hub(monkeypatch, hub.url, tmp_path / "cache")
+        estimator = leadline.load(prefix, precision="f32")
+    prediction = estimator.predict(picture(60, 80))
+    assert estimator.prepare(picture(60, 80)).input_size == (56, 70)
+    assert prediction.size == (60, 80)
+    assert prediction.model == "depth-anything-v2-vits"
+    assert prediction.kind is DepthKind.AFFINE_DISPARITY
+    again = leadline.load(prefix, precision="f32")  # the hub is gone, the cache is there
+    np.testing.assert_array_equal(
+        again.predict(picture(60, 80)).values, estimator.predict(picture(60, 80)).values
     )

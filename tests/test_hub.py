@@ -9,7 +9,7 @@ from huggingface_hub import constants
 from leadline import hub
 from leadline.errors import MissingWeightsError, WeightsError
 from leadline.spec import WeightsFile
-from testing.hub_server import HubServer, serve_hub
+from testing.hub_server import HubServer, serve_hub, use_hub
 
 REPO = "some-lab/some-net"
 CONTENT = bytes(range(256)) * 4096
@@ -27,15 +27,6 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServe
     with serve_hub({f"{REPO}/net.pth": CONTENT, f"{REPO}/config.json": b"{}"}) as running:
         use_hub(monkeypatch, running.url, tmp_path / "cache")
         yield running
-
-
-def use_hub(monkeypatch: pytest.MonkeyPatch, url: str, cache: Path) -> None:
-    monkeypatch.setattr(constants, "ENDPOINT", url)
-    monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}"
-    )
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
 
 
 def test_fetch_downloads_once_and_then_stays_off_the_network(server: HubServer) -> None:

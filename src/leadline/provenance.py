@@ -159,6 +159,10 @@ def _find_on_hub(repo: str) -> Path:
     if spec is not None:
         file = next(weights for weights in spec.weights if weights.repo == repo)
         return hub.fetch(file, needed_by=spec.name)
+    cached = (hub.locate(WeightsFile(repo=repo, file=name)) for name in _FOLDER_FILES)
+    here = next((path for path in cached if path is not None), None)
+    if here is not None:
+        return here
     if hub.fetch_file(repo, "config.json") is not None:
         hub.fetch_file(repo, "preprocessor_config.json")
         for name in _FOLDER_FILES:
