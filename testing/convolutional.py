@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from testing.goldens import COMMITTED, ROOT, Golden, load_golden
+from testing.goldens import COMMITTED, ROOT, Golden, fill_value, load_golden
 
 if TYPE_CHECKING:
     import torch
@@ -92,6 +92,22 @@ def uniform(seed: int, shape: tuple[int, ...]) -> np.ndarray:
 def network_input(name: str, key: str) -> np.ndarray:
     """The input ``key`` (``case/what``) of the golden file ``name``."""
     return uniform(*EXTRACTS[name].seeds[key])
+
+
+def tensorflow_weights(golden: Golden) -> dict[str, np.ndarray]:
+    """The weights that a Keras or TensorFlow original ran with, under its names and layout.
+
+    Needs the full file: the extract does not list the tensors.
+    """
+    about = golden.meta["models"]["model"]
+    arrays: dict[str, np.ndarray] = {}
+    for name, (shape, _) in about["state_dict"].items():
+        kernel = len(shape) == 4  # (h, w, in, out), made as (out, in, h, w)
+        made = tuple(shape[i] for i in (3, 2, 0, 1)) if kernel else tuple(shape)
+        values = fill_value(about["fill_name"][name], made, about["gain"], about["overrides"])
+        if values is not None:
+            arrays[name] = values.transpose(2, 3, 1, 0).copy() if kernel else values
+    return arrays
 
 
 def outputs_of_layers(

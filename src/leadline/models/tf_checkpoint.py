@@ -8,6 +8,7 @@ Source: the formats of LevelDB's tables (table_format.md) and of TensorFlow's te
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,16 +96,15 @@ def _read(index: Path) -> dict[str, np.ndarray]:
 def _array(data: Path, entry: Fields, dtype: np.dtype) -> np.ndarray:
     dims = [_fields(dim) for shape in entry.get(2, []) for dim in _fields(shape).get(2, [])]
     shape = tuple(_number(dim, 1) for dim in dims)
-    count, size = int(np.prod(shape)), _number(entry, 5)
+    offset, count, size = _number(entry, 4), math.prod(shape), _number(entry, 5)
     if not data.is_file():
         raise WeightsError(
             f"{data.name} is missing; a checkpoint is the .index file and all its .data files, in "
             "one folder."
         )
-    values = np.fromfile(data, dtype=dtype, count=count, offset=_number(entry, 4))
-    if values.size != count or count * dtype.itemsize != size:
+    if count * dtype.itemsize != size or offset + size > data.stat().st_size:
         raise WeightsError(f"{data.name} is cut short. Download it again.")
-    return values.reshape(shape)
+    return np.fromfile(data, dtype=dtype, count=count, offset=offset).reshape(shape)
 
 
 def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
