@@ -1,8 +1,13 @@
-"""Fixtures for every test; plain pytest, nothing heavy at import."""
+"""Fixtures and settings for every test; nothing heavy at import."""
 
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is not a fault of the code: no time limit per example.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 
 @pytest.fixture
