@@ -117,6 +117,20 @@ def test_bf16_is_near_f32(tiny_model: Path) -> None:
     assert error < 0.02
 
 
+def test_openvinos_own_format_runs_and_its_damage_is_told(tiny_model: Path) -> None:
+    import openvino as ov
+
+    path = tiny_model.with_suffix(".xml")
+    ov.save_model(ov.Core().read_model(tiny_model), path, compress_to_fp16=False)
+    arrays = batch(1, 32, 64)
+    depth = OpenVinoRuntime(ModelFile(path=path)).run(arrays)["depth"]
+    np.testing.assert_allclose(depth, expected(arrays["image"]), rtol=1e-4, atol=1e-4)
+    path.with_suffix(".bin").unlink()
+    with pytest.raises(WeightsError, match="cannot be read as a network") as caught:
+        OpenVinoRuntime(ModelFile(path=path))
+    assert "\n" not in str(caught.value)
+
+
 def test_maps_lose_a_channel_axis_and_nothing_else() -> None:
     assert as_maps(np.zeros((2, 1, 4, 5))).shape == (2, 4, 5)
     with pytest.raises(WeightsError, match="one map per picture"):

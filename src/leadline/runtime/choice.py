@@ -185,7 +185,7 @@ def _best_device(runtime: RuntimeName, offered: tuple[DeviceName, ...]) -> Devic
 
 def _why(runtime: RuntimeName, device: DeviceName, model_file: Path) -> str:
     if runtime == "openvino":
-        return f"reads {model_file.suffix} files and is the fastest that we know on processors"
+        return f"reads {model_file.suffix} files on any processor and comes with the base install"
     if runtime == "onnxruntime":
         return f"reads {model_file.suffix} files, and OpenVINO is not installed"
     where = "the processor, as there is no GPU" if device == "cpu" else f"the GPU ({device})"
