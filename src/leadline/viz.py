@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from jaxtyping import Bool, Float, UInt8
 
-    Picture = UInt8[np.ndarray, "h w 3"]
+    Picture = UInt8[np.ndarray, "_ _ 3"]
 
 NO_VALUE_RGB = (100, 108, 128)
 """Colour of pixels without a value: a slate that no map holds, the grey one neither."""
@@ -97,7 +97,7 @@ def colorize(
     cmap: str = "inferno",
     valid: Bool[np.ndarray, "h w"] | None = None,
     limits: tuple[float, float] | None = None,
-) -> Picture:
+) -> UInt8[np.ndarray, "h w 3"]:
     """Colour a map, larger = brighter or warmer; a constant map gets the middle colour.
 
     Args:

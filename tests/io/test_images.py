@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -49,6 +50,19 @@ def test_every_source_gives_the_same_picture(png):
             np.testing.assert_array_equal(read_image(source).pixels, RGB)
     image = Image(pixels=RGB)
     assert read_image(image) is image
+
+
+def test_a_pipe_is_read_to_its_end(png):
+    reading, writing = os.pipe()
+    os.write(writing, png.read_bytes())
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        np.testing.assert_array_equal(read_image(pipe).pixels, RGB)
+
+
+def test_addresses_are_not_fetched():
+    with pytest.raises(InputError, match="download"):
+        read_image("https://example.com/a.jpg")
 
 
 def test_names(png):

@@ -73,6 +73,8 @@ def read_image(source: ImageSource) -> Image:
         return _from_pil(source, getattr(source, "filename", "") or "PIL image")
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _from_file(io.BytesIO(source), f"{len(source)} bytes")
+    if isinstance(source, str) and re.match(r"\w{2,}://", source):
+        raise InputError(f"{source} is an address; download the picture and give the file.")
     if isinstance(source, (str, os.PathLike)):
         return _from_path(Path(source))
     if not callable(getattr(source, "read", None)):
@@ -81,7 +83,8 @@ def read_image(source: ImageSource) -> Image:
             "an (h, w, 3) uint8 array or a leadline.Image is needed."
         )
     name = getattr(source, "name", "")
-    return _from_file(source, name if isinstance(name, str) and name else "file object")
+    file = source if source.seekable() else io.BytesIO(source.read())
+    return _from_file(file, name if isinstance(name, str) and name else "file object")
 
 
 def list_images(
