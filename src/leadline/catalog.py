@@ -6,11 +6,13 @@ network, its ``architecture`` is a name of ``leadline.models``; a test asserts t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 from leadline.errors import UnknownNameError
 from leadline.kinds import DepthKind
-from leadline.spec import ModelSpec, PreprocessSpec, WeightsFile
+from leadline.spec import ModelSpec, PreprocessSpec, ResizeRule, WeightsFile
 
 DEFAULT = "lite"
 """Name of the model that ``leadline.load()`` takes: it ships inside the package."""
@@ -25,6 +27,37 @@ def _unit_range(height: int, width: int) -> PreprocessSpec:
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
     )
+
+
+def _halves(
+    height: int, width: int, *, resize: ResizeRule = "minimal", multiple_of: int = 32, **rest: Any
+) -> PreprocessSpec:
+    """RGB in [-1, 1]: what DPT and ZoeDepth take."""
+    half = (0.5, 0.5, 0.5)
+    return PreprocessSpec(
+        size=(height, width),
+        resize=resize,
+        multiple_of=multiple_of,
+        mean=half,
+        std=half,
+        output_interpolation="cubic",
+        **rest,
+    )
+
+
+def _midas_v21_input(side: int) -> PreprocessSpec:
+    return PreprocessSpec(
+        size=(side, side), resize="upper_bound", multiple_of=32, output_interpolation="cubic"
+    )
+
+
+def _zoedepth_input(height: int, width: int) -> PreprocessSpec:
+    return _halves(height, width, interpolation="linear", input_align_corners=True)
+
+
+def _zoedepth_depth_anything_input(height: int, width: int) -> PreprocessSpec:
+    usual = PreprocessSpec(size=(height, width))
+    return replace(_zoedepth_input(height, width), multiple_of=14, mean=usual.mean, std=usual.std)
 
 
 PREPROCESS = MappingProxyType(
@@ -43,6 +76,15 @@ PREPROCESS = MappingProxyType(
             interpolation="pil_bicubic",
             output_interpolation="cubic",
         ),
+        "midas-v21-small": _midas_v21_input(256),
+        "midas-v21": _midas_v21_input(384),
+        "dpt": _halves(384, 384),
+        "zoedepth-n": _zoedepth_input(384, 512),
+        "zoedepth-k": _zoedepth_input(384, 768),
+        "zoedepth-nk": _zoedepth_input(384, 512),
+        "zoedepth-n-depth-anything": _zoedepth_depth_anything_input(392, 518),
+        "zoedepth-k-depth-anything": _zoedepth_depth_anything_input(384, 768),
+        "zoedepth-nk-depth-anything": _zoedepth_depth_anything_input(392, 518),
         "eigen14-nyu": _unit_range(228, 304),
         "eigen14-kitti": _unit_range(172, 576),
         "monodepth": _unit_range(256, 512),
@@ -222,6 +264,74 @@ def _fastdepth(name: str) -> ModelSpec:
     )
 
 
+def _midas_v21(name: str, file: str) -> ModelSpec:
+    return ModelSpec(
+        name=name,
+        architecture=name,
+        kind=DepthKind.AFFINE_DISPARITY,
+        preprocess=PREPROCESS[name],
+        advice=_advice(name, f"publish {file} (github.com/isl-org/MiDaS, releases); load it"),
+        summary="convolutional, relative" + (", small and fast" if "small" in name else ""),
+        paper="Ranftl et al., MiDaS, TPAMI 2020 (arXiv:1907.01341)",
+    )
+
+
+def _dpt(name: str, repo: str, file: str, megabytes: float) -> ModelSpec:
+    beit = "beit" in name
+    return ModelSpec(
+        name=name,
+        architecture=name,
+        kind=DepthKind.AFFINE_DISPARITY,
+        preprocess=PREPROCESS["dpt"],
+        weights=(WeightsFile(file=file, repo=repo, size_mb=megabytes, licence=_dpt_licence(beit)),),
+        summary=f"{name.split('-', 1)[1].removesuffix('-384').replace('beit-', 'BEiT ')}, relative",
+        paper="Birkl et al., MiDaS v3.1, 2023 (arXiv:2307.14460)"
+        if beit
+        else "Ranftl et al., DPT, ICCV 2021 (arXiv:2103.13413)",
+    )
+
+
+def _dpt_licence(beit: bool) -> str:
+    return "MIT" if beit else "Apache-2.0"
+
+
+_ZOEDEPTH = {  # metres, scenes, the hub's name, megabytes
+    "n": (10.0, "indoor", "nyu", 1375.2),
+    "k": (80.0, "roads", "kitti", 1375.2),
+    "nk": (None, "indoor or roads, chosen by itself", "nyu-kitti", 1380.3),
+}
+
+
+def _zoedepth(key: str, encoder: str = "") -> ModelSpec:
+    max_depth, place, hub_name, megabytes = _ZOEDEPTH[key]
+    name = f"zoedepth-{key}" + (f"-depth-anything-{encoder}" if encoder else "")
+    official = WeightsFile(
+        file="model.safetensors",
+        repo=f"Intel/zoedepth-{hub_name}",
+        size_mb=megabytes,
+        licence="MIT",
+    )
+    authors = "publish none of this kind"
+    if encoder == "vitl" and key != "nk":
+        file = {"n": "indoor", "k": "outdoor"}[key]
+        authors = (
+            f"publish depth_anything_metric_depth_{file}.pt (github.com/LiheYoung/Depth-Anything, "
+            "metric_depth); load it"
+        )
+    return ModelSpec(
+        name=name,
+        architecture=name,
+        options={} if max_depth is None else {"max_depth": max_depth},
+        kind=DepthKind.METRIC_DEPTH,
+        preprocess=PREPROCESS[f"zoedepth-{key}" + ("-depth-anything" if encoder else "")],
+        weights=() if encoder else (official,),
+        advice=_advice(name, authors) if encoder else "",
+        summary=f"metres, {place}" + (f"; {_SIZES[encoder]} Depth Anything" if encoder else ""),
+        paper="Bhat et al., ZoeDepth, 2023 (arXiv:2302.12288)",
+        max_depth=max_depth,
+    )
+
+
 def _advice(name: str, authors: str) -> str:
     return (
         f"no weights ship with Leadline. `leadline train {name}` makes some; the authors {authors}"
@@ -237,6 +347,14 @@ _ENTRIES = (
         for place in ("indoor", "outdoor")
         for encoder in ("vits", "vitb", "vitl")
     ),
+    _midas_v21("midas-v21-small", "midas_v21_small_256.pt"),
+    _midas_v21("midas-v21", "midas_v21_384.pt"),
+    _dpt("dpt-large-384", "Intel/dpt-large", "pytorch_model.bin", 1372.2),
+    _dpt("dpt-hybrid-384", "Intel/dpt-hybrid-midas", "pytorch_model.bin", 489.6),
+    _dpt("dpt-beit-base-384", "Intel/dpt-beit-base-384", "model.safetensors", 443.1),
+    _dpt("dpt-beit-large-384", "Intel/dpt-beit-large-384", "model.safetensors", 1373.3),
+    *(_zoedepth(key) for key in _ZOEDEPTH),
+    *(_zoedepth(key, encoder) for encoder in ("vits", "vitl") for key in _ZOEDEPTH),
     *(_eigen14(place) for place in ("nyu", "kitti")),
     *(_monodepth(encoder) for encoder in ("vgg", "resnet50")),
     *(_monodepth2(encoder) for encoder in ("r18", "r50")),

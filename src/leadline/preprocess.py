@@ -81,7 +81,12 @@ class Preprocess:
     def __call__(self, image: Image) -> Prepared:
         """Resize and normalise one picture."""
         planes = np.moveaxis(image.pixels, 2, 0)
-        batch = resize_planes(planes, self.input_size(*image.size), self.spec.interpolation)
+        batch = resize_planes(
+            planes,
+            self.input_size(*image.size),
+            self.spec.interpolation,
+            align_corners=self.spec.input_align_corners,
+        )
         batch *= self._gain
         batch += self._offset
         return Prepared(arrays={"image": batch[None]}, image=image)

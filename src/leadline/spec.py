@@ -41,6 +41,7 @@ class PreprocessSpec:
         mean, std: per channel, for RGB in [0, 1]: x = (rgb - mean) / std.
         output_interpolation: of the map on its way back to the picture's size.
         output_align_corners: whether the way back maps corner pixels to corner pixels.
+        input_align_corners: the same for the way in; ``nearest`` and ``linear`` only.
         max_aspect: the long side counts as at most this many short sides, so that memory stays
             bounded; None: as it is, as the originals do.
     """
@@ -53,6 +54,7 @@ class PreprocessSpec:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     output_interpolation: Literal["linear", "cubic"] = "linear"
     output_align_corners: bool = False
+    input_align_corners: bool = False
     max_aspect: float | None = 4.0
 
 

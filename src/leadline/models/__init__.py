@@ -78,6 +78,24 @@ def _stn(name: str, **options: Any) -> nn.Module:
     return build_stn(name, **options)
 
 
+def _midas(name: str, **options: Any) -> DepthModule:
+    from leadline.models.midas import build_midas
+
+    return build_midas(name, **options)
+
+
+def _dpt(name: str, **options: Any) -> DepthModule:
+    from leadline.models.dpt_midas import build_dpt
+
+    return build_dpt(name, **options)
+
+
+def _zoedepth(name: str, **options: Any) -> DepthModule:
+    from leadline.models.zoedepth import build_zoedepth
+
+    return build_zoedepth(name, **options)
+
+
 BUILDERS: dict[str, Builder] = {
     "lite": _lite,
     "depth-anything-v1-vits": _depth_anything,
@@ -93,6 +111,21 @@ BUILDERS: dict[str, Builder] = {
     "depth-anything-v2-metric-outdoor-vits": _depth_anything,
     "depth-anything-v2-metric-outdoor-vitb": _depth_anything,
     "depth-anything-v2-metric-outdoor-vitl": _depth_anything,
+    "midas-v21-small": _midas,
+    "midas-v21": _midas,
+    "dpt-large-384": _dpt,
+    "dpt-hybrid-384": _dpt,
+    "dpt-beit-base-384": _dpt,
+    "dpt-beit-large-384": _dpt,
+    "zoedepth-n": _zoedepth,
+    "zoedepth-k": _zoedepth,
+    "zoedepth-nk": _zoedepth,
+    "zoedepth-n-depth-anything-vits": _zoedepth,
+    "zoedepth-k-depth-anything-vits": _zoedepth,
+    "zoedepth-nk-depth-anything-vits": _zoedepth,
+    "zoedepth-n-depth-anything-vitl": _zoedepth,
+    "zoedepth-k-depth-anything-vitl": _zoedepth,
+    "zoedepth-nk-depth-anything-vitl": _zoedepth,
     "fastdepth": _fastdepth,
     "fastdepth-concat": _fastdepth,
     "fastdepth-plain": _fastdepth,

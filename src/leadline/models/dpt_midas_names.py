@@ -76,9 +76,7 @@ _METRIC = (
 )
 
 
-def complete(
-    state_dict: Mapping[str, Tensor], needed: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
+def complete(state_dict: Mapping[str, Tensor], needed: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Add the constant indices of relative positions, which newer timm versions do not save."""
     missing = {
         name: relative_positions(*_grid(needed[name]))

@@ -70,9 +70,86 @@ def _depth_anything(size: str, width: int, features: int) -> tuple[Signature, ..
     )
 
 
+def _midas(name: str, stem: tuple[int, ...], features: int) -> Signature:
+    marks = {
+        "pretrained.layer1.0.weight": stem,
+        "scratch.output_conv.0.weight": (features // 2, features, 3, 3),
+    }
+    return Signature(title=name, models=(name,), marks=marks)
+
+
+def _dpt(name: str, original: Marks, saved: Marks) -> tuple[Signature, Signature]:
+    head = (128, 256, 3, 3)
+    return (
+        Signature(
+            title=f"MiDaS {name}",
+            models=(name,),
+            marks={**original, "scratch.output_conv.0.weight": head},
+        ),
+        Signature(
+            title=f"MiDaS {name} in transformers' layout",
+            models=(name,),
+            marks={**saved, "head.head.0.weight": head},
+        ),
+    )
+
+
+def _zoedepth(suffix: str, core: Marks) -> tuple[Signature, ...]:
+    def heads(attractors: str) -> dict[str, dict[str, tuple[int, ...]]]:
+        return {
+            "n": {attractors.format("0"): (16, 128, 1, 1)},
+            "k": {attractors.format("0"): (32, 128, 1, 1)},
+            "nk": {attractors.format("nyu.0"): (16, 128, 1, 1)},
+        }
+
+    return tuple(
+        Signature(
+            title=f"ZoeDepth-{key.upper()}",
+            models=(f"zoedepth-{key}{suffix}",),
+            marks={**core, **marks},
+        )
+        for key, marks in heads("attractors.{}._net.2.weight").items()
+    )
+
+
+_ZOEDEPTH_TRANSFORMERS = tuple(
+    Signature(
+        title=f"ZoeDepth-{key.upper()} in transformers' layout",
+        models=(f"zoedepth-{key}",),
+        marks={f"metric_head.attractors.{place}.conv2.weight": (count, 128, 1, 1)},
+    )
+    for key, place, count in (("n", "0", 16), ("k", "0", 32), ("nk", "nyu.0", 16))
+)
+
 SIGNATURES: tuple[Signature, ...] = (
     *_depth_anything("vits", 384, 64),
     *_depth_anything("vitb", 768, 128),
     *_depth_anything("vitl", 1024, 256),
     *_depth_anything("vitg", 1536, 384),
+    _midas("midas-v21-small", (32, 3, 3, 3), 64),
+    _midas("midas-v21", (64, 3, 7, 7), 256),
+    *_dpt(
+        "dpt-large-384",
+        {"pretrained.model.pos_embed": (1, 577, 1024)},
+        {"dpt.embeddings.position_embeddings": (1, 577, 1024)},
+    ),
+    *_dpt(
+        "dpt-hybrid-384",
+        {"pretrained.model.pos_embed": (1, 577, 768)},
+        {"dpt.embeddings.position_embeddings": (1, 577, 768)},
+    ),
+    *_dpt(
+        "dpt-beit-base-384",
+        {"pretrained.model.blocks.0.gamma_1": (768,)},
+        {"backbone.encoder.layer.0.lambda_1": (768,)},
+    ),
+    *_dpt(
+        "dpt-beit-large-384",
+        {"pretrained.model.blocks.0.gamma_1": (1024,)},
+        {"backbone.encoder.layer.0.lambda_1": (1024,)},
+    ),
+    *_zoedepth("", {"core.core.pretrained.model.blocks.0.gamma_1": (1024,)}),
+    *_zoedepth("-depth-anything-vits", {"core.core.pretrained.pos_embed": (1, 1370, 384)}),
+    *_zoedepth("-depth-anything-vitl", {"core.core.pretrained.pos_embed": (1, 1370, 1024)}),
+    *_ZOEDEPTH_TRANSFORMERS,
 )

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def convert(
-    state_dict: Mapping[str, Tensor], needed: Mapping[str, Tensor]
-) -> Mapping[str, Tensor]:
+def convert(state_dict: Mapping[str, Tensor], needed: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Our names for an original or a transformers state dict, constants added.
 
     Args:
