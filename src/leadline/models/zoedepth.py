@@ -19,7 +19,7 @@ What differs from the originals, each with an option to go back:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import torch
@@ -229,7 +229,7 @@ class ZoeDepth(DepthModule):
         super().__init__()
         self.config = config
         self.core = Core(config)
-        self.multiple_of = self.core.core.multiple_of
+        self.multiple_of = self.core.core.multiple_of  # ty: ignore[invalid-attribute-access]
         width, inputs = config.bin_embedding_dim, self.core.core.config.features
         seeds, bounds = _bounds(config, Bounds(config.min_depth, config.max_depth or 0.0))
         self.conv2 = nn.Conv2d(inputs, inputs, 1)
@@ -273,7 +273,7 @@ class ZoeDepthNK(DepthModule):
         super().__init__()
         self.config = config
         self.core = Core(config)
-        self.multiple_of = self.core.core.multiple_of
+        self.multiple_of = self.core.core.multiple_of  # ty: ignore[invalid-attribute-access]
         width, inputs = config.bin_embedding_dim, self.core.core.config.features
         self.conv2 = nn.Conv2d(inputs, inputs, 1)
         self.patch_transformer = PatchTransformer(inputs)
