@@ -108,10 +108,10 @@ def _undelivered(weights: WeightsFile, needed_by: str, error: Exception) -> Miss
     answer = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return MissingWeightsError(
         f"{needed_by} needs the file {Path(weights.file).name} ({size}, licence "
-        f"{weights.licence}), which is not on this machine, and the hub did not deliver it "
-        f"({answer.rstrip('.')}). Get it from {address(weights)} on a machine with a network, copy "
-        "it here and give its path with --weights FILE (in Python: leadline.load(name, "
-        "weights=FILE)). Behind a mirror, set HF_ENDPOINT."
+        f"{weights.licence}), which is not on this machine, and the hub did not deliver it. Get it "
+        f"from {address(weights)} on a machine with a network, copy it here and give its path with "
+        "--weights FILE (in Python: leadline.load(name, weights=FILE)). Behind a mirror, set "
+        f"HF_ENDPOINT. The hub's answer: {answer[:160]}"
     )
 
 
