@@ -63,7 +63,12 @@ def _zoedepth_depth_anything_input(height: int, width: int) -> PreprocessSpec:
 PREPROCESS = MappingProxyType(
     {
         "lite": PreprocessSpec(
-            size=(192, 192), resize="short_side", multiple_of=32, interpolation="area_linear"
+            size=(192, 192),
+            resize="short_side",
+            multiple_of=32,
+            interpolation="area_linear",
+            mean=(0.5, 0.5, 0.5),
+            std=(0.5, 0.5, 0.5),
         ),
         "depth-anything-v1": PreprocessSpec(size=(518, 518), multiple_of=14),
         "depth-anything-v2": PreprocessSpec(

@@ -80,7 +80,7 @@ class Context(nn.Module):
 
 
 class ContextBlock(nn.Module):
-    """Pre-norm self-attention and MLP, after a depthwise convolution that tells neighbours apart."""
+    """Pre-norm self-attention and MLP, after a depthwise convolution over the neighbours."""
 
     def __init__(self, width: int, *, heads: int = 6, expansion: int = 3) -> None:
         super().__init__()
@@ -161,9 +161,14 @@ def _double(x: Tensor) -> Tensor:
 
 
 def _coordinates(features: Tensor) -> Tensor:
-    """(b, 2, h, w): row and column of every place in [-1, 1], as extra channels."""
-    b, _, h, w = features.shape
-    rows = torch.linspace(-1, 1, h, dtype=features.dtype, device=features.device)
-    columns = torch.linspace(-1, 1, w, dtype=features.dtype, device=features.device)
-    grid = torch.stack([rows[:, None].expand(h, w), columns[None, :].expand(h, w)])
-    return grid[None].expand(b, 2, h, w)
+    """(b, 2, h, w): row and column of every place in [-1, 1], as extra channels.
+
+    Counted with sums over the tensor rather than from its shape, so that traced graphs hold no
+    arithmetic on shapes.
+    """
+    ones = torch.ones_like(features[:, :1])
+    axes = []
+    for dim in (2, 3):
+        index = ones.cumsum(dim) - 1
+        axes.append(2 * index / index.amax(dim, keepdim=True).clamp(min=1) - 1)
+    return torch.cat(axes, dim=1)

@@ -69,7 +69,7 @@ def make_batch(config: TrainConfig, step: int, world: RenderedWorld, icl: list[F
 def _crop(
     rng: np.random.Generator, frame: Frame, size: tuple[int, int], min_crop: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A random window of the frame with the input's aspect, resampled to ``size``, maybe flipped."""
+    """A random window of the frame, resampled to ``size``; every other one mirrored."""
     rgb, disparity = frame
     (h, w), (height, width) = disparity.shape, size
     scale = min(h / height, w / width) * float(rng.uniform(min_crop, 1.0))

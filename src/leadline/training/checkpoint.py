@@ -36,11 +36,17 @@ class MovingAverage:
                 self.state[key].copy_(value)
 
 
-def save_checkpoint(folder: Path, state: dict[str, Any], delivered: dict[str, Tensor]) -> None:
-    """Write ``state.pt`` and ``model.safetensors`` into ``folder``."""
+def save_checkpoint(
+    folder: Path, state: dict[str, Any], delivered: dict[str, Tensor], *, architecture: str
+) -> None:
+    """Write ``state.pt`` and ``model.safetensors`` into ``folder``.
+
+    ``architecture`` stands in the weights' header, so that ``leadline.load(folder)`` knows them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    tensors = {key: value.contiguous() for key, value in delivered.items()}
     with atomic_write(folder / "model.safetensors") as file:
-        file.write(save({key: value.contiguous() for key, value in delivered.items()}))
+        file.write(save(tensors, metadata={"architecture": architecture}))
     with atomic_write(folder / "state.pt") as file:
         torch.save(state, file)
 

@@ -100,7 +100,7 @@ class TrainConfig:
         return cls().updated(data)
 
     def updated(self, changes: Mapping[str, Any]) -> TrainConfig:
-        """This config with some values changed; strings are turned into the field's type.
+        """The config with some values changed; strings are turned into the field's type.
 
         Raises:
             UnknownNameError: a key that is no field.

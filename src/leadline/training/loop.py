@@ -64,7 +64,7 @@ def train(
             progress.batch_came()
             progress.step_done(step, run.learn(batch))
             if run.step % config.checkpoint_every == 0 or run.step in (config.steps, stop_after):
-                save_checkpoint(out, run.state(), run.average.state)
+                save_checkpoint(out, run.state(), run.average.state, architecture=config.model)
                 world.forget(step)
             if run.step == stop_after:
                 break
