@@ -23,6 +23,7 @@ from leadline.io import (
     PointCloud,
     format_of,
     output_suffixes,
+    read_npy,
     read_npz,
     read_pfm,
     read_png16,
@@ -350,7 +351,7 @@ def read_prediction(
                 f"{path}: {suffix} files do not tell what their values mean; say it with "
                 f"read_prediction(path, kind=...), one of {', '.join(DepthKind)}."
             )
-        values = read_pfm(path) if suffix == ".pfm" else _read_npy(path)
+        values = read_pfm(path) if suffix == ".pfm" else read_npy(path)
         return Prediction(values=values, kind=_kind(kind), valid=_mask_or_none(np.isfinite(values)))
     else:
         raise InputError(f"{path}: {suffix or 'no suffix'}; .npz, .png, .npy or .pfm is needed.")
@@ -373,13 +374,6 @@ def _read_npz(path: Path) -> Prediction:
         valid=data.get("valid"),
         confidence=data.get("confidence"),
     )
-
-
-def _read_npy(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} is not a plain array file ({error}).") from error
 
 
 def _from_record(

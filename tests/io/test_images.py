@@ -326,3 +326,19 @@ def test_a_name_with_brackets_is_a_file_first(tmp_path):
     path = tmp_path / "photo[1].png"
     path.touch()
     assert list_images(str(path)) == [path]
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif", "gif", "avif"])
+def test_damage_anywhere_gives_a_picture_or_one_error(tmp_path, suffix):
+    if suffix == "avif" and not features.check("avif"):
+        pytest.skip("this Pillow reads no AVIF")
+    content = saved(RGB, tmp_path / f"a.{suffix}").read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        damaged = np.frombuffer(content, np.uint8)[: rng.integers(1, 2 * len(content))].copy()
+        at = rng.integers(0, len(damaged), rng.integers(1, 6))
+        damaged[at] = rng.integers(0, 256, len(at))
+        try:
+            assert read_image(damaged.tobytes()).pixels.dtype == np.uint8
+        except InputError as error:
+            assert "\n" not in str(error)  # noqa: PT017

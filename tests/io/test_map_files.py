@@ -13,6 +13,7 @@ from leadline.errors import InputError
 from leadline.io import (
     format_of,
     read_depth_png,
+    read_npy,
     read_npz,
     read_pfm,
     read_png16,
@@ -130,6 +131,17 @@ def test_npz_cut_short(tmp_path, cut):
     (tmp_path / "a.npz").write_bytes(content[:cut])
     with pytest.raises(InputError, match=r"a\.npz"):
         read_npz(tmp_path / "a.npz", ("a",))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"{'descr': (", b"{1: 2, 'a': 3}", b"{'descr': '|O', 'fortran_order': False, 'shape': (1,)}"],
+)
+def test_npy_with_a_damaged_header(tmp_path, header):
+    start = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little")
+    (tmp_path / "a.npy").write_bytes(start + header + bytes(64))
+    with pytest.raises(InputError, match=r"a\.npy"):
+        read_npy(tmp_path / "a.npy")
 
 
 def test_ply(tmp_path):

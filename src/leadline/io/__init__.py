@@ -2,7 +2,7 @@
 
 from leadline.io.formats import FORMATS, format_of, output_suffixes
 from leadline.io.images import list_images, read_image
-from leadline.io.npz import read_npz, write_npz
+from leadline.io.npz import read_npy, read_npz, write_npz
 from leadline.io.pfm import read_pfm, write_pfm
 from leadline.io.ply import PointCloud, write_ply
 from leadline.io.png16 import Png16, read_depth_png, read_png16, write_png16
@@ -16,6 +16,7 @@ __all__ = [
     "output_suffixes",
     "read_depth_png",
     "read_image",
+    "read_npy",
     "read_npz",
     "read_pfm",
     "read_png16",

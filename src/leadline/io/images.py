@@ -15,8 +15,10 @@ import glob
 import io
 import os
 import re
+import struct
 import threading
 import warnings
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -50,7 +52,10 @@ _TRANSPOSE = {
     8: PilImage.Transpose.ROTATE_90,
 }
 _QUIET = threading.Lock()
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError)
+_DAMAGE = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, RuntimeError),
+    *(ArithmeticError, struct.error, zlib.error),
+)
 """What Pillow's decoders raise on damaged files."""
 
 

@@ -1,7 +1,9 @@
-"""NPZ without pickles: named arrays and a small record of strings."""
+"""NPY and NPZ without pickles: one array, or named arrays and a small record of strings."""
 
 from __future__ import annotations
 
+import zlib
+from tokenize import TokenError
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
@@ -13,6 +15,26 @@ from leadline.jobs import atomic_write
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
+
+_DAMAGE = (
+    *(OSError, ValueError, EOFError, AttributeError, TypeError, NotImplementedError, SyntaxError),
+    *(BadZipFile, TokenError, zlib.error),
+)
+"""What numpy and zipfile raise on damaged files."""
+
+
+def read_npy(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read one array.
+
+    Raises:
+        InputError: missing, damaged, with pickles, or of another format.
+    """
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 (any path-like, also str)
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} is not a plain array file ({reason}); write it again.") from error
 
 
 def write_npz(path: str | os.PathLike[str], data: Mapping[str, np.ndarray | str]) -> None:
@@ -31,8 +53,9 @@ def read_npz(path: str | os.PathLike[str], needed: Sequence[str]) -> dict[str, n
     try:
         with open(path, "rb") as binary, np.load(binary, allow_pickle=False) as file:  # noqa: PTH123
             data = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, AttributeError, BadZipFile) as error:
-        raise InputError(f"{path} is not a whole npz file ({error}); write it again.") from error
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} is not a whole npz file ({reason}); write it again.") from error
     missing = [name for name in needed if name not in data]
     if missing:
         raise InputError(
