@@ -1,13 +1,15 @@
 """Golden files of the convolutional models: which seeds made their inputs, and their extracts.
 
-``python -m testing.convolutional`` writes the committed extracts of the full files.
+``python -m testing.convolutional [NAME...]`` writes the committed extracts of the full files.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +30,7 @@ class Extract:
     Attributes:
         seeds: input -> (seed, shape): ``Generator(PCG64(seed)).random(shape)``, not stored again.
         values: at most about this many values of each other array; None for all.
-        skip: arrays whose names begin so are left out.
+        skip: patterns of the names of arrays that are left out.
     """
 
     seeds: Seeds
@@ -51,14 +53,14 @@ EXTRACTS: dict[str, Extract] = {
             "b/input2": (552, (2, 3, 64, 128)),
         }
     ),
-    "md2_layers": Extract(seeds={}, values=None, skip=("errors/",)),
+    "md2_layers": Extract(seeds={}, values=None, skip=("errors/*",)),
     "md2_loss": Extract(
         seeds={},
         values=None,
         skip=(
             *(f"in/{what}_{scale}" for what in ("K", "inv_K", "disp") for scale in (0, 1)),
             *(f"in/color_{frame}_{scale}" for frame in (0, -1, 1) for scale in (0, 1)),
-            *(f"{v}/" for v in ("default", "no_automask", "avg", "no_ssim")),
+            *(f"{v}/*" for v in ("default", "no_automask", "avg", "no_ssim")),
         ),
     ),
     "monodepth_vgg": Extract(
@@ -68,9 +70,9 @@ EXTRACTS: dict[str, Extract] = {
         seeds={"left": (931, (2, 64, 128, 3))},
         values=None,
         skip=(
-            *("right", "left_est0", "left_est1", "ssim0", "upsample"),
+            *("right", "*_est0", "*_est1", "ssim0", "upsample_nn"),
             *("ssim_left0", "ssim_left1", "disp0", "disp1"),
-            *("left_to_right_disp0", "left_to_right_disp1", "smoothness_left", "left_pyramid1"),
+            *("*_disp0", "*_disp1", "smoothness_left*", "*_pyramid1"),
         ),
     ),
     "densedepth_keras": Extract(
@@ -80,6 +82,15 @@ EXTRACTS: dict[str, Extract] = {
         seeds={"a/input": (971, (1, 3, 96, 128)), "b/input": (972, (2, 3, 64, 64))}
     ),
     "densedepth_loss": Extract(seeds={}, values=None),
+    "losses": Extract(
+        seeds={},
+        values=None,
+        skip=(
+            *("in/inv_gt", "in/rel", "*midas/*", "grad/zoe*", "f64/zoe_G*", "f64/zoe_SSI*"),
+            *("zoe_G*", "zoe_SSI*", "zoe_scale", "zoe_shift", "zoe_grad*", "zoe_quantize_depth"),
+            *("grad/da2_SiLogLoss_0.85", "grad/bts_silog_0.5"),
+        ),
+    ),
 }
 
 
@@ -143,7 +154,7 @@ def write_extract(name: str) -> Path:
             if not np.array_equal(network_input(name, key), stored):
                 raise ValueError(f"{name} {key}: seed {plan.seeds[key]} does not give it")
             continue
-        if key.startswith(plan.skip):
+        if any(fnmatch(key, pattern) for pattern in plan.skip):
             continue
         kept, stride = stored, -(-stored.size // (plan.values or stored.size or 1))
         if stride > 1:
@@ -168,6 +179,6 @@ def _meta(full: Golden, arrays: set[str], every: dict[str, Any]) -> dict[str, An
 
 
 if __name__ == "__main__":
-    for golden_name in EXTRACTS:
+    for golden_name in sys.argv[1:] or EXTRACTS:
         written = write_extract(golden_name)
         print(f"{written.relative_to(ROOT)}  {written.stat().st_size / 1e3:.0f} kB")

@@ -50,7 +50,7 @@ def test_no_checkpoint_is_no_error(tmp_path: Path) -> None:
 
 def test_a_missing_data_file_is_told(copy: Path) -> None:
     copy.with_suffix(".data-00000-of-00001").unlink()
-    with pytest.raises(WeightsError, match="all its .data files"):
+    with pytest.raises(WeightsError, match=r"all its \.data files"):
         read_checkpoint(copy)
 
 

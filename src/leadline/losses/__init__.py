@@ -1,9 +1,59 @@
 """Losses of the published recipes, in torch. Arguments are always ``pred, target, valid``."""
 
+from leadline.losses.densedepth import DenseDepthLoss, densedepth_loss
+from leadline.losses.left_right import (
+    LeftRightConfig,
+    LeftRightLoss,
+    appearance,
+    area_pyramid,
+    monodepth_loss,
+)
+from leadline.losses.masking import masked_l1, masked_mean
+from leadline.losses.metric import SILOG_FORMS, gradient_l1, router_cross_entropy, silog
+from leadline.losses.photometric import (
+    PhotometricConfig,
+    PhotometricLoss,
+    edge_aware_smoothness,
+    monodepth2_loss,
+    photometric_error,
+    warp,
+)
 from leadline.losses.relative import (
     affine_normalize,
+    align,
     multi_scale_gradient,
+    scale_shift_invariant,
     scale_shift_invariant_mae,
+    trimmed_mae,
 )
+from leadline.losses.scale_invariant import scale_invariant_log, scale_invariant_log_root
 
-__all__ = ["affine_normalize", "multi_scale_gradient", "scale_shift_invariant_mae"]
+__all__ = [
+    "SILOG_FORMS",
+    "DenseDepthLoss",
+    "LeftRightConfig",
+    "LeftRightLoss",
+    "PhotometricConfig",
+    "PhotometricLoss",
+    "affine_normalize",
+    "align",
+    "appearance",
+    "area_pyramid",
+    "densedepth_loss",
+    "edge_aware_smoothness",
+    "gradient_l1",
+    "masked_l1",
+    "masked_mean",
+    "monodepth2_loss",
+    "monodepth_loss",
+    "multi_scale_gradient",
+    "photometric_error",
+    "router_cross_entropy",
+    "scale_invariant_log",
+    "scale_invariant_log_root",
+    "scale_shift_invariant",
+    "scale_shift_invariant_mae",
+    "silog",
+    "trimmed_mae",
+    "warp",
+]

@@ -130,6 +130,6 @@ def _bending(a: Tensor, b: Tensor) -> Tensor:
 def _check_shape(theta: Tensor, shape: tuple[int, int], what: str) -> None:
     if theta.ndim != 3 or tuple(theta.shape[1:]) != shape:
         raise InputError(
-            f"theta of shape {tuple(theta.shape)}: {what} parameters are (b, {shape[0]}, "
+            f"theta of shape {tuple(theta.shape)}: {what} parameters need to be (b, {shape[0]}, "
             f"{shape[1]}); reshape the localisation network's output."
         )
