@@ -205,6 +205,19 @@ def test_an_unexpected_fault_fails_one_picture_only(
     assert "1 picture done" in said
 
 
+def test_a_stopped_run_says_how_to_go_on(
+    run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from leadline.estimator import DepthEstimator
+
+    def stop(self: DepthEstimator, prepared: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DepthEstimator, "predict_prepared", stop)
+    assert run(photos) == 130
+    assert "--resume does the rest" in capsys.readouterr().err
+
+
 def test_missing_weights_are_told_in_one_line(
     photos: Path,
     tmp_path: Path,

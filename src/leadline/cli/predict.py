@@ -108,7 +108,11 @@ def predict(
         max_depth=max_depth,
         threads=threads,
     )
-    report = _work(estimator, outputs, resume=resume)
+    try:
+        report = _work(estimator, outputs, resume=resume)
+    except KeyboardInterrupt:
+        typer.echo("leadline: stopped; what is done is kept, and --resume does the rest.", err=True)
+        raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(_summary(estimator, report), indent=2))
     else:
