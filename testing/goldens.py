@@ -31,6 +31,26 @@ COMMITTED = ROOT / "tests" / "models" / "data"
 _EMBEDDINGS = ("cls_token", "mask_token", "pos_embed", "dist_token")
 _CONSTANTS = ("K_minus_1",)
 _VALUES, _OUTPUT_VALUES = 300, 4000  # kept per array by the extract
+_OUTPUTS = ("output", "metric_depth")
+_SMALLER = {"values": 60, "output_values": 1000}
+_EXTRACTS: dict[str, dict[str, Any]] = {  # settings of the extracts that differ from the usual
+    **dict.fromkeys(("midas_small", "dpt_large_384", "dpt_hybrid_384"), _SMALLER),
+    **dict.fromkeys(("dpt_beit_large_384", "zoed_n_beitl", "zoed_nk_beitl"), _SMALLER),
+    **dict.fromkeys(("da1zoe_vits_softplus", "da1zoe_vits_inverse"), _SMALLER),
+    **dict.fromkeys(("da1zoe_vitl_nyu", "da1zoe_vitl_nk"), _SMALLER),
+    "zoe_attractors": {
+        "values": 100,
+        "whole": ("x", "prev_b_embedding", "b_prev_normed", "b_prev_unnormed"),
+    },
+    "zoe_bins": {"values": 200, "whole": ("x", "splitter/b_prev", "splitter/prev_b_embedding")},
+    "zoe_dist": {"values": 200, "whole": ("p", "t", "x", "cond", "log_binom_63")},
+    "zoe_patch_transformer": {"values": 300, "whole": ("nk/x", "patch3/x")},
+    "zoe_infer": {"values": 300, "whole": ("0/input", "1/input")},
+    "losses": {
+        "values": 300,
+        "whole": ("in/gt", "in/pred", "in/pred_low", "in/inv_gt", "in/rel"),
+    },
+}
 
 
 def fill_value(
@@ -158,20 +178,27 @@ def load_golden(name: str, *, extract: bool = False) -> Golden:
         return Golden(name=name, meta=json.loads(str(stored["meta"])), arrays=arrays)
 
 
-def write_extract(name: str, *, values: int = _VALUES, output_values: int = _OUTPUT_VALUES) -> Path:
+def write_extract(
+    name: str,
+    *,
+    values: int = _VALUES,
+    output_values: int = _OUTPUT_VALUES,
+    whole: tuple[str, ...] = (),
+) -> Path:
     """Write the committed extract of a full file: seeds, and evenly strided values of each array.
 
-    Inputs that their seed gives again are left out; small arrays and integers stay whole.
+    Inputs that their seed gives again are left out; those named in ``whole``, small arrays and
+    integers stay whole.
     """
-    full = load_golden(name)
+    full = _with_draws(load_golden(name))
     arrays: dict[str, np.ndarray] = {}
     every: dict[str, dict[str, Any]] = {}
     for key, array in full.arrays.items():
-        case, what = key.split("/", 1)
+        case, _, what = key.partition("/")
         if what == "input" and _seeded(full, case, array):
             continue
-        limit = output_values if what == "output" else values
-        stride = 1 if array.dtype.kind in "iub" else -(-array.size // limit)
+        limit = output_values if what in _OUTPUTS else values
+        stride = 1 if array.dtype.kind in "iub" or key in whole else -(-array.size // limit)
         if stride > 1:
             every[key] = {"shape": list(array.shape), "stride": stride}
             array = array.reshape(-1)[::stride]
@@ -183,6 +210,17 @@ def write_extract(name: str, *, values: int = _VALUES, output_values: int = _OUT
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, meta=np.array(json.dumps(meta)), **arrays)  # ty: ignore[invalid-argument-type]
     return path
+
+
+def _with_draws(golden: Golden) -> Golden:
+    """The file with the kind of draw noted for every case whose input was drawn uniformly."""
+    cases = {}
+    for case, made in golden.meta.get("cases", {}).items():
+        noted = {**made, "draw": "uniform"}
+        trial = Golden(name=golden.name, meta={"cases": {case: noted}}, arrays=golden.arrays)
+        cases[case] = noted if _seeded(trial, case, golden.input(case)) else made
+    meta = {**golden.meta, "cases": cases} if cases else golden.meta
+    return Golden(name=golden.name, meta=meta, arrays=golden.arrays)
 
 
 def _seeded(golden: Golden, case: str, stored: np.ndarray) -> bool:
@@ -197,11 +235,11 @@ def _seeded(golden: Golden, case: str, stored: np.ndarray) -> bool:
 def _without_tensor_lists(meta: Mapping[str, Any]) -> dict[str, Any]:
     return {
         model: {key: value for key, value in description.items() if key != "state_dict"}
-        for model, description in meta["models"].items()
+        for model, description in meta.get("models", {}).items()
     }
 
 
 if __name__ == "__main__":
     for golden_name in sys.argv[1:]:
-        written = write_extract(golden_name)
+        written = write_extract(golden_name, **_EXTRACTS.get(golden_name, {}))
         print(f"{written.relative_to(ROOT)}  {written.stat().st_size / 1e3:.0f} kB")
