@@ -33,9 +33,17 @@ from leadline.io import (
 )
 from leadline.jobs import atomic_write
 from leadline.kinds import DepthKind
+from leadline.metres import (
+    Point,
+    alignment_from_floor,
+    alignment_from_numbers,
+    alignment_from_points,
+    floor_depth,
+)
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
     from jaxtyping import Bool, Float, UInt8
 
@@ -201,6 +209,78 @@ class Prediction:
         alignment = self.alignment_to(target, valid, method=method)
         depth = alignment.apply(self.values, max_depth=max_depth)
         return replace(self, values=depth, kind=DepthKind.METRIC_DEPTH)
+
+    def to_metric(
+        self,
+        points: Sequence[Point] | None = None,
+        *,
+        scale: float | None = None,
+        shift: float | None = None,
+        camera_height_m: float | None = None,
+        pitch_deg: float = 0.0,
+        floor: Bool[np.ndarray, "h w"] | None = None,
+        max_depth: float | None = None,
+    ) -> Prediction:
+        """A relative map in metres, by one of three means of your own.
+
+        Args:
+            points: known depths [(x, y, metres), ...]: two or more for an affine map, one for a
+                scaled one. The fit is robust: of many points a few may be wrong.
+            scale: known factor; with ``shift``, metres (for a disparity, 1 / metres) are
+                ``scale * value + shift``.
+            shift: see ``scale``; affine maps need it.
+            camera_height_m: height of the camera above a level floor; needs the camera.
+            pitch_deg: how far the camera looks down.
+            floor: where the floor is; default: the lower half of what lies below the horizon.
+            max_depth: metres; what lies beyond becomes this.
+
+        Returns:
+            Metric depth; not valid where the fit leaves no positive depth.
+
+        Raises:
+            InputError: none or several means, or values that make no sense together.
+            KindError: a map that is metric already, or a stereo disparity.
+        """
+        means = {"points": points, "scale": scale, "camera_height_m": camera_height_m}
+        given = [name for name, value in means.items() if value is not None]
+        if len(given) != 1:
+            raise InputError(
+                f"to_metric was given {' and '.join(given) or 'nothing'}: exactly one of "
+                f"{', '.join(means)} is needed."
+            )
+        if points is not None:
+            alignment = alignment_from_points(self.values, self.known, self.kind, points)
+        elif scale is not None:
+            alignment = alignment_from_numbers(self.kind, scale, shift)
+        else:
+            depth = self._floor_depth(camera_height_m or 0.0, pitch_deg, floor)
+            alignment = alignment_from_floor(self.values, self.known, self.kind, depth)
+        metres = alignment.apply(self.values, max_depth=max_depth)
+        real = self.known & np.isfinite(metres)
+        if alignment.space == "depth":
+            real &= alignment.scale * self.values + alignment.shift > 0
+        return replace(
+            self, values=metres, kind=DepthKind.METRIC_DEPTH, valid=None if real.all() else real
+        )
+
+    def _floor_depth(
+        self, height_m: float, pitch_deg: float, floor: Bool[np.ndarray, "h w"] | None
+    ) -> np.ndarray:
+        if self.camera is None:
+            raise InputError(
+                "camera_height_m needs a camera and the picture's EXIF tells none; give one: "
+                "replace(prediction, camera=Camera.from_fov(width, height, fov_deg=60))."
+            )
+        depth = floor_depth(self.camera, height_m, pitch_deg=pitch_deg)
+        if floor is None:
+            rows = np.nonzero(np.isfinite(depth).any(axis=1))[0]
+            middle = (rows[0] + rows[-1]) // 2 if len(rows) else 0
+            floor = np.broadcast_to(np.arange(self.size[0])[:, None] >= middle, self.size)
+        elif np.shape(floor) != self.size:
+            raise InputError(
+                f"floor of shape {np.shape(floor)} for a map of {self.size}: the same is needed."
+            )
+        return np.where(floor, depth, np.nan)
 
     def point_cloud(
         self, camera: Camera | None = None, *, max_depth: float | None = None
