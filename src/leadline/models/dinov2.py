@@ -81,10 +81,21 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(b, n, c) -> (b, n, c)."""
         b, n, c = x.shape
-        qkv = self.qkv(x).reshape(b, n, 3, self.heads, c // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (b, heads, n, c / heads)
-        x = F.scaled_dot_product_attention(q, k, v)
+        parts = self.qkv(x).chunk(3, dim=-1)
+        q, k, v = (part.reshape(b, n, self.heads, -1).transpose(1, 2) for part in parts)
+        x = _attend(q, k, v)  # (b, heads, n, c / heads)
         return self.proj(x.transpose(1, 2).reshape(b, n, c))
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Scaled dot-product attention, spelled out for exporters.
+
+    Their runtimes recognise the three plain operations and fuse them; what exporters make of the
+    fused call has two more transpositions per block.
+    """
+    if torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling():
+        return torch.softmax(q * q.shape[-1] ** -0.5 @ k.transpose(-2, -1), dim=-1) @ v
+    return F.scaled_dot_product_attention(q, k, v)
 
 
 class LayerScale(nn.Module):
