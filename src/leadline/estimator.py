@@ -18,7 +18,7 @@ import numpy as np
 from leadline.errors import InputError, UnknownNameError
 from leadline.image import Image
 from leadline.io import read_image
-from leadline.preprocess import Prepared, Preprocess, stack
+from leadline.preprocess import Prepared, Preprocess, reflect_margin, stack
 from leadline.provenance import Origin, identify
 from leadline.runtime import (
     Choice,
@@ -38,11 +38,13 @@ if TYPE_CHECKING:
     from leadline.io.images import ImageSource
     from leadline.prediction import Prediction
 
-Policy = Literal["single", "flip"]
-"""How often the network looks at a picture:
+Policy = Literal["single", "flip", "pad", "pad-flip"]
+"""How the network looks at a picture:
 
 - ``single``: once;
-- ``flip``: at the picture and its mirror image, averaged; twice the cost, a little more accurate.
+- ``flip``: at the picture and its mirror image, averaged; twice the cost, a little more accurate;
+- ``pad``: once, with a mirrored margin that is cut off afterwards; better at the border;
+- ``pad-flip``: both, as ZoeDepth's authors do.
 """
 
 POLICIES: tuple[Policy, ...] = get_args(Policy)
@@ -68,9 +70,9 @@ class DepthEstimator:
         tile_boxes(1, 1, tiles)  # refuses impossible numbers
         if policy not in POLICIES:
             raise UnknownNameError("policy", policy, POLICIES)
-        if policy == "flip" and not spec.horizontal_flip_safe:
+        if "flip" in policy and not spec.horizontal_flip_safe:
             raise InputError(
-                f"policy 'flip' for {spec.name}: its output for a mirrored picture is not the "
+                f"policy {policy!r} for {spec.name}: its output for a mirrored picture is not the "
                 "mirrored output. Use policy 'single'."
             )
         self.runtime = runtime
@@ -101,7 +103,8 @@ class DepthEstimator:
     def prepare(self, source: ImageSource) -> Prepared:
         """Read a picture and bring it to the network's size; safe to call in other threads."""
         image = read_image(source)
-        return self.preprocess(image)
+        margin = reflect_margin(*image.size) if "pad" in self.policy else (0, 0)
+        return self.preprocess(image, margin=margin)
 
     def predict_prepared(self, prepared: Prepared) -> Prediction:
         """The second half of :meth:`predict`: run the network and go back to the picture's size."""
@@ -156,7 +159,7 @@ class DepthEstimator:
         return replace(whole, values=blend.result())
 
     def _run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        if self.policy == "single":
+        if "flip" not in self.policy:
             return self.runtime.run(arrays)
         count = len(arrays["image"])
         both = {name: np.concatenate([array, array]) for name, array in arrays.items()}
@@ -196,7 +199,7 @@ def load(
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: ``auto``, ``f32``, ``bf16`` or ``f16``; ``auto`` takes the fastest that the model
             is known to be right in and the device is built for.
-        policy: ``single`` or ``flip``; see :data:`Policy`.
+        policy: ``single``, ``flip``, ``pad`` or ``pad-flip``; see :data:`Policy`.
         tiles: tiles along the short side that are looked at after the whole picture, for sharper
             maps of large pictures; 1 looks at the whole alone.
         size: the short side of the network's input in pixels, in place of the model's own; larger

@@ -33,10 +33,12 @@ class Prepared:
     Attributes:
         arrays: by input name; ``image`` is (1, 3, h, w) float32.
         image: the picture that it was made from.
+        margin: (rows, columns) that were added on each side; see :func:`reflect_margin`.
     """
 
     arrays: Mapping[str, np.ndarray]
     image: Image
+    margin: tuple[int, int] = (0, 0)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -56,8 +58,12 @@ class Prepared:
     @property
     def input_camera(self) -> Camera | None:
         """Camera of the network's input."""
+        if self.camera is None:
+            return None
+        (h, w), (rows, columns) = self.size, self.margin
+        padded = self.camera.cropped(-columns, -rows, w + 2 * columns, h + 2 * rows)
         height, width = self.input_size
-        return None if self.camera is None else self.camera.resized(width, height)
+        return padded.resized(width, height)
 
 
 class Preprocess:
@@ -78,18 +84,27 @@ class Preprocess:
         self._gain = (1 / (255 * std)).astype(np.float32)[:, None, None]
         self._offset = (-mean / std).astype(np.float32)[:, None, None]
 
-    def __call__(self, image: Image) -> Prepared:
-        """Resize and normalise one picture."""
-        planes = np.moveaxis(image.pixels, 2, 0)
+    def __call__(self, image: Image, *, margin: tuple[int, int] = (0, 0)) -> Prepared:
+        """Resize and normalise one picture.
+
+        Args:
+            image: the picture.
+            margin: rows and columns to add on each side, mirrored; :meth:`restore` cuts them off.
+        """
+        pixels, (rows, columns) = image.pixels, margin
+        if rows or columns:
+            sides = ((rows, rows), (columns, columns), (0, 0))
+            pixels = np.pad(pixels, sides, mode="reflect")
+        planes = np.moveaxis(pixels, 2, 0)
         batch = resize_planes(
             planes,
-            self.input_size(*image.size),
+            self.input_size(*pixels.shape[:2]),
             self.spec.interpolation,
             align_corners=self.spec.input_align_corners,
         )
         batch *= self._gain
         batch += self._offset
-        return Prepared(arrays={"image": batch[None]}, image=image)
+        return Prepared(arrays={"image": batch[None]}, image=image, margin=margin)
 
     def input_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) that the network gets for a picture of ``height`` x ``width``.
@@ -156,10 +171,10 @@ class Preprocess:
                 f"the network gave {sorted(outputs)}; an output named 'depth' is needed. Name it "
                 "in the model file's sidecar."
             )
-        values, valid = self._resized(_one_map(outputs["depth"], index), prepared.size)
+        values, valid = self._restored(_one_map(outputs["depth"], index), prepared)
         confidence = None
         if "confidence" in outputs:
-            confidence, _ = self._resized(_one_map(outputs["confidence"], index), prepared.size)
+            confidence, _ = self._restored(_one_map(outputs["confidence"], index), prepared)
         return Prediction(
             values=values,
             kind=kind,
@@ -169,6 +184,14 @@ class Preprocess:
             model=model,
             image=prepared.image,
         )
+
+    def _restored(
+        self, values: np.ndarray, prepared: Prepared
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        (height, width), (rows, columns) = prepared.size, prepared.margin
+        values, valid = self._resized(values, (height + 2 * rows, width + 2 * columns))
+        inside = slice(rows, rows + height), slice(columns, columns + width)
+        return values[inside], None if valid is None else valid[inside]
 
     def _resized(
         self, values: np.ndarray, size: tuple[int, int]
@@ -182,6 +205,17 @@ class Preprocess:
         total = resize(np.where(finite, values, 0), size, "linear", align_corners=corners)
         valid = weight > 0.5
         return np.where(valid, total / np.where(valid, weight, 1), np.nan), valid
+
+
+def reflect_margin(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns that ZoeDepth adds on each side of a picture before it looks.
+
+    Its maps are worst at the border; the mirrored margin takes that place and is cut off again.
+
+    Source: ZoeDepth's code, ``infer``: 3 sqrt(side / 2) pixels.
+    """
+    rows, columns = int(3 * np.sqrt(height / 2)), int(3 * np.sqrt(width / 2))
+    return min(rows, height - 1), min(columns, width - 1)
 
 
 def stack(prepared: Sequence[Prepared]) -> dict[str, np.ndarray]:
