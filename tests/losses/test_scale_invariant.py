@@ -160,7 +160,7 @@ def test_predictions_of_zero_are_survived() -> None:
 
 
 def test_bad_arguments_say_what_is_needed() -> None:
-    with pytest.raises(InputError, match="0 .plain log error. to 1"):
+    with pytest.raises(InputError, match=r"0 \(plain log error\) to 1"):
         scale_invariant_log(*maps(), balance=2.0)
     with pytest.raises(InputError, match="'released'"):
         scale_invariant_log(*maps(), weighting="pixels")

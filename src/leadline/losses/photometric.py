@@ -5,7 +5,8 @@ that explains a pixel best counts (*minimum reprojection*: what one neighbour hi
 and pixels that an unwarped source explains better do not teach (*auto-mask*: a car at our own speed
 would otherwise look infinitely far).
 
-Source: Godard et al., Digging Into Self-Supervised Monocular Depth Estimation, ICCV 2019, section 3.
+Source: Godard et al., Digging Into Self-Supervised Monocular Depth Estimation, ICCV 2019,
+section 3.
 """
 
 from __future__ import annotations

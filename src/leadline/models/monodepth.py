@@ -82,6 +82,8 @@ class Monodepth(DepthModule):
     def __init__(self, config: MonodepthConfig) -> None:
         super().__init__()
         self.config = config
+        deepest = 128 if config.encoder == "vgg" else 64
+        self.multiple_of = deepest  # ty: ignore[invalid-attribute-access]
         if config.encoder == "vgg":
             self.encoder = VGGEncoder()
             self.decoder = Decoder((32, 64, 128, 256, 512, 512), 512)
@@ -118,16 +120,6 @@ class Monodepth(DepthModule):
         both = self(torch.cat([batch, batch.flip(-1)]))
         straight, mirrored = both.chunk(2)
         return average_mirrored(straight, mirrored.flip(-1))
-
-    def check_size(self, height: int, width: int) -> None:
-        """Sides are multiples of 128 (VGG) or 64 (ResNet-50)."""
-        multiple = 128 if self.config.encoder == "vgg" else 64
-        if height % multiple or width % multiple:
-            raise InputError(
-                f"Monodepth ({self.config.encoder}) was given pictures of {height}x{width} pixels "
-                f"(height x width); both sides need to be multiples of {multiple}. Resize to the "
-                "authors' 256x512, or use the model's own preprocessing."
-            )
 
     def read_foreign(self, path: Path) -> Mapping[str, Tensor] | None:
         """A TensorFlow checkpoint, or an ``.npz`` with its names."""

@@ -237,7 +237,7 @@ class ResnetEncoder(nn.Module):
 
     def __init__(self, name: str, *, pictures: int = 1) -> None:
         super().__init__()
-        self.encoder = timm.create_model(name, in_chans=3 * pictures)
+        self.encoder = timm.create_model(name, in_chans=3 * pictures, zero_init_last=False)
         self.pictures = pictures
 
     def forward(self, batch: Tensor) -> list[Tensor]:

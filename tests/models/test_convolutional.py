@@ -1,0 +1,238 @@
+"""What every convolutional model owes its users: one contract, all names."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import leadline.models as models  # noqa: E402
+from leadline import catalog  # noqa: E402
+from leadline.errors import InputError, MissingWeightsError, WeightsError  # noqa: E402
+from leadline.image import Image  # noqa: E402
+from leadline.kinds import DepthKind  # noqa: E402
+from leadline.models.base import DepthModule  # noqa: E402
+from leadline.models.weights import save_weights  # noqa: E402
+from leadline.preprocess import Preprocess  # noqa: E402
+from leadline.provenance import identify  # noqa: E402
+
+NAMES = (
+    "eigen14-nyu",
+    "eigen14-kitti",
+    "monodepth-vgg",
+    "monodepth-resnet50",
+    "monodepth2-r18",
+    "monodepth2-r50",
+    "densedepth",
+    "densedepth-half",
+    "fastdepth",
+    "fastdepth-concat",
+    "fastdepth-plain",
+    "fastdepth-pruned",
+)
+QUICK = (  # one small network per family
+    ("eigen14-nyu", {"size": (132, 148)}, (132, 148)),
+    ("monodepth-resnet50", {}, (64, 128)),
+    ("monodepth2-r18", {"pose": "none"}, (64, 96)),
+    ("densedepth-half", {"width": 16}, (64, 96)),
+    ("fastdepth", {}, (64, 96)),
+    ("fastdepth-concat", {}, (64, 96)),
+    ("fastdepth-plain", {}, (64, 96)),
+    ("fastdepth-pruned", {}, (64, 96)),
+)
+IDS = [case[0] for case in QUICK]
+
+
+def small(name: str, options: dict[str, Any], size: tuple[int, int]) -> tuple[DepthModule, Any]:
+    """A network whose normalisation knows two pictures, and the pictures.
+
+    Without, random depthwise layers let nothing through, and a ReLU at the end hides the rest.
+    """
+    torch.manual_seed(0)
+    module, batch = models.build(name, **options), torch.rand(2, 3, *size)
+    for layer in module.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = 1.0
+            layer.train()
+    with torch.no_grad():
+        for key, parameter in module.named_parameters():
+            if key.endswith("conv6.1.bias"):
+                parameter.fill_(4.0)
+        module(batch)
+    return module.eval(), batch
+
+
+def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((found - expected).abs().max() / expected.abs().max())
+
+
+@lru_cache(maxsize=len(NAMES))
+def weightless(name: str) -> DepthModule:
+    """The catalogue's variant on the meta device: no memory, but every shape."""
+    with torch.device("meta"):
+        return models.build(name, **catalog.get(name).options)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_catalogue_builds_it_and_says_what_it_takes(name: str) -> None:
+    spec, module = catalog.get(name), weightless(name)
+    assert spec.architecture == name
+    size = spec.preprocess.size
+    assert spec.preprocess.mean == (0, 0, 0)
+    assert spec.preprocess.std == (1, 1, 1)  # RGB in [0, 1]
+    batch = torch.empty(2, 3, *size, device="meta")
+    module.check_batch(batch)
+    output = module(batch)
+    assert output.ndim == 3
+    assert output.shape[0] == 2
+    ratio = {"eigen14": 4, "densedepth": 2}.get(name.rsplit("-", 1)[0], 1)
+    assert tuple(output.shape[1:]) == (size[0] // ratio, size[1] // ratio)
+
+
+@pytest.mark.parametrize(("name", "options", "size"), QUICK, ids=IDS)
+def test_a_batch_is_its_pictures(name: str, options: dict[str, Any], size: Any) -> None:
+    module, batch = small(name, options, size)
+    with torch.no_grad():
+        together = module(batch)
+        alone = torch.cat([module(picture[None]) for picture in batch])
+    assert relative(together, alone) < 1e-3
+    assert together.isfinite().all()
+    assert not torch.equal(together[0], together[1])
+
+
+@pytest.mark.parametrize(("name", "options", "size"), QUICK, ids=IDS)
+def test_every_weight_of_the_depth_network_learns(
+    name: str, options: dict[str, Any], size: Any
+) -> None:
+    module, batch = small(name, options, size)
+    module.train()
+    outputs = module.forward_all(batch)
+    maps = [m for part in outputs for m in (part if isinstance(part, tuple) else (part,))]
+    sum((m * torch.randn_like(m)).sum() for m in maps).backward()
+    silent = {n for n, p in module.named_parameters() if p.grad is None or not p.grad.any()}
+    unused = {"encoder.encoder.fc.weight", "encoder.encoder.fc.bias"}  # ResNet's, in old files
+    assert silent <= unused, sorted(silent - unused)[:5]
+
+
+@pytest.mark.parametrize(("name", "options", "size"), QUICK, ids=IDS)
+def test_weights_go_out_and_come_back(
+    name: str, options: dict[str, Any], size: Any, tmp_path: Path
+) -> None:
+    module, batch = small(name, options, size)
+    save_weights(module, tmp_path / "model.safetensors")
+    with torch.device("meta"):
+        other = models.build(name, **options)
+    models.load_weights(other, tmp_path / "model.safetensors")
+    with torch.no_grad():
+        assert torch.equal(other(batch), module(batch))
+    broken = dict(module.state_dict())
+    broken.pop(next(iter(broken)))
+    with pytest.raises(WeightsError, match="1 missing"):
+        models.load_weights(other, broken)
+
+
+@lru_cache(maxsize=len(NAMES))
+def output_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(weightless(name)(torch.empty(shape, device="meta")).shape)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_picture_reaches_its_size_and_comes_back(name: str) -> None:
+    """Preprocessing alone, with the network's output shape from the meta device."""
+    spec = catalog.get(name)
+    module = weightless(name)
+    preprocess = Preprocess(spec.preprocess)
+    for height, width in ((480, 640), (375, 1242), (31, 17), (1, 1), (700, 123)):
+        image = Image(pixels=np.full((height, width, 3), 100, np.uint8))
+        prepared = preprocess(image)
+        batch = prepared.arrays["image"]
+        module.check_size(*batch.shape[2:])
+        assert batch.min() == pytest.approx(100 / 255)
+        shape = output_shape(name, batch.shape)
+        output = np.linspace(1, 2, int(np.prod(shape)), dtype=np.float32).reshape(shape)
+        prediction = preprocess.restore({"depth": output}, prepared, kind=spec.kind)
+        assert prediction.values.shape == (height, width)
+
+
+def export(module: DepthModule, batch: Any, path: Path, *, dynamic: bool) -> None:
+    m = module.multiple_of
+    dims: dict[int, Any] = {0: torch.export.Dim("batch", max=64)}
+    if dynamic:
+        dims |= {2: m * torch.export.Dim("h", max=64), 3: m * torch.export.Dim("w", max=64)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            (batch,),
+            path,
+            dynamo=True,
+            dynamic_shapes=(dims,),
+            input_names=["image"],
+            output_names=["depth"],
+            verbose=False,
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "options", "size"), QUICK, ids=IDS)
+def test_its_onnx_file_computes_the_same(
+    name: str, options: dict[str, Any], size: Any, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxscript")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    module, _ = small(name, options, size)
+    dynamic = not name.startswith("eigen14")
+    m = module.multiple_of
+    first = (2 * m, 3 * m) if dynamic else size
+    export(module, torch.rand(2, 3, *first), tmp_path / "model.onnx", dynamic=dynamic)
+    session = onnxruntime.InferenceSession(
+        tmp_path / "model.onnx", providers=["CPUExecutionProvider"]
+    )
+    for b, shape in ((2, first), (3, (3 * m, 2 * m) if dynamic else size)):
+        batch = torch.rand(b, 3, *shape)
+        with torch.no_grad():
+            expected = module(batch)
+        (found,) = session.run(None, {"image": batch.numpy()})
+        assert relative(torch.from_numpy(found), expected) < 1e-3
+
+
+@pytest.mark.parametrize(("name", "options", "size"), QUICK, ids=IDS)
+def test_a_batch_that_it_cannot_take_is_refused(
+    name: str, options: dict[str, Any], size: Any
+) -> None:
+    with torch.device("meta"):
+        module = models.build(name, **options)
+        for shape in ((1, 4, *size), (3, *size), (1, 3, size[0] + 1, size[1])):
+            with pytest.raises(InputError, match="need"):
+                module(torch.empty(shape))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_weights_one_message_says_all(name: str) -> None:
+    with pytest.raises(MissingWeightsError) as caught:
+        identify(name)
+    message = str(caught.value)
+    assert message.startswith(f"{name}: no weights ship with Leadline.")
+    assert f"`leadline train {name}`" in message
+    assert "--weights FILE" in message
+    assert "the authors" in message
+
+
+def test_kinds_and_what_they_mean() -> None:
+    kinds = {name: catalog.get(name).kind for name in NAMES}
+    assert {n for n, k in kinds.items() if k is DepthKind.AFFINE_DISPARITY} == {
+        "monodepth-vgg",
+        "monodepth-resnet50",
+    }
+    assert {n for n, k in kinds.items() if k is DepthKind.SCALED_DEPTH} == {
+        "monodepth2-r18",
+        "monodepth2-r50",
+    }
+    assert json.dumps({n: str(k) for n, k in kinds.items()})
