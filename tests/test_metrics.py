@@ -7,9 +7,17 @@ import pytest
 
 from leadline import metrics
 from leadline.errors import InputError
-from leadline.metrics import METRICS
+from leadline.metrics import LARGER_IS_BETTER, METRICS
 
 GOLDENS = Path(__file__).resolve().parents[2] / "shared" / "goldens"
+EDGES = ("edge_accuracy", "edge_completeness", "boundary_f1")
+
+
+def stepped(target: np.ndarray) -> np.ndarray:
+    """A map with clear edges on four sides, as the metrics of edges need them."""
+    big = np.full((2 * target.shape[0], 2 * target.shape[1]), 2.0)
+    big[10:-10, 15:-15] = 4
+    return big
 
 
 @pytest.fixture
@@ -65,12 +73,14 @@ def test_delta_is_strict():
 @pytest.mark.parametrize("name", METRICS)
 def test_the_truth_is_perfect(maps, name):
     _, target = maps
-    perfect = 1.0 if name.startswith("delta") or name == "ordinal" else 0.0
-    assert METRICS[name](target, target) == perfect
+    perfect = 1.0 if name in LARGER_IS_BETTER else 0.0
+    assert METRICS[name](stepped(target), stepped(target)) == perfect
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_pixels_outside_the_mask_do_not_count(maps, name):
+    if name in EDGES:
+        pytest.skip("an edge lies between pixels")
     pred, target = maps
     valid = np.zeros(target.shape, bool)
     valid[:10] = True
@@ -122,3 +132,59 @@ def test_refuses_what_cannot_be_measured(maps, name):
     if name != "ordinal":
         with pytest.raises(InputError, match="clamp"):
             METRICS[name](pred - 100, target)
+
+
+def test_units_of_inverse_errors():
+    pred, target = np.array([[4.0, 4.0]]), np.array([[5.0, 4.0]])
+    assert metrics.irmse(pred, target) == pytest.approx(1000 * 0.05 / np.sqrt(2))
+    assert metrics.imae(pred, target) == pytest.approx(25)
+    assert metrics.mae(pred, target) == 0.5
+    assert metrics.sc_inv(pred, target) == pytest.approx(metrics.silog(pred, target) / 100)
+
+
+def test_d1_all_needs_three_pixels_and_five_percent():
+    target = np.array([[100.0, 100, 10, 10, 0]])
+    pred = np.array([[103.0, 106, 12.9, 13, 50]])
+    assert metrics.d1_all(pred, target) == 50
+
+
+def test_a_shifted_edge_is_that_far_away():
+    target = np.full((40, 60), 2.0)
+    target[:, 30:] = 4
+    pred = np.full((40, 60), 2.0)
+    pred[:, 34:] = 4
+    assert metrics.edge_accuracy(pred, target) == pytest.approx(4, abs=0.1)
+    assert metrics.edge_completeness(pred, target) == pytest.approx(4, abs=0.1)
+    assert metrics.boundary_f1(pred, target) == 0
+    flat = np.full((40, 60), 3.0)
+    assert metrics.edge_completeness(flat, target) == 10
+    assert np.isnan(metrics.edge_accuracy(flat, target))
+    assert np.isnan(metrics.boundary_f1(target, flat))
+
+
+def test_holes_make_no_edges():
+    target = np.full((40, 60), 2.0)
+    target[10:20, 10:30] = 0
+    step = target.copy()
+    step[:, 45:] *= 2
+    assert np.isnan(metrics.edge_completeness(np.full((40, 60), 2.0), target))
+    assert metrics.edge_accuracy(np.where(step > 0, step, 2), step) == 0
+
+
+def test_boundary_f1_by_hand():
+    target, pred = np.ones((1, 4)), np.ones((1, 4))
+    target[0, 1:] = 1.16  # one boundary, above 5 of the 10 thresholds
+    pred[0, 1:] = 1.3
+    thresholds = np.linspace(1.05, 1.25, 10)
+    # both directions and both axes share the mean; three of the four are empty
+    share = 2 * 0.25 * 0.25 / 0.5
+    assert metrics.boundary_f1(pred, target) == pytest.approx(share)
+    assert (thresholds < 1.16).sum() == 5
+
+
+def test_tensors_give_the_same(maps):
+    torch = pytest.importorskip("torch")
+    pred, target = maps
+    tensors = torch.from_numpy(pred).requires_grad_(), torch.from_numpy(target)
+    for name, metric in METRICS.items():
+        assert metric(*tensors) == pytest.approx(metric(pred, target), rel=1e-12, nan_ok=True), name

@@ -1,5 +1,15 @@
-"""Evaluation: how right a model's maps are on frames with known depth."""
+"""Evaluation: how right a model's maps are on frames with known depth, by published protocols.
 
+```python
+from leadline.evaluation import protocols
+
+protocols.get("nyu-eigen").score(pred, target)
+```
+"""
+
+from leadline.evaluation import protocols
+from leadline.evaluation.accumulate import Accumulator, Interval
+from leadline.evaluation.depth_protocol import DepthProtocol
 from leadline.evaluation.disparity import (
     GroupScore,
     Score,
@@ -7,5 +17,18 @@ from leadline.evaluation.disparity import (
     score_disparity,
     score_group,
 )
+from leadline.evaluation.protocol import Protocol, Scored
 
-__all__ = ["GroupScore", "Score", "macro_mean", "score_disparity", "score_group"]
+__all__ = [
+    "Accumulator",
+    "DepthProtocol",
+    "GroupScore",
+    "Interval",
+    "Protocol",
+    "Score",
+    "Scored",
+    "macro_mean",
+    "protocols",
+    "score_disparity",
+    "score_group",
+]

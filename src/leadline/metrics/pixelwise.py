@@ -1,25 +1,19 @@
-"""Metrics: how far a predicted depth map is from the truth. Pure functions, one number each.
+"""Metrics that compare pixel by pixel, or pixel pairs.
 
-Every function takes ``(pred, target, valid)``: depths in one unit, (h, w) each, and a bool mask
-(None = all). Pixels whose target is not finite and positive never count. What a protocol does
-around them (crop, cap, alignment, averaging) is not done here.
-
-Source: Eigen et al. 2014, sec. 4; Uhrig et al. 2017 (KITTI's SILog); Chen et al., Depth in the
-Wild, 2016 (ordinal pairs).
+Source: Eigen et al. 2014, sec. 4; Uhrig et al. 2017 (KITTI's SILog and inverse errors); Menze and
+Geiger 2015 (D1-all); Chen et al., Depth in the Wild, 2016 (ordinal pairs).
 """
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from leadline.errors import InputError
+from leadline.metrics.arrays import to_numpy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from jaxtyping import Bool, Float
 
     Map = Float[np.ndarray, "h w"]
@@ -64,6 +58,39 @@ def silog(pred: Map, target: Map, valid: Mask = None) -> float:
     """100 x the standard deviation of the natural logarithms' error: blind to one factor."""
     error = _log_error(pred, target, valid)
     return float(100 * np.sqrt(max(np.mean(error**2) - np.mean(error) ** 2, 0.0)))
+
+
+def sc_inv(pred: Map, target: Map, valid: Mask = None) -> float:
+    """Standard deviation of the natural logarithms' error (Eigen's scale-invariant RMSE)."""
+    return silog(pred, target, valid) / 100
+
+
+def irmse(pred: Map, target: Map, valid: Mask = None) -> float:
+    """Root of the mean squared error of inverse depths; in 1/km for maps in metres."""
+    p, t = _pixels(pred, target, valid)
+    return float(1000 * np.sqrt(np.mean((1 / p - 1 / t) ** 2)))
+
+
+def imae(pred: Map, target: Map, valid: Mask = None) -> float:
+    """Mean absolute error of inverse depths; in 1/km for maps in metres."""
+    p, t = _pixels(pred, target, valid)
+    return float(1000 * np.mean(np.abs(1 / p - 1 / t)))
+
+
+def mae(pred: Map, target: Map, valid: Mask = None) -> float:
+    """Mean absolute error; in the maps' unit."""
+    p, t = _pixels(pred, target, valid)
+    return float(np.mean(np.abs(p - t)))
+
+
+def d1_all(pred: Map, target: Map, valid: Mask = None) -> float:
+    """Percentage of stereo disparities that are off by 3 pixels and by 5 % or more.
+
+    Both maps are disparities in pixels; a target of 0 is unknown.
+    """
+    p, t = _pixels(pred, target, valid, positive=False)
+    error = np.abs(p - t)
+    return float(100 * np.mean((error >= 3) & (error / t >= 0.05)))
 
 
 def delta1(pred: Map, target: Map, valid: Mask = None) -> float:
@@ -111,23 +138,6 @@ def ordinal(
     return float(np.mean(np.where(guess == 0, 0.5, guess == truth)))
 
 
-METRICS: Mapping[str, Metric] = MappingProxyType(
-    {
-        "abs_rel": abs_rel,
-        "sq_rel": sq_rel,
-        "rmse": rmse,
-        "rmse_log": rmse_log,
-        "log10": log10,
-        "silog": silog,
-        "delta1": delta1,
-        "delta2": delta2,
-        "delta3": delta3,
-        "ordinal": ordinal,
-    }
-)
-"""Every metric by name."""
-
-
 def _delta(pred: Map, target: Map, valid: Mask, threshold: float) -> float:
     p, t = _pixels(pred, target, valid)
     return float(np.mean(np.maximum(p / t, t / p) < threshold))
@@ -142,7 +152,7 @@ def _pixels(
     pred: Map, target: Map, valid: Mask, *, positive: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
     """The counting pixels of both maps as float64 vectors."""
-    pred, target = np.asarray(pred), np.asarray(target)
+    pred, target = to_numpy(pred), to_numpy(target)
     if pred.shape != target.shape or (valid is not None and np.shape(valid) != pred.shape):
         raise InputError(
             f"prediction of shape {pred.shape}, target {target.shape}, valid "
@@ -151,7 +161,7 @@ def _pixels(
         )
     keep = np.isfinite(target) & (target > 0)
     if valid is not None:
-        keep &= np.asarray(valid, dtype=bool)
+        keep &= to_numpy(valid).astype(bool)
     if not keep.any():
         raise InputError("no pixel has a known depth; check the mask and the target's unit.")
     p, t = pred[keep].astype(np.float64), target[keep].astype(np.float64)

@@ -1,0 +1,377 @@
+"""Protocols for depth maps.
+
+Source: each protocol's own, see :mod:`leadline.evaluation.protocols`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from leadline.alignment import scale_and_shift
+from leadline.errors import InputError, KindError, UnknownNameError
+from leadline.evaluation.crops import CROPS, KB_SIZE, kb_box
+from leadline.evaluation.protocol import BINS, STANDARD, Given, Protocol, Scored, real_map
+from leadline.evaluation.sampling import Resize, sample
+from leadline.evaluation.sums import METRICS as SUMMED
+from leadline.evaluation.sums import metrics_of, pixel_sums
+from leadline.kinds import DepthKind
+from leadline.metrics import METRICS, ordinal
+from leadline.prediction import Prediction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jaxtyping import Float
+
+Align = Literal["none", "median", "disparity"]
+"""``none``: as given; ``median``: times median(target) / median(prediction) over the pixels that
+count, before the clamp; ``disparity``: scale and shift by least squares against 1 / target."""
+
+WHOLE_MAP = ("edge_accuracy", "edge_completeness", "boundary_f1")
+"""Metrics that need neighbours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthProtocol(Protocol):
+    """A protocol for depth maps.
+
+    Attributes:
+        given: what arrays hold unless the caller says otherwise.
+        min_depth, max_depth: metres; range of the targets that count and of the clamp.
+        cap_from_data: :func:`evaluate` takes the data set's cap in place of ``max_depth``.
+        mask: which targets count: ``between`` (bounds excluded), ``from_to`` (included),
+            ``below`` (0 < target < max), ``positive``, ``either`` (target or prediction
+            positive), ``all``.
+        crop: a name of :data:`leadline.evaluation.crops.CROPS`.
+        frame: ``full``; ``kb_crop``: target and prediction are cut to KITTI's benchmark crop
+            before everything else; ``kb_paste``: a prediction of that size is put where it belongs.
+        resize: how a prediction of another size is brought to the target's.
+        align, factor: alignment, and a fixed factor on depth before it.
+        clamp: what is done to depths out of range: ``both`` ends, the ``upper``, or ``none``.
+        nan_is_min: a NaN becomes ``min_depth`` as in the original; otherwise it is refused.
+        metrics: what is reported.
+        swapped: the original hands prediction and target over in the wrong order.
+        units_per_metre: of the numbers in the original.
+        silog_focus, silog_factor: silog = factor * sqrt(mean(e^2) - focus * mean(e)^2).
+        decimal_rmse_log: rmse_log is of decimal logarithms.
+        min_pixels: fewer counting pixels are refused.
+    """
+
+    given: Given = "depth"
+    min_depth: float = 1e-3
+    max_depth: float = 80.0
+    cap_from_data: bool = False
+    mask: Literal["between", "from_to", "below", "positive", "either", "all"] = "between"
+    crop: str = "everything"
+    frame: Literal["full", "kb_crop", "kb_paste"] = "full"
+    resize: Resize = "corners"
+    align: Align = "none"
+    factor: float = 1.0
+    clamp: Literal["both", "upper", "none"] = "both"
+    nan_is_min: bool = False
+    metrics: tuple[str, ...] = STANDARD
+    swapped: bool = False
+    units_per_metre: float = 1.0
+    silog_focus: float = 1.0
+    silog_factor: float = 100.0
+    decimal_rmse_log: bool = False
+    min_pixels: int = 1
+
+    def with_cap(self, max_depth: float) -> DepthProtocol:
+        """The same protocol with another cap, in metres."""
+        return replace(self, max_depth=max_depth)
+
+    def measure(
+        self,
+        pred: Any,
+        target: Any,
+        valid: Any = None,
+        *,
+        given: Given | None = None,
+        align: Align | None = None,
+        metrics: Sequence[str] | None = None,
+    ) -> Scored:
+        """Score one map.
+
+        Args:
+            pred: depth, or what ``given`` says.
+            target: metres; 0 or not finite = unknown.
+            valid: which target pixels may count.
+            given: ``depth`` or ``disparity``; default: the Prediction's kind, or the protocol's.
+            align: in place of the protocol's.
+            metrics: in place of the protocol's; any of :data:`leadline.metrics.METRICS`.
+        """
+        values, known = self._values(pred, given)
+        truth, mask = (
+            real_map(target, "target"),
+            None if valid is None else real_map(valid, "valid"),
+        )
+        if mask is not None and mask.shape != truth.shape:
+            raise InputError(
+                f"valid of shape {mask.shape} for a target of {truth.shape}: one shape is needed."
+            )
+        values, truth, mask = self._framed(values, truth, mask)
+        pixels = self._counting(values, truth, mask)
+        t = truth.reshape(-1)[pixels].astype(np.float64)
+        p, scale, shift = self._at(values, truth.shape, pixels, t, known, align or self.align)
+        sums = self._sums(p, t)
+        names = self.metrics if metrics is None else tuple(metrics)
+        found = self.metrics_of(sums)
+        found |= self._others(names, p, t, pixels, truth.shape)
+        return Scored(
+            metrics={name: found[name] for name in names} | {"pixels": float(len(pixels))},
+            sums=sums,
+            bins=self._bins(p, t),
+            scale=scale,
+            shift=shift,
+        )
+
+    def metrics_of(self, sums: Float[np.ndarray, " 13"]) -> dict[str, float]:
+        """The pixelwise metrics of sums, in this protocol's definitions."""
+        found = metrics_of(sums, silog_focus=self.silog_focus, silog_factor=self.silog_factor)
+        if self.decimal_rmse_log:
+            found["rmse_log"] /= float(np.log(10))
+        if self.units_per_metre != 1:  # inverse errors are per unit then, not per kilometre
+            found["irmse"] /= 1000
+            found["imae"] /= 1000
+        return found
+
+    def aligned(
+        self, pred: Any, target: Any, valid: Any = None, *, given: Given | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The whole maps as they are compared: prediction, target and which pixels count.
+
+        For pictures and for metrics of edges; sizes are the target's after the frame's crop.
+        """
+        values, known = self._values(pred, given)
+        truth, mask = (
+            real_map(target, "target"),
+            None if valid is None else real_map(valid, "valid"),
+        )
+        values, truth, mask = self._framed(values, truth, mask)
+        pixels = self._counting(values, truth, mask)
+        t = truth.reshape(-1)[pixels].astype(np.float64)
+        _, scale, shift = self._at(values, truth.shape, pixels, t, known, self.align)
+        everywhere = np.arange(truth.size)
+        raw = sample(values, truth.shape, everywhere, self.resize)
+        with np.errstate(all="ignore"):
+            depth = self._clamped(self._applied(raw, known, self.align, scale, shift))
+        counts = np.zeros(truth.size, dtype=bool)
+        counts[pixels] = True
+        return depth.reshape(truth.shape), truth, counts.reshape(truth.shape)
+
+    # --- the steps ------------------------------------------------------------------------------
+
+    def _values(self, pred: Any, given: Given | None) -> tuple[np.ndarray, Given]:
+        if not isinstance(pred, Prediction):
+            return real_map(pred, "prediction"), given or self.given
+        affine = pred.kind in (DepthKind.AFFINE_DEPTH, DepthKind.AFFINE_DISPARITY)
+        wrong = pred.kind is DepthKind.PIXEL_DISPARITY or pred.kind is DepthKind.AFFINE_DEPTH
+        if self.align == "disparity":
+            wrong = pred.kind is DepthKind.AFFINE_DEPTH
+        elif affine or (self.align == "none" and pred.kind is not DepthKind.METRIC_DEPTH):
+            wrong = True
+        if wrong:
+            raise KindError(
+                f"{pred.kind} cannot be compared by {self.name}, which aligns "
+                f"{'nothing' if self.align == 'none' else 'by ' + self.align}; {_REPAIR[pred.kind]}"
+            )
+        kind: Given = "disparity" if pred.kind.larger_is_nearer else "depth"
+        values = pred.values if pred.valid is None else np.where(pred.valid, pred.values, np.nan)
+        return values, kind
+
+    def _framed(
+        self, values: np.ndarray, truth: np.ndarray, mask: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        if self.frame == "full":
+            return values, truth, mask
+        top, bottom, left, right = kb_box(truth.shape[0], truth.shape[1])
+        if self.frame == "kb_crop":
+            if values.shape == truth.shape:
+                values = values[top:bottom, left:right]
+            mask = mask if mask is None else mask[top:bottom, left:right]
+            return values, truth[top:bottom, left:right], mask
+        if values.shape == truth.shape:
+            return values, truth, mask
+        if values.shape != KB_SIZE:
+            raise InputError(
+                f"prediction of shape {values.shape} for a target of {truth.shape}: {self.name} "
+                f"takes the target's own size or the benchmark crop {KB_SIZE}; resize it first."
+            )
+        frame = np.zeros(truth.shape, values.dtype)
+        frame[top:bottom, left:right] = values
+        return frame, truth, mask
+
+    def _counting(
+        self, values: np.ndarray, truth: np.ndarray, mask: np.ndarray | None
+    ) -> np.ndarray:
+        """Flat numbers of the pixels that count."""
+        if truth.ndim != 2 and (self.crop != "everything" or values.shape != truth.shape):
+            raise InputError(
+                f"target of shape {truth.shape}, prediction {values.shape}: {self.name} needs "
+                "(h, w) maps."
+            )
+        box, inside, top, left = np.s_[...], truth, 0, 0
+        if self.crop != "everything":
+            if self.crop not in CROPS:
+                raise UnknownNameError("crop", self.crop, CROPS)
+            top, bottom, left, right = CROPS[self.crop](truth.shape[0], truth.shape[1])
+            box = np.s_[top:bottom, left:right]
+            inside = truth[box]
+        keep = self._in_range(inside, values, box)
+        if mask is not None:
+            keep = keep & (mask[box] != 0)
+        if self.crop == "everything":
+            pixels = np.flatnonzero(keep)
+        else:
+            rows, columns = np.nonzero(keep)
+            pixels = (rows + top) * truth.shape[1] + columns + left
+        if len(pixels) < self.min_pixels:
+            raise InputError(
+                f"{len(pixels)} pixels have a depth that {self.name} counts (it needs "
+                f"{self.min_pixels}); check the target's unit, the mask and the crop."
+            )
+        return pixels
+
+    def _in_range(self, inside: np.ndarray, values: np.ndarray, box: Any) -> np.ndarray:
+        with np.errstate(invalid="ignore"):
+            if self.mask == "between":
+                return (inside > self.min_depth) & (inside < self.max_depth)
+            if self.mask == "from_to":
+                return (inside >= self.min_depth) & (inside <= self.max_depth)
+            if self.mask == "below":
+                return (inside > 0) & (inside < self.max_depth)
+            if self.mask == "positive":
+                return (inside > 0) & np.isfinite(inside)
+            if self.mask == "either":
+                if values.shape == inside.shape:
+                    return (inside > 0) | (values > 0)
+                raise InputError(
+                    f"prediction of shape {values.shape} for a target of {inside.shape}: "
+                    f"{self.name} compares maps of one size; resize the prediction first."
+                )
+        unknown = ~(np.isfinite(inside) & (inside > 0))
+        if unknown.any():
+            raise InputError(
+                f"{np.count_nonzero(unknown)} pixels of the target have no depth, and {self.name} "
+                "counts every pixel; give the filled depth maps that it is defined on."
+            )
+        return np.ones(inside.shape, dtype=bool)
+
+    def _at(
+        self,
+        values: np.ndarray,
+        size: tuple[int, ...],
+        pixels: np.ndarray,
+        t: np.ndarray,
+        known: Given,
+        align: Align,
+    ) -> tuple[np.ndarray, float, float]:
+        """The prediction at the counting pixels, in metres, with its scale and shift."""
+        shape = (size[0], size[1]) if len(size) == 2 else size
+        raw = sample(values, shape, pixels, self.resize)  # ty: ignore[invalid-argument-type]
+        bad = np.isnan(raw)
+        if bad.any() and not self.nan_is_min:
+            raise InputError(
+                f"the prediction is NaN at {np.count_nonzero(bad)} of {len(raw)} pixels that "
+                f"{self.name} counts; a number is needed at each, so fill them first."
+            )
+        scale, shift = self._fitted(raw, t, known, align)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            depth = self._applied(raw, known, align, scale, shift)
+        depth = self._clamped(depth)
+        if self.mask != "either" and not (np.isfinite(depth).all() and depth.min() > 0):
+            raise InputError(
+                "the prediction holds depths that are not finite or not positive at "
+                f"{np.count_nonzero(~(np.isfinite(depth) & (depth > 0)))} of {len(depth)} pixels "
+                f"that {self.name} counts, and it clamps nothing there; clamp them first."
+            )
+        return depth, scale, shift
+
+    def _fitted(
+        self, raw: np.ndarray, t: np.ndarray, known: Given, align: Align
+    ) -> tuple[float, float]:
+        if align == "none":
+            return 1.0, 0.0
+        with np.errstate(divide="ignore"):
+            if align == "disparity":
+                x = raw if known == "disparity" else 1 / raw
+                if not np.isfinite(x).all():
+                    raise InputError(
+                        f"the prediction is 0 or infinite at some pixels that {self.name} counts, "
+                        "so no scale and shift can be fitted; give finite values."
+                    )
+                one = np.ones((1, len(x)))
+                scale, shift = scale_and_shift(x[None], 1 / t[None], one, singular="zero")
+                return float(scale), float(shift)
+            depth = 1 / raw if known == "disparity" else raw
+        middle = float(np.median(depth)) * self.factor
+        if not (np.isfinite(middle) and middle > 0):
+            raise InputError(
+                f"the prediction's median is {middle}, so it cannot be scaled to the target's; "
+                "positive depths are needed."
+            )
+        return float(np.median(t)) / middle, 0.0
+
+    def _applied(
+        self, raw: np.ndarray, known: Given, align: Align, scale: float, shift: float
+    ) -> np.ndarray:
+        if align == "disparity":
+            disparity = scale * (raw if known == "disparity" else 1 / raw) + shift
+            return 1 / np.maximum(disparity, 1 / self.max_depth)
+        depth = 1 / raw if known == "disparity" else raw
+        return depth if self.factor * scale == 1 else depth * (self.factor * scale)
+
+    def _clamped(self, depth: np.ndarray) -> np.ndarray:
+        if self.clamp == "none":
+            return depth
+        low = self.min_depth if self.clamp == "both" else -np.inf
+        depth = np.clip(depth, low, self.max_depth)
+        return np.where(np.isnan(depth), self.min_depth, depth) if self.nan_is_min else depth
+
+    def _sums(self, p: np.ndarray, t: np.ndarray) -> np.ndarray:
+        if self.units_per_metre != 1:
+            p, t = p * self.units_per_metre, t * self.units_per_metre
+        return pixel_sums(t, p) if self.swapped else pixel_sums(p, t)
+
+    def _bins(self, p: np.ndarray, t: np.ndarray) -> dict[str, np.ndarray]:
+        place = np.digitize(t, [self.max_depth / 4, self.max_depth / 2])
+        return {name: self._sums(p[place == i], t[place == i]) for i, name in enumerate(BINS)}
+
+    def _others(
+        self,
+        names: Sequence[str],
+        p: np.ndarray,
+        t: np.ndarray,
+        pixels: np.ndarray,
+        size: tuple[int, ...],
+    ) -> dict[str, float]:
+        """The metrics that no sum gives."""
+        found = {}
+        for name in names:
+            if name == "ordinal":
+                found[name] = ordinal(p, t)
+            elif name == "bad_pixel_percent":
+                found[name] = float(100 * np.mean(np.maximum(p / t, t / p) > 1.25))
+            elif name in WHOLE_MAP:
+                maps = np.zeros((2, *size))
+                for row, values in zip(maps, (p, t), strict=True):
+                    row.reshape(-1)[pixels] = values
+                found[name] = METRICS[name](maps[0], maps[1])
+            elif name not in SUMMED:
+                raise UnknownNameError("metric", name, METRICS)
+        return found
+
+
+_REPAIR = {
+    DepthKind.SCALED_DEPTH: "take the protocol whose name ends in -median, which finds the scale.",
+    DepthKind.AFFINE_DEPTH: "align it first: prediction.aligned_to(depth_m).",
+    DepthKind.AFFINE_DISPARITY: "take midas-zero-shot or depth-anything-zero-shot, which find "
+    "scale and shift, or prediction.aligned_to(depth_m).",
+    DepthKind.PIXEL_DISPARITY: "turn it into metres: prediction.to_depth(baseline_m=...), or take "
+    "kitti-stereo-2015.",
+    DepthKind.METRIC_DEPTH: "convert it first.",
+}

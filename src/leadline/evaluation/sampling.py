@@ -1,0 +1,57 @@
+"""A map's values at the pixels of another size: only those that count are interpolated."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+Resize = Literal["corners", "centres", "nearest"]
+"""How a prediction comes to the target's size: ``corners``: bilinear, corner pixels on corner
+pixels (torch's align_corners=True); ``centres``: bilinear, pixel areas on pixel areas (OpenCV's,
+and torch's align_corners=False, without antialiasing); ``nearest``: OpenCV's nearest."""
+
+
+def sample(
+    values: np.ndarray, size: tuple[int, int], pixels: np.ndarray, resize: Resize
+) -> np.ndarray:
+    """Values of ``values``, resized to ``size``, at flat pixel numbers; float64.
+
+    Args:
+        values: (h, w).
+        size: (height, width) that ``pixels`` count in.
+        pixels: flat indices, row * width + column.
+        resize: see :data:`Resize`; nothing is interpolated when the sizes agree.
+    """
+    if values.shape == size:
+        return values.reshape(-1)[pixels].astype(np.float64)
+    rows, columns = np.divmod(pixels, size[1])
+    if resize == "nearest":
+        r = np.minimum(rows * values.shape[0] // size[0], values.shape[0] - 1)
+        c = np.minimum(columns * values.shape[1] // size[1], values.shape[1] - 1)
+        return values[r, c].astype(np.float64)
+    r0, r1, fr = _between(rows, values.shape[0], size[0], resize)
+    c0, c1, fc = _between(columns, values.shape[1], size[1], resize)
+    width = values.shape[1]
+    flat = values.reshape(-1)
+    r0, r1 = r0 * width, r1 * width
+    above = flat[r0 + c0] * (1 - fc) + flat[r0 + c1] * fc
+    below = flat[r1 + c0] * (1 - fc) + flat[r1 + c1] * fc
+    return above * (1 - fr) + below * fr
+
+
+def _between(
+    at: np.ndarray, have: int, want: int, resize: Resize
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For every row (or column): the two of the source around it, and how far it is to the second.
+
+    The table is made once for all ``want`` rows, then looked up.
+    """
+    place = np.arange(want, dtype=np.float64)
+    if resize == "corners":
+        place *= (have - 1) / (want - 1) if want > 1 else 0.0
+    else:
+        place = np.clip((place + 0.5) * (have / want) - 0.5, 0, have - 1)
+    first = np.minimum(place.astype(np.int64), have - 1)
+    second = np.minimum(first + 1, have - 1)
+    return first[at], second[at], (place - first)[at]

@@ -1,0 +1,109 @@
+"""Sums over pixels, from which every pixelwise metric follows; sums of parts add up to the whole.
+
+Source: the metrics' own, see :mod:`leadline.metrics.pixelwise`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jaxtyping import Float
+
+FIELDS = (
+    *("count", "abs_rel", "sq_rel", "square", "absolute", "log_square", "log", "log_absolute"),
+    *("within1", "within2", "within3", "inverse_square", "inverse_absolute"),
+)
+"""What is summed, in this order."""
+
+METRICS = (
+    *("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "sc_inv", "delta1", "delta2"),
+    *("delta3", "irmse", "imae", "mae"),
+)
+"""What :func:`metrics_of` gives."""
+
+
+def pixel_sums(
+    pred: Float[np.ndarray, " n"], target: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, " 13"]:
+    """Sums over pixels with positive depths, in float64 and in the order of :data:`FIELDS`.
+
+    Args:
+        pred: depths; a 0 gives the infinities that the formulas give.
+        target: depths in the same unit.
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        difference = pred - target
+        absolute = np.abs(difference)
+        ratio = pred / target
+        logarithm = np.log(ratio)
+        inverse = 1 / pred - 1 / target
+        far = np.maximum(ratio, target / pred)
+        return np.array(
+            [
+                len(target),
+                (absolute / target).sum(),
+                (difference * difference / target).sum(),
+                difference @ difference,
+                absolute.sum(),
+                logarithm @ logarithm,
+                logarithm.sum(),
+                np.abs(logarithm).sum(),
+                np.count_nonzero(far < 1.25),
+                np.count_nonzero(far < 1.25**2),
+                np.count_nonzero(far < 1.25**3),
+                inverse @ inverse,
+                np.abs(inverse).sum(),
+            ]
+        )
+
+
+def metrics_of(
+    sums: Float[np.ndarray, " 13"], *, silog_focus: float = 1.0, silog_factor: float = 100.0
+) -> dict[str, float]:
+    """Every pixelwise metric from sums; NaN when no pixel was counted.
+
+    Args:
+        sums: from :func:`pixel_sums`, or the sum of several.
+        silog_focus: lambda of silog = factor * sqrt(mean(e^2) - lambda * mean(e)^2).
+        silog_factor: the factor.
+    """
+    n = sums[0]
+    if not n:
+        return dict.fromkeys(METRICS, float("nan"))
+    with np.errstate(invalid="ignore"):
+        mean = dict(zip(FIELDS, (sums / n).tolist(), strict=True))
+    variance = mean["log_square"] - mean["log"] ** 2
+    focused = mean["log_square"] - silog_focus * mean["log"] ** 2
+    return {
+        "abs_rel": mean["abs_rel"],
+        "sq_rel": mean["sq_rel"],
+        "rmse": math.sqrt(mean["square"]),
+        "rmse_log": math.sqrt(mean["log_square"]),
+        "log10": mean["log_absolute"] / math.log(10),
+        "silog": silog_factor * _root(focused),
+        "sc_inv": _root(variance),
+        "delta1": mean["within1"],
+        "delta2": mean["within2"],
+        "delta3": mean["within3"],
+        "irmse": 1000 * math.sqrt(mean["inverse_square"]),
+        "imae": 1000 * mean["inverse_absolute"],
+        "mae": mean["absolute"],
+    }
+
+
+def add(parts: Iterable[Float[np.ndarray, " 13"]]) -> Float[np.ndarray, " 13"]:
+    """Exact sum of sums, the same in any order."""
+    rows = list(parts)
+    if not rows:
+        return np.zeros(len(FIELDS))
+    return np.array([math.fsum(column) for column in zip(*rows, strict=True)])
+
+
+def _root(value: float) -> float:
+    return math.sqrt(value) if not value < 0 else 0.0

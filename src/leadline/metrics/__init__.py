@@ -1,0 +1,85 @@
+"""Metrics: how far a predicted depth map is from the truth. Pure functions, one number each.
+
+Every function takes ``(pred, target, valid)``: numpy arrays or torch tensors of one shape, depths
+in one unit, and a bool mask (None = all). Pixels whose target is not finite and positive never
+count. What a protocol does around them (crop, cap, alignment, averaging) is in
+:mod:`leadline.evaluation.protocols`.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from leadline.metrics.edges import boundary_f1, edge_accuracy, edge_completeness
+from leadline.metrics.pixelwise import (
+    Metric,
+    abs_rel,
+    d1_all,
+    delta1,
+    delta2,
+    delta3,
+    imae,
+    irmse,
+    log10,
+    mae,
+    ordinal,
+    rmse,
+    rmse_log,
+    sc_inv,
+    silog,
+    sq_rel,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        "abs_rel": abs_rel,
+        "sq_rel": sq_rel,
+        "mae": mae,
+        "rmse": rmse,
+        "rmse_log": rmse_log,
+        "log10": log10,
+        "silog": silog,
+        "sc_inv": sc_inv,
+        "delta1": delta1,
+        "delta2": delta2,
+        "delta3": delta3,
+        "irmse": irmse,
+        "imae": imae,
+        "ordinal": ordinal,
+        "edge_accuracy": edge_accuracy,
+        "edge_completeness": edge_completeness,
+        "boundary_f1": boundary_f1,
+    }
+)
+"""Every metric of depth by name; ``d1_all`` measures stereo disparities and stands apart."""
+
+LARGER_IS_BETTER = frozenset({"delta1", "delta2", "delta3", "ordinal", "boundary_f1"})
+"""Metrics of which more is better; of all others less is."""
+
+__all__ = [
+    "LARGER_IS_BETTER",
+    "METRICS",
+    "Metric",
+    "abs_rel",
+    "boundary_f1",
+    "d1_all",
+    "delta1",
+    "delta2",
+    "delta3",
+    "edge_accuracy",
+    "edge_completeness",
+    "imae",
+    "irmse",
+    "log10",
+    "mae",
+    "ordinal",
+    "rmse",
+    "rmse_log",
+    "sc_inv",
+    "silog",
+    "sq_rel",
+]
