@@ -26,12 +26,27 @@ from leadline import __version__
 from leadline.errors import InputError, LeadlineError
 from leadline.hub import sha256_of
 from leadline.jobs import atomic_write
+from leadline.provenance import identify
 from leadline.spec import ModelSpec, Sidecar, sidecar_path
 
 if TYPE_CHECKING:
     from leadline.models.base import DepthModule
 
 _OPSET = 18
+
+
+def bundle_run(run: str | os.PathLike[str], out: str | os.PathLike[str], *, licence: str) -> Path:
+    """Write what ``leadline train`` delivered into the folder ``run`` as a bundle.
+
+    Raises:
+        WeightsError: the folder holds no weights that tell their architecture.
+    """
+    from leadline import models
+
+    origin = identify(run)
+    module = models.build(origin.spec.architecture or origin.spec.name, **origin.spec.options)
+    models.load_weights(module, origin.path)
+    return bundle(module, origin.spec, out, licence=licence)
 
 
 def bundle(

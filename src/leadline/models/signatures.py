@@ -122,6 +122,11 @@ _ZOEDEPTH_TRANSFORMERS = tuple(
 )
 
 SIGNATURES: tuple[Signature, ...] = (
+    Signature(
+        title="Leadline's own lite",
+        models=("lite",),
+        marks={"context.reduce.weight": (192, 322, 1, 1), "head.weight": (1, 32, 3, 3)},
+    ),
     *_depth_anything("vits", 384, 64),
     *_depth_anything("vitb", 768, 128),
     *_depth_anything("vitl", 1024, 256),
