@@ -7,7 +7,9 @@ w spans x from -0.5 to w - 0.5. Lengths in pixels or metres as the names say.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -104,9 +106,7 @@ class Camera:
 
     def cropped(self, left: int, top: int, width: int, height: int) -> Camera:
         """The camera of the sub-picture whose top-left pixel is (``left``, ``top``)."""
-        return replace(
-            self, width=width, height=height, cx=self.cx - left, cy=self.cy - top
-        )
+        return replace(self, width=width, height=height, cx=self.cx - left, cy=self.cy - top)
 
     def flipped(self) -> Camera:
         """The camera of the picture mirrored left to right (intrinsics only; the pose is kept)."""
@@ -131,7 +131,7 @@ class Camera:
         }
 
     @classmethod
-    def from_dict(cls, data: dict) -> Camera:
+    def from_dict(cls, data: Mapping[str, Any]) -> Camera:
         """Inverse of :meth:`to_dict`; unknown keys raise."""
         known = {"width", "height", "fx", "fy", "cx", "cy", "world_from_camera", "source"}
         unknown = sorted(set(data) - known)
@@ -142,7 +142,11 @@ class Camera:
                 f"needed are {sorted(known)} (the last two may be left out)."
             )
         pose = data.get("world_from_camera")
-        return cls(**{**data, "world_from_camera": None if pose is None else np.array(pose)})
+        given: dict[str, Any] = {
+            **data,
+            "world_from_camera": None if pose is None else np.array(pose),
+        }
+        return cls(**given)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Camera) and self.to_dict() == other.to_dict()

@@ -162,10 +162,12 @@ class Sidecar:
 
 
 def sidecar_path(model_file: str | Path) -> Path:
-    """Where the sidecar of ``model_file`` lies: the same name with ``.json`` in place of the suffix."""
+    """Where the sidecar of ``model_file`` lies: its name with ``.json`` in place of the suffix."""
     return Path(model_file).with_suffix(".json")
 
 
 def _preprocess_from(data: dict[str, Any]) -> PreprocessSpec:
-    tuples = {key: tuple(value) for key, value in data.items() if isinstance(value, list)}
-    return PreprocessSpec(**{**data, **tuples})
+    given: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
+    }
+    return PreprocessSpec(**given)

@@ -4,8 +4,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from leadline.errors import InputError, UnknownNameError  # noqa: E402
-from leadline.training.config import TrainConfig, recipe_names  # noqa: E402
+from leadline.errors import InputError, UnknownNameError
+from leadline.training.config import TrainConfig, recipe_names
 
 
 def test_every_shipped_recipe_loads():

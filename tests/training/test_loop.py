@@ -49,7 +49,7 @@ def test_batch_has_the_ranges_that_the_loss_expects(world):
     batch = make_batch(SMALL, 0, world, [])
     assert batch.rgb.shape[0] == SMALL.batch
     assert batch.rgb.shape[-2:] == batch.disparity.shape[-2:]
-    assert 0 <= batch.rgb.min()
+    assert batch.rgb.min() >= 0
     assert batch.rgb.max() <= 1
     assert (batch.disparity >= 0).all()
     assert batch.disparity.isfinite().all()
@@ -68,7 +68,7 @@ def test_colours_stay_in_range_and_follow_the_generator():
     one = disturb_colours(rgb, torch.Generator().manual_seed(3))
     two = disturb_colours(rgb, torch.Generator().manual_seed(3))
     assert torch.equal(one, two)
-    assert 0 <= one.min()
+    assert one.min() >= 0
     assert one.max() <= 1
 
 

@@ -58,6 +58,19 @@ class DepthModule(nn.Module):
             )
         self.check_size(batch.shape[2], batch.shape[3])
 
+    def start_from_imagenet(self, *, frozen_stages: int = 0) -> None:
+        """Put ImageNet weights into the encoder, ready to be trained.
+
+        Args:
+            frozen_stages: the stem and this many stages keep them, statistics included.
+
+        Raises:
+            InputError: this network has no such start.
+        """
+        raise InputError(
+            f"{type(self).__name__} has no ImageNet start; train it with imagenet = false."
+        )
+
     def check_size(self, height: int, width: int) -> None:
         """Raise InputError unless both sides are multiples of ``multiple_of``."""
         m = self.multiple_of

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from leadline.errors import InputError
+from leadline.io import read_depth_png, read_image
 from leadline.training.config import TrainConfig
 from leadline.training.rendered import Frame, RenderedWorld
 
@@ -39,10 +40,11 @@ def read_icl(folder: str | Path) -> list[Frame]:
     pictures = sorted([*root.glob("color/*.jpg"), *root.glob("rgb/*.png"), *root.glob("image/*.*")])
     frames = []
     for picture in pictures:
-        rgb = cv2.cvtColor(cv2.imread(str(picture)), cv2.COLOR_BGR2RGB)
-        depth = cv2.imread(str(root / "depth" / f"{picture.stem}.png"), cv2.IMREAD_UNCHANGED)
-        rgb = cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        metres = depth[::2, ::2].astype(np.float32) / 1000
+        rgb = read_image(picture).pixels
+        half = (rgb.shape[1] // 2, rgb.shape[0] // 2)
+        rgb = cv2.resize(rgb, half, interpolation=cv2.INTER_AREA)
+        depth = read_depth_png(root / "depth" / f"{picture.stem}.png", per_unit=1000)
+        metres = depth[: 2 * half[1] : 2, : 2 * half[0] : 2]
         with np.errstate(divide="ignore"):
             disparity = np.where(metres > 0, 1 / metres, np.nan).astype(np.float16)
         frames.append((rgb, disparity))

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from leadline import models
 from leadline.errors import JobError
 from leadline.losses import affine_normalize, multi_scale_gradient
-from leadline.models.encoders import load_imagenet_lite0
 from leadline.training.batches import Batch, prefetch, read_icl
 from leadline.training.checkpoint import MovingAverage, load_checkpoint, save_checkpoint
 from leadline.training.config import TrainConfig
@@ -77,12 +76,10 @@ class _Run:
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
         self.step = 0
-        module = models.build(config.model, **config.model_options)
+        module = models.build(config.model, **config.model_options).train()
         if config.imagenet:
-            load_imagenet_lite0(module.encoder)
-        self.module = module.train().to(memory_format=torch.channels_last)
-        if config.imagenet:
-            _freeze(module.encoder, config.frozen_stages)
+            module.start_from_imagenet(frozen_stages=config.frozen_stages)
+        self.module = module.to(memory_format=torch.channels_last)
         self.optimizer = _optimizer(module, config)
         self.average = MovingAverage(module, config.ema)
 
@@ -170,18 +167,12 @@ def _loss(module: nn.Module, batch: Batch, config: TrainConfig, step: int) -> Te
     return difference + config.gradient_weight * gradient
 
 
-def _freeze(encoder: nn.Module, stages: int) -> None:
-    """Keep the stem and the first ``stages`` stages as they are, their statistics included."""
-    if stages:
-        for part in (encoder.conv_stem, encoder.bn1, *encoder.blocks[:stages]):
-            part.eval().requires_grad_(False)
-
-
 def _optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     """AdamW; the encoder learns slower; norms and biases do not decay."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    learning = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
-    for name, parameter in learning:
+    for name, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            continue
         groups.setdefault((name.startswith("encoder."), parameter.ndim > 1), []).append(parameter)
     return torch.optim.AdamW(
         [

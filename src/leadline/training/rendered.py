@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
@@ -83,7 +83,7 @@ class RenderedWorld:
     _processes: list[BaseProcess] = field(default_factory=list)
 
     @contextmanager
-    def rendering(self, step: int) -> Iterator[RenderedWorld]:
+    def rendering(self, step: int) -> Generator[RenderedWorld]:
         """Processes render what a run resumed at ``step`` still needs, while the block lasts."""
         self.folder.mkdir(parents=True, exist_ok=True)
         first = max(0, newest_shard(self.config, step) - self.config.window + 1)
