@@ -8,6 +8,7 @@ import typer
 
 from leadline import __version__
 from leadline.cli.doctor import doctor
+from leadline.cli.export import export
 from leadline.cli.models import models
 from leadline.cli.predict import predict
 from leadline.cli.train import train
@@ -22,7 +23,7 @@ app = typer.Typer(
 )
 app.command()(predict)
 app.command()(train)
-app.command()(train)
+app.command()(export)
 app.command()(models)
 app.command()(doctor)
 

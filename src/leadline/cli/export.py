@@ -1,0 +1,93 @@
+"""``leadline export``: a network as a file that runs without PyTorch."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from leadline.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from leadline.export import Exported
+
+SUFFIX_OF = {"onnx": ".onnx", "openvino": ".xml"}
+
+
+def export(
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Name (see `leadline models`), file or hub id.")
+    ],
+    to: Annotated[
+        str | None, typer.Option(help="onnx or openvino; left out, the suffix of --out tells.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write; <model name> if left out.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="File to take in place of the model's published weights.")
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIDE or HEIGHTxWIDTH",
+            help="SIDE: another short side, pictures of every shape. HEIGHTxWIDTH: this input "
+            "alone, pictures are stretched to it.",
+        ),
+    ] = None,
+    max_depth: Annotated[
+        float | None, typer.Option(help="Metres, for metric checkpoints that do not tell it.")
+    ] = None,
+) -> None:
+    """Write a network and its description; compare it with PyTorch first.
+
+    The file takes any batch and, unless --size fixes them, any sides that the network takes.
+    """
+    from leadline.export import export as write
+
+    target = _target(model, to, out)
+    exported = write(model, target, weights=weights, size=_size(size), max_depth=max_depth)
+    for line in _lines(exported):
+        typer.echo(line)
+
+
+def _target(model: str, to: str | None, out: Path | None) -> Path:
+    if to is not None and to not in SUFFIX_OF:
+        raise UnknownNameError("format", to, SUFFIX_OF)
+    if out is None:
+        if to is None:
+            raise InputError("neither --to nor --out was given; say --to onnx or --to openvino.")
+        stem = Path(model).stem if Path(model).exists() else model.rsplit("/", 1)[-1]
+        return Path(stem + SUFFIX_OF[to])
+    if to is not None and out.suffix.lower() != SUFFIX_OF[to]:
+        raise InputError(
+            f"--out {out} with --to {to}: a name that ends in {SUFFIX_OF[to]} is needed; leave one "
+            "of the two out."
+        )
+    return out
+
+
+def _size(text: str | None) -> int | tuple[int, int] | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)(?:[xX](\d+))?", text)
+    if found is None:
+        raise InputError(f"--size {text}: 518 or 480x640 (height x width) is needed.")
+    height, width = found.groups()
+    return int(height) if width is None else (int(height), int(width))
+
+
+def _lines(exported: Exported) -> list[str]:
+    megabytes = exported.path.stat().st_size / 1e6
+    beside = exported.path.with_suffix(".bin")
+    if exported.path.suffix.lower() == ".xml" and beside.is_file():
+        megabytes += beside.stat().st_size / 1e6
+    lines = [f"wrote {exported.path} ({megabytes:.1f} MB) and {exported.sidecar.name}"]
+    if exported.checks:
+        lines.append("largest difference from PyTorch, relative to the largest value, in float32:")
+    for check in exported.checks:
+        shape = "x".join(str(side) for side in check.shape)
+        lines.append(f"  {check.runtime:<12} {shape:<16} {check.relative_error:.1e}")
+    return lines
