@@ -152,6 +152,33 @@ def test_a_sidecar_of_another_file_is_noticed(tiny_model: Path) -> None:
         identify(tiny_model)
 
 
+def test_the_catalogues_files_are_chosen_by_what_runs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "EMBEDDED_FOLDER", tmp_path)
+    blank(tmp_path / "lite.onnx")
+    blank(tmp_path / "lite.safetensors")
+    assert identify().path.name == "lite.onnx"
+    assert identify("lite", prefer="graph").path.name == "lite.onnx"
+    assert identify("lite", prefer="checkpoint").path.name == "lite.safetensors"
+
+
+def test_a_folder_with_one_model_file_means_that_file(tmp_path: Path) -> None:
+    blank(tmp_path / "mine.pth")
+    assert identify("lite", weights=tmp_path).path == tmp_path / "mine.pth"
+    blank(tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match="holds 2 model files"):
+        identify("lite", weights=tmp_path)
+
+
+def test_weights_beside_a_graph_share_its_description(tiny_model: Path) -> None:
+    beside = sidecar_path(tiny_model)
+    record = json.loads(beside.read_text()) | {"digest": hub.sha256_of(tiny_model)}
+    beside.write_text(json.dumps(record | {"name": "lite"}))
+    found = identify(blank(tiny_model.with_suffix(".safetensors")))
+    assert (found.spec.name, found.spec.architecture) == ("lite", "lite")
+
+
 def test_a_damaged_sidecar_is_told(tiny_model: Path) -> None:
     sidecar_path(tiny_model).write_text("{}")
     with pytest.raises(InputError, match=r"tiny\.json cannot be read"):

@@ -214,7 +214,10 @@ def load(
         DeviceError: the runtime or device is not here.
         MissingDependencyError: an optional package is missing; the message names it.
     """
-    origin = identify(model, weights=weights, max_depth=max_depth)
+    prefer = "checkpoint" if runtime == "torch" or device in ("cuda", "mps") else None
+    if runtime in ("openvino", "onnxruntime"):
+        prefer = "graph"
+    origin = identify(model, weights=weights, max_depth=max_depth, prefer=prefer)
     choice = select(
         origin.path,
         runtime=runtime,

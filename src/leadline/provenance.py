@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from leadline import catalog, hub
 from leadline.errors import InputError, MissingWeightsError, UnknownNameError, WeightsError
@@ -63,6 +63,7 @@ def identify(
     *,
     weights: str | os.PathLike[str] | None = None,
     max_depth: float | None = None,
+    prefer: Literal["graph", "checkpoint"] | None = None,
 ) -> Origin:
     """Find the model and its file, downloading the file when it has to come from the hub.
 
@@ -71,6 +72,9 @@ def identify(
             ``weights``, or the embedded model.
         weights: a file, folder or hub id to take in place of the catalogue's.
         max_depth: metres at the network's full output; says that a checkpoint is metric.
+        prefer: which of the catalogue's files to take where there are both: one that holds the
+            whole network, or one that holds its weights for PyTorch. None takes the first that is
+            here.
 
     Raises:
         UnknownNameError: neither a name, nor a file, nor a hub id.
@@ -84,7 +88,7 @@ def identify(
         model, weights = (weights, None) if weights is not None else (catalog.DEFAULT, None)
     if isinstance(model, str) and model in catalog.MODELS:
         spec = catalog.get(model)
-        found = _published(spec) if weights is None else _named(spec, weights)
+        found = _published(spec, prefer) if weights is None else _named(spec, weights)
     elif weights is not None:
         raise UnknownNameError("model", model, catalog.names())
     else:
@@ -92,17 +96,19 @@ def identify(
     return found if max_depth is None else _with_max_depth(found, max_depth)
 
 
-def _published(spec: ModelSpec) -> Origin:
-    """The catalogue's own weights: those that are here, else the first."""
+def _published(spec: ModelSpec, prefer: str | None) -> Origin:
+    """The catalogue's own weights, preferred ones first: those that are here, else the first."""
     if not spec.weights:
         why = spec.advice or "its authors have published no weights. Give your own"
         raise MissingWeightsError(
             f"{spec.name}: {why} with --weights FILE "
             "(in Python: leadline.load(name, weights=FILE))."
         )
-    here = next((path for file in spec.weights if (path := hub.locate(file))), None)
-    path = here or hub.fetch(spec.weights[0], needed_by=spec.name)
-    if sidecar_path(path).is_file() and path.suffix.lower() in GRAPH_SUFFIXES:
+    files = [file for file in spec.weights if prefer is None or _form(file.file) == prefer]
+    files = files or list(spec.weights)
+    here = next((path for file in files if (path := hub.locate(file))), None)
+    path = here or hub.fetch(files[0], needed_by=spec.name)
+    if sidecar_path(path).is_file() and _form(path.name) == "graph":
         return _from_sidecar(path)
     return _origin(spec, path, "its name in the catalogue")
 
@@ -145,13 +151,29 @@ def _find(given: str | os.PathLike[str]) -> Path:
         for name in _FOLDER_FILES:
             if (path / name).is_file():
                 return path / name
-        raise WeightsError(f"{path} holds no weights; one of {', '.join(_FOLDER_FILES)} is needed.")
+        return _only_one(path)
     text = os.fspath(given)
     if path.suffix.lower() in (*GRAPH_SUFFIXES, *CHECKPOINT_SUFFIXES):
         raise MissingWeightsError(f"{path}: no such file; check the path.")
     if text.count("/") == 1 and not text.startswith((".", "/", "~")):
         return _find_on_hub(text)
     raise UnknownNameError("model", text, catalog.names())
+
+
+def _only_one(folder: Path) -> Path:
+    """The one model file of a folder whose files have other names than usual."""
+    suffixes = (*GRAPH_SUFFIXES, *CHECKPOINT_SUFFIXES)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    if len(files) == 1:
+        return files[0]
+    what = f"holds {len(files)} model files" if files else "holds no weights"
+    raise WeightsError(
+        f"{folder} {what}; one, or one of {', '.join(_FOLDER_FILES)}, is needed. Give the file."
+    )
+
+
+def _form(file: str) -> str:
+    return "graph" if Path(file).suffix.lower() in GRAPH_SUFFIXES else "checkpoint"
 
 
 def _find_on_hub(repo: str) -> Path:
@@ -198,7 +220,8 @@ def _recognise(path: Path) -> Origin | None:
 def _from_sidecar(path: Path) -> Origin:
     beside = sidecar_path(path)
     sidecar = Sidecar.from_json(beside.read_text(encoding="utf-8"), where=str(beside))
-    if sidecar.digest is not None and hub.sha256_of(path) != sidecar.digest:
+    stale = sidecar.digest is not None and hub.sha256_of(path) != sidecar.digest
+    if stale and _form(path.name) == "graph":
         raise WeightsError(
             f"{path} is not the file that {beside.name} describes (their SHA-256 differ): it was "
             "cut short, changed, or exported without its description. Copy or export both again."
