@@ -112,7 +112,10 @@ def _lite() -> ModelSpec:
         architecture="lite",
         kind=DepthKind.AFFINE_DISPARITY,
         preprocess=PREPROCESS["lite"],
-        weights=(WeightsFile(file="lite.onnx", licence="Apache-2.0"),),
+        weights=(
+            WeightsFile(file="lite.onnx", licence="Apache-2.0"),
+            WeightsFile(file="lite.safetensors", licence="Apache-2.0"),
+        ),
         summary="small and fast, ships inside the package",
         paper="docs/models/lite.md",
     )
@@ -337,6 +340,19 @@ def _zoedepth(key: str, encoder: str = "") -> ModelSpec:
     )
 
 
+def _metric() -> ModelSpec:
+    return ModelSpec(
+        name="metric",
+        architecture="metric",
+        kind=DepthKind.METRIC_DEPTH,
+        preprocess=PREPROCESS["depth-anything-v2"],
+        advice="no weights ship with Leadline; it is a head to train on a relative network. Train "
+        "one and give it",
+        summary="metres, indoor or outdoor; small Depth Anything V2 with a metric head",
+        paper="docs/models/zoedepth.md",
+    )
+
+
 def _advice(name: str, authors: str) -> str:
     return (
         f"no weights ship with Leadline. `leadline train {name}` makes some; the authors {authors}"
@@ -360,6 +376,7 @@ _ENTRIES = (
     _dpt("dpt-beit-large-384", "Intel/dpt-beit-large-384", "model.safetensors", 1373.3),
     *(_zoedepth(key) for key in _ZOEDEPTH),
     *(_zoedepth(key, encoder) for encoder in ("vits", "vitl") for key in _ZOEDEPTH),
+    _metric(),
     *(_eigen14(place) for place in ("nyu", "kitti")),
     *(_monodepth(encoder) for encoder in ("vgg", "resnet50")),
     *(_monodepth2(encoder) for encoder in ("r18", "r50")),

@@ -96,6 +96,12 @@ def _zoedepth(name: str, **options: Any) -> DepthModule:
     return build_zoedepth(name, **options)
 
 
+def _metric(name: str, **options: Any) -> DepthModule:
+    from leadline.models.metric import build_metric
+
+    return build_metric(name, **options)
+
+
 BUILDERS: dict[str, Builder] = {
     "lite": _lite,
     "depth-anything-v1-vits": _depth_anything,
@@ -126,6 +132,7 @@ BUILDERS: dict[str, Builder] = {
     "zoedepth-n-depth-anything-vitl": _zoedepth,
     "zoedepth-k-depth-anything-vitl": _zoedepth,
     "zoedepth-nk-depth-anything-vitl": _zoedepth,
+    "metric": _metric,
     "fastdepth": _fastdepth,
     "fastdepth-concat": _fastdepth,
     "fastdepth-plain": _fastdepth,

@@ -22,6 +22,8 @@ from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
 from leadline.models.base import DepthModule
+from leadline.models.dpt import DPTOutputs
+from leadline.models.encoders import load_imagenet_lite0
 
 
 class Lite(DepthModule):
@@ -35,7 +37,7 @@ class Lite(DepthModule):
         super().__init__()
         self.encoder = timm.create_model("tf_efficientnet_lite0", features_only=True)
         _fix_padding(self.encoder)
-        c2, c4, c8, c16, c32 = self.encoder.feature_info.channels()  # 16 24 40 112 320
+        c2, c4, c8, c16, c32 = 16, 24, 40, 112, 320  # EfficientNet-Lite0's widths by stride
         self.context = Context(c32, context_width, blocks=context_blocks)
         self.lateral16 = nn.Conv2d(c16, width, 1)
         self.lateral8 = nn.Conv2d(c8, width, 1)
@@ -48,16 +50,31 @@ class Lite(DepthModule):
         self.fuse2 = Fuse(width // 2, width // 2)
         self.head = nn.Conv2d(width // 2, 1, 3, padding=1)
 
+    def start_from_imagenet(self, *, frozen_stages: int = 0) -> None:
+        """See the base class; frozen parts stay in eval mode until the next ``train()``."""
+        load_imagenet_lite0(self.encoder)
+        if frozen_stages:
+            stages = list(self.encoder.get_submodule("blocks").children())[:frozen_stages]
+            for name in ("conv_stem", "bn1"):
+                stages.append(self.encoder.get_submodule(name))
+            for stage in stages:
+                stage.eval().requires_grad_(False)
+
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) normalised RGB -> (b, h, w) affine disparity, larger = nearer."""
+        return self.outputs(batch).depth
+
+    def outputs(self, batch: Tensor) -> DPTOutputs:
+        """The map together with the decoder's inner maps, for a metric head."""
         self.check_size(batch.shape[-2], batch.shape[-1])
         f2, f4, f8, f16, f32 = self.encoder(batch)
-        x = self.top(self.context(f32))  # (b, 64, h/32, w/32)
-        x = self.fuse16(_double(x) + self.lateral16(f16))
-        x = self.fuse8(_double(x) + self.lateral8(f8))
-        x = self.fuse4(_double(x) + self.lateral4(f4))  # (b, 32, h/4, w/4)
-        x = self.fuse2(_double(x) + self.lateral2(f2))  # (b, 32, h/2, w/2)
-        return _double(self.head(x)).squeeze(1)  # (b, h, w)
+        top = self.top(self.context(f32))  # (b, 64, h/32, w/32)
+        p16 = self.fuse16(_double(top) + self.lateral16(f16))
+        p8 = self.fuse8(_double(p16) + self.lateral8(f8))
+        p4 = self.fuse4(_double(p8) + self.lateral4(f4))  # (b, 32, h/4, w/4)
+        p2 = self.fuse2(_double(p4) + self.lateral2(f2))  # (b, 32, h/2, w/2)
+        depth = _double(self.head(p2)).squeeze(1)  # (b, h, w)
+        return DPTOutputs(depth, p2, top, (p16, p8, p4, p2))
 
 
 class Context(nn.Module):

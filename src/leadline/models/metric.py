@@ -1,0 +1,264 @@
+"""A metric head for any relative network: metres in one or several domains, for training.
+
+The relative network keeps its name and weights under ``relative``; the head reads its inner maps,
+as ZoeDepth's does. Domains (indoors, roads) have ranges of their own, because one range cannot
+spend its resolution on a desk and on a street at once; a router tells them apart by the coarsest
+features, and during training the pictures' true domains may be given.
+
+Source: Bhat et al., ZoeDepth, 2023, section 3 (bins, routing); Yang et al., Depth Anything V2,
+NeurIPS 2024, section 7.4 (a sigmoid times a range). The pooled router is Leadline's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from leadline import models
+from leadline.errors import InputError, UnknownNameError
+from leadline.models import midas
+from leadline.models.base import DepthModule
+from leadline.models.dpt import DPTOutputs, resize
+from leadline.models.variant import with_options
+from leadline.models.zoedepth import CORES, Domain, expected_depth, route_pictures
+from leadline.models.zoedepth_layers import (
+    Attractor,
+    Bounds,
+    ConditionalLogBinomial,
+    Projector,
+    SeedBins,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HeadKind = Literal["bins", "sigmoid"]
+"""``bins``: ZoeDepth's bounded bins, moved by attractors; ``sigmoid``: two convolutions and a
+sigmoid times the domain's range."""
+
+ENCODERS: tuple[str, ...] = ("lite", *midas.CONFIGS, *CORES)
+"""Relative networks that a metric head can stand on."""
+
+INDOOR_OUTDOOR = (Domain("indoor", 10.0), Domain("outdoor", 80.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricConfig:
+    """A relative network and the head on it.
+
+    Attributes:
+        encoder: a relative network of :func:`leadline.models.names`: ``lite``, a Depth Anything,
+            MiDaS or DPT.
+        encoder_options: arguments of its own build.
+        head: see :data:`HeadKind`.
+        domains: ranges in metres; more than one get a router.
+        n_bins: bin centres per pixel.
+        n_attractors: points of the four attractor layers, coarse to fine.
+        width: channels of the head.
+    """
+
+    encoder: str = "depth-anything-v2-vits"
+    encoder_options: Mapping[str, Any] = field(default_factory=dict)
+    head: HeadKind = "bins"
+    domains: tuple[Domain, ...] = INDOOR_OUTDOOR
+    n_bins: int = 64
+    n_attractors: tuple[int, int, int, int] = (16, 8, 4, 1)
+    width: int = 64
+
+    def __post_init__(self) -> None:
+        if self.head not in get_args(HeadKind):
+            raise InputError(f"head={self.head!r}: needs to be one of bins, sigmoid.")
+        object.__setattr__(self, "domains", tuple(Domain(*domain) for domain in self.domains))
+        names = [domain.name for domain in self.domains]
+        if not names or len(set(names)) != len(names):
+            raise InputError(f"domains {names}: at least one, each with a name of its own.")
+        for domain in self.domains:
+            if not 0 < domain.min_depth < domain.max_depth:
+                raise InputError(
+                    f"domain {domain.name}: range {domain.min_depth} to {domain.max_depth} m; "
+                    "positive and increasing metres are needed."
+                )
+        if len(self.n_attractors) != 4 or min(*self.n_attractors, self.n_bins, self.width) < 1:
+            raise InputError(
+                f"n_attractors={self.n_attractors}, n_bins={self.n_bins}, width={self.width}: "
+                "four positive counts of attractors, and positive numbers are needed."
+            )
+
+
+class MetricOutputs(NamedTuple):
+    """Depth and what training needs beside it.
+
+    Attributes:
+        depth: (b, h, w) metres.
+        domain_logits: (b, domains) of the router; None with one domain.
+        relative: (b, h, w) the relative network's own map.
+    """
+
+    depth: Tensor
+    domain_logits: Tensor | None
+    relative: Tensor
+
+
+class Widths(NamedTuple):
+    """Channels of a relative network's inner maps."""
+
+    features: int
+    bottleneck: int
+    paths: tuple[int, ...]
+
+
+class BinsHead(nn.Module):
+    """Bounded bins and attractors for every domain, on embeddings that all share."""
+
+    def __init__(self, config: MetricConfig, widths: Widths) -> None:
+        super().__init__()
+        w = config.width
+        self.count = len(config.domains)
+        self.seed_projector = Projector(widths.bottleneck, w, w)
+        self.projectors = nn.ModuleList(Projector(c, w, w) for c in widths.paths)
+        self.seeds, self.attractors = nn.ModuleList(), nn.ModuleList()
+        self.distributions = nn.ModuleList()
+        self.ranges = [Bounds(domain.min_depth, domain.max_depth) for domain in config.domains]
+        for bounds in self.ranges:
+            self.seeds.append(SeedBins(widths.bottleneck, config.n_bins, bounds, w))
+            self.attractors.append(
+                nn.ModuleList(Attractor(w, n, bounds, hidden=w) for n in config.n_attractors)
+            )
+            self.distributions.append(
+                ConditionalLogBinomial(widths.features + 1, w, config.n_bins, min_temp=0.0212)
+            )
+
+    def forward(self, core: DPTOutputs, domains: Tensor) -> Tensor:
+        """Inner maps and (b,) domains -> (b, h, w) metres at the features' size."""
+        embedding = self.seed_projector(core.bottleneck)
+        joined = []
+        for projector, path in zip(self.projectors, core.paths, strict=True):
+            own = projector(path)
+            joined.append(own + resize(embedding, (own.shape[-2], own.shape[-1])))
+            embedding = own
+        features = _with_relative(core)
+        inputs = (core.bottleneck, features, embedding, *joined)
+        return route_pictures(self._depth_in, self.count, domains, inputs)
+
+    def _depth_in(self, domain: int, inputs: Sequence[Tensor]) -> Tensor:
+        bottleneck, features, embedding, *joined = inputs
+        near, far = self.ranges[domain]
+        metres = self.seeds[domain](bottleneck)
+        passed = (metres - near) / (far - near)
+        layers: Any = self.attractors[domain]
+        for attractor, part in zip(layers, joined, strict=True):
+            passed, metres = attractor(part, passed)
+        return expected_depth(self.distributions[domain], features, embedding, metres)
+
+
+class SigmoidHead(nn.Module):
+    """Two convolutions; each domain has an output channel and a range."""
+
+    ranges: Tensor
+
+    def __init__(self, config: MetricConfig, widths: Widths) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(widths.features + 1, config.width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(config.width, len(config.domains), 1),
+        )
+        ranges = [[domain.min_depth, domain.max_depth] for domain in config.domains]
+        self.register_buffer("ranges", torch.tensor(ranges), persistent=False)
+
+    def forward(self, core: DPTOutputs, domains: Tensor) -> Tensor:
+        """Inner maps and (b,) domains -> (b, h, w) metres at the features' size."""
+        share = self.layers(_with_relative(core)).sigmoid()
+        near, far = self.ranges[:, 0], self.ranges[:, 1]
+        metres = near[:, None, None] + (far - near)[:, None, None] * share
+        index = domains[:, None, None, None].expand(-1, 1, *metres.shape[-2:])
+        return metres.gather(1, index).squeeze(1)
+
+
+class Metric(DepthModule):
+    """A relative network with a metric head: metres along the optical axis."""
+
+    def __init__(self, config: MetricConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = relative_widths(config.encoder, config.encoder_options)
+        self.relative: Any = models.build(config.encoder, **config.encoder_options)
+        self.multiple_of = self.relative.multiple_of  # ty: ignore[invalid-attribute-access]
+        self.head = (
+            BinsHead(config, widths) if config.head == "bins" else SigmoidHead(config, widths)
+        )
+        self.router = nn.Sequential(
+            nn.Linear(widths.bottleneck, config.width),
+            nn.ReLU(),
+            nn.Linear(config.width, len(config.domains)),
+        )
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """(b, 3, h, w), sides multiples of the relative network's step -> (b, h, w) metres."""
+        return self.outputs(batch).depth
+
+    def outputs(self, batch: Tensor, domains: Tensor | None = None) -> MetricOutputs:
+        """Depth and what training needs beside it.
+
+        Args:
+            batch: (b, 3, h, w).
+            domains: (b,) int64 numbers in the config's ``domains``, to use in place of the
+                router's choice.
+        """
+        self.check_batch(batch)
+        core: DPTOutputs = self.relative.outputs(batch)
+        logits = self.router(core.bottleneck.mean((-2, -1)))
+        chosen = logits.argmax(dim=1) if domains is None else domains
+        depth = self.head(core, chosen)
+        size = (batch.shape[-2], batch.shape[-1])
+        if depth.shape[-2:] != size:
+            depth = F.interpolate(depth[:, None], size, mode="bilinear")[:, 0]
+        several = len(self.config.domains) > 1
+        return MetricOutputs(depth, logits if several else None, core.depth)
+
+
+def relative_widths(encoder: str, options: Mapping[str, Any]) -> Widths:
+    """Channels of the inner maps that the relative network ``encoder`` gives.
+
+    Raises:
+        UnknownNameError: no such network, or one without such maps.
+        InputError: options that make it metric.
+    """
+    if encoder not in ENCODERS:
+        raise UnknownNameError("relative network", encoder, ENCODERS)
+    if options.get("max_depth") is not None:
+        raise InputError(
+            f"encoder_options={dict(options)}: the network would be metric already; leave "
+            "max_depth out and give domains."
+        )
+    with torch.device("meta"):
+        module: Any = models.build(encoder, **options)
+        side = 4 * module.multiple_of
+        maps: DPTOutputs = module.outputs(torch.zeros(1, 3, side, side))
+    return Widths(
+        maps.features.shape[1],
+        maps.bottleneck.shape[1],
+        tuple(path.shape[1] for path in maps.paths),
+    )
+
+
+def _with_relative(core: DPTOutputs) -> Tensor:
+    relative = core.depth.unsqueeze(1)
+    size = (core.features.shape[-2], core.features.shape[-1])
+    if relative.shape[-2:] != core.features.shape[-2:]:
+        relative = resize(relative, size)
+    return torch.cat([core.features, relative], dim=1)
+
+
+def build_metric(name: str, **options: Any) -> Metric:
+    """A metric head on the relative network ``encoder``; options are :class:`MetricConfig`'s.
+
+    Raises:
+        InputError: an option that :class:`MetricConfig` does not have, or a bad value.
+    """
+    return Metric(with_options(name, MetricConfig(), options))
