@@ -224,7 +224,7 @@ def test_every_inner_map_equals_the_originals(name: str) -> None:
     check_golden(load_golden(name), GOLDENS[name], ("nonsquare", "batch2"), 1e-5)
 
 
-@pytest.mark.parametrize("name", ["da1_vits", "da2_vits"])
+@pytest.mark.parametrize("name", [pytest.param("da1_vits", marks=pytest.mark.slow), "da2_vits"])
 @pytest.mark.parametrize("case", ["train518", "wide"])
 def test_full_size_pictures_equal_the_originals_extract(name: str, case: str) -> None:
     check_golden(load_golden(name, extract=True), GOLDENS[name], (case,), 1e-5)
