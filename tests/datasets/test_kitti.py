@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image as PilImage
 
-from leadline.datasets import kitti
-from leadline.errors import InputError
+from leadline.datasets import Options, kitti, open_dataset
+from leadline.errors import InputError, UnknownNameError
 
 GOLDENS = Path(__file__).resolve().parents[3] / "shared" / "goldens"
 
@@ -20,6 +20,7 @@ PROJECTION = np.array([[4.0, 0, 3, 0], [0, 4, 2, 0], [0, 0, 1, 0.0]]) @ np.vstac
 
 
 def project(points: list, **options) -> np.ndarray:
+    options = {"pixel_origin": 0, **options}
     return kitti.project_velodyne(np.array(points), PROJECTION, (6, 8), **options)
 
 
@@ -51,31 +52,75 @@ def test_forward_measures_along_the_velodyne():
     moved[2, 3] = -0.25  # the camera stands ahead of the Velodyne
     points = np.array([[5.0, 0, 0]])
     assert kitti.project_velodyne(points, moved, (6, 8)).max() == 4.75
-    assert kitti.project_velodyne(points, moved, (6, 8), measure="forward").max() == 5
+    assert kitti.project_velodyne(points, moved, (6, 8), depth="lidar_x").max() == 5
 
 
-@pytest.mark.parametrize(("camera", "measure"), [(2, "camera_z"), (2, "forward"), (3, "camera_z")])
-def test_equals_monodepth2_on_a_real_scan(camera, measure):
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("depth", ["camera_z", "lidar_x"])
+def test_equals_monodepth2_on_a_real_scan(side, depth):
     if not (GOLDENS / "kitti_depth_000000_points.npz").is_file():
         pytest.skip("the golden files are not on this machine")
     with np.load(GOLDENS / "kitti_depth_000000.npz") as file:
         meta = json.loads(str(file["meta"]))
-        key = f"cam{camera}_veldepth{int(measure == 'forward')}"
+        key = f"cam{2 if side == 'left' else 3}_veldepth{int(depth == 'lidar_x')}"
         index, value = file[f"{key}/index"], file[f"{key}/value"]
     with np.load(GOLDENS / "kitti_depth_000000_points.npz") as file:
         points = file["velodyne_xyzr"]
     calibration = {name: np.array(values) for name, values in meta["calib"].items()}
-    calibration["P2"] = calibration[f"P{camera}"]
-    size = tuple(meta["image_hw"])
-    ours = kitti.project_velodyne(
-        points, kitti.object_projection(calibration), size, measure=measure, pixel_origin=1
-    )
-    theirs = np.zeros(size)
+    shape = tuple(meta["image_hw"])
+    ours = kitti.project_velodyne(points, calibration, shape, depth=depth, side=side)
+    theirs = np.zeros(shape)
     theirs.flat[index] = value
-    # the original takes a pixel of the first column and one of the last, a row above, for one
-    inner = np.s_[:, 1:-1]
-    np.testing.assert_allclose(ours[inner], theirs[inner], atol=1e-4)
-    assert (ours > 0).sum() >= len(index)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+
+
+def point_by_point(points: np.ndarray, projection: np.ndarray, shape: tuple[int, int]):
+    """The public evaluations' rules, a point at a time."""
+    depth = np.zeros(shape)
+    keys: dict[int, tuple[int, int]] = {}
+    for x, y, z in points:
+        if x < 0:
+            continue
+        u, v, w = projection @ [x, y, z, 1]
+        column, row = round(u / w) - 1, round(v / w) - 1
+        if not (0 <= column < shape[1] and 0 <= row < shape[0]):
+            continue
+        first = keys.setdefault(row * (shape[1] - 1) + column, (row, column))
+        if first == (row, column) and depth[first] == 0:
+            depth[first] = w
+        elif first != (row, column):
+            depth[row, column] = w
+            depth[first] = min(depth[first], w)
+        else:
+            depth[first] = min(depth[first], w)
+    return np.maximum(depth, 0)
+
+
+def test_equals_a_loop_over_points():
+    rng = np.random.default_rng(0)
+    points = rng.uniform((-1, -3, -2), (12, 3, 2), (400, 3))
+    loop = point_by_point(points, PROJECTION, (6, 8))
+    ours = kitti.project_velodyne(points, PROJECTION, (6, 8))
+    np.testing.assert_allclose(ours, loop, rtol=1e-12)
+    assert (ours > 0).sum() > 20
+
+
+def test_calibrations_of_every_kind(drive):
+    day = drive / "kitti_raw" / "2011_09_26"
+    frame = drive / "kitti_object" / "training" / "calib" / "000007.txt"
+    points = np.array([[5.0, 0, 0]])
+    expected = kitti.project_velodyne(points, PROJECTION, (6, 8))
+    for calibration in (day, str(frame), kitti.read_calibration(day)):
+        np.testing.assert_array_equal(kitti.project_velodyne(points, calibration, (6, 8)), expected)
+    odometry = dict(kitti.read_calibration(frame))
+    odometry["Tr"] = odometry.pop("Tr_velo_to_cam")
+    del odometry["R0_rect"]
+    np.testing.assert_array_equal(kitti.project_velodyne(points, odometry, (6, 8)), expected)
+    with pytest.raises(UnknownNameError, match="left"):
+        kitti.project_velodyne(points, day, (6, 8), side="top")
+    with pytest.raises(UnknownNameError, match="lidar_x"):
+        kitti.project_velodyne(points, day, (6, 8), depth="range")
+    assert kitti.project_velodyne(np.zeros((0, 4)), day, (6, 8)).sum() == 0
 
 
 @pytest.fixture
@@ -139,5 +184,81 @@ def test_damaged_files(tmp_path):
         kitti.read_velodyne(tmp_path / "scan.bin")
     with pytest.raises(InputError, match=r"none\.txt"):
         kitti.read_calibration(tmp_path / "none.txt")
-    with pytest.raises(InputError, match="R0_rect"):
-        kitti.object_projection({"P2": np.zeros(12)})
+    with pytest.raises(InputError, match="Tr"):
+        kitti.project_velodyne(np.ones((1, 3)), {"P2": np.zeros(12)}, (6, 8))
+
+
+def eigen_tree(root: Path) -> None:
+    """The first frame of Eigen's list: picture pair, scan, annotated depth."""
+    date = root / "2011_09_26"
+    data = date / "2011_09_26_drive_0002_sync"
+    for folder in ("image_02", "image_03", "velodyne_points"):
+        (data / folder / "data").mkdir(parents=True)
+    (date / "calib_cam_to_cam.txt").write_text(
+        "R_rect_00: 1 0 0 0 1 0 0 0 1\nP_rect_02: 4 0 3 0 0 4 2 0 0 0 1 0\n"
+        "P_rect_03: 4 0 3 -2 0 4 2 0 0 0 1 0\n"
+    )
+    (date / "calib_velo_to_cam.txt").write_text("R: 0 -1 0 0 0 -1 1 0 0\nT: 0 0 -0.25\n")
+    np.array([[5.0, 0, 0, 0]], "<f4").tofile(data / "velodyne_points/data/0000000069.bin")
+    for camera in ("image_02", "image_03"):
+        pixels = np.full((6, 8, 3), 50 if camera == "image_02" else 90, np.uint8)
+        PilImage.fromarray(pixels).save(data / camera / "data" / "0000000069.png")
+    truth = root / "val" / data.name / "proj_depth" / "groundtruth" / "image_02"
+    truth.mkdir(parents=True)
+    codes = np.zeros((6, 8), np.uint16)
+    codes[4, 4] = 7 * 256
+    PilImage.fromarray(codes).save(truth / "0000000069.png")
+
+
+def test_eigen_s_split(tmp_path):
+    eigen_tree(tmp_path)
+    refs = open_dataset("kitti-eigen", tmp_path, Options(right=True))
+    assert len(refs) == 697
+    frame = refs[0].read()
+    assert frame.name == "2011_09_26_drive_0002_sync/image_02/0000000069"
+    assert frame.depth[1, 2] == 5  # the scanner's x, one pixel up and left, as all have it
+    assert frame.baseline_m == 0.5
+    assert frame.right is not None
+    assert frame.right.pixels[0, 0, 0] == 90
+    with pytest.raises(InputError, match=r"0000000054\.png.*Download the drive"):
+        refs[1].read()
+    annotated = open_dataset("kitti-eigen-annotated", tmp_path)
+    assert len(annotated) == 652
+    assert annotated[0].read().depth[4, 4] == 7
+    with pytest.raises(InputError, match="data_depth_annotated"):
+        annotated[1].read()
+    assert len(open_dataset("kitti-eigen", tmp_path, Options(split="zhou-train"))) == 39810
+    with pytest.raises(UnknownNameError, match="zhou-train"):
+        open_dataset("kitti-eigen", tmp_path, Options(split="zhou"))
+
+
+def test_odometry_and_stereo_2015(tmp_path):
+    sequence = tmp_path / "sequences" / "03"
+    for folder in (sequence / "image_2", sequence / "velodyne", tmp_path / "poses"):
+        folder.mkdir(parents=True)
+    picture = PilImage.fromarray(np.zeros((6, 8, 3), np.uint8))
+    picture.save(sequence / "image_2" / "000000.png")
+    np.array([[5.0, 0, 0, 0]], "<f4").tofile(sequence / "velodyne" / "000000.bin")
+    (sequence / "calib.txt").write_text(
+        "P2: 4 0 3 0 0 4 2 0 0 0 1 0\nTr: 0 -1 0 0 0 0 -1 0 1 0 0 0\n"
+    )
+    (tmp_path / "poses" / "03.txt").write_text("1 0 0 9 0 1 0 8 0 0 1 7\n")
+    (frame,) = [r.read() for r in open_dataset("kitti-odometry", tmp_path, Options(split="03"))]
+    assert frame.depth[2, 3] == 5
+    assert frame.image.camera.world_from_camera[:3, 3].tolist() == [9, 8, 7]
+    training = tmp_path / "training"
+    for folder in ("image_2", "image_3", "disp_noc_0", "calib_cam_to_cam"):
+        (training / folder).mkdir(parents=True)
+    for folder in ("image_2", "image_3"):
+        picture.save(training / folder / "000004_10.png")
+    picture.save(training / "image_2" / "000004_11.png")  # the next frame: no truth
+    PilImage.fromarray(np.full((6, 8), 512, np.uint16)).save(
+        training / "disp_noc_0" / "000004_10.png"
+    )
+    (training / "calib_cam_to_cam" / "000004.txt").write_text(
+        "P_rect_02: 4 0 3 1 0 4 2 0 0 0 1 0\nP_rect_03: 4 0 3 -1 0 4 2 0 0 0 1 0\n"
+    )
+    (frame,) = [r.read() for r in open_dataset("kitti-stereo-2015", tmp_path)]
+    assert (frame.disparity == 2).all()
+    assert frame.baseline_m == 0.5
+    assert (frame.depth == 4 * 0.5 / 2).all()

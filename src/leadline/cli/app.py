@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from leadline import __version__
+from leadline.cli.datasets import datasets
 from leadline.cli.doctor import doctor
 from leadline.cli.export import export
 from leadline.cli.models import models
@@ -26,6 +27,7 @@ app.command()(train)
 app.command()(export)
 app.command()(models)
 app.command()(doctor)
+app.add_typer(datasets, name="datasets")
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,7 +1,7 @@
 """Data sets: frames with known depth, read from the layouts that their authors publish.
 
 ```python
-for frame in iter_frames("data", "nyu"):
+for frame in iter_dataset("kitti-raw", "data/kitti_raw"):
     print(frame.name, frame.depth[frame.valid].max())
 ```
 """
@@ -12,10 +12,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from leadline.datasets.frame import Frame
+from leadline.datasets.frame import Frame, FrameRef
 from leadline.datasets.kitti import iter_kitti_depth, iter_kitti_object, iter_kitti_raw
 from leadline.datasets.nyu import iter_nyu
 from leadline.datasets.rgbd import iter_kinect_poses, iter_seven_scenes
+from leadline.datasets.table import DATASETS, DatasetSpec, Options, get, iter_dataset, open_dataset
+from leadline.datasets.velodyne import project_velodyne, read_calibration, read_velodyne
 from leadline.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -57,8 +59,14 @@ def iter_frames(root: str | os.PathLike[str], group: str) -> Iterator[Frame]:
 
 
 __all__ = [
+    "DATASETS",
     "GROUPS",
+    "DatasetSpec",
     "Frame",
+    "FrameRef",
+    "Options",
+    "get",
+    "iter_dataset",
     "iter_frames",
     "iter_kinect_poses",
     "iter_kitti_depth",
@@ -66,4 +74,8 @@ __all__ = [
     "iter_kitti_raw",
     "iter_nyu",
     "iter_seven_scenes",
+    "open_dataset",
+    "project_velodyne",
+    "read_calibration",
+    "read_velodyne",
 ]

@@ -1,4 +1,4 @@
-"""Frame: a picture and what is known of its depth."""
+"""Frame: a picture and what is known of its depth; FrameRef: one that is not read yet."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image as PilImage
+from PIL import UnidentifiedImageError
 
 from leadline.camera import Camera
 from leadline.errors import InputError
 from leadline.image import Image
-from leadline.io import read_image
+from leadline.io import read_depth_png, read_image, read_npy, read_pfm
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from jaxtyping import Bool, Float
@@ -29,6 +32,12 @@ class Frame:
         max_depth: metres up to which the data set's depths are counted.
         group: name of the collection.
         name: of the frame inside it.
+        right: the picture of the right eye of a rectified pair, where there is one and it was
+            asked for.
+        baseline_m: metres between the eyes.
+        disparity: (h, w) float32, pixels between the eyes, 0 where nothing is known; stereo sets.
+        following: the next picture of the sequence, with its pose, when it was asked for.
+        normals: (h, w, 3) float32 unit vectors in camera axes, when they were asked for.
     """
 
     image: Image
@@ -36,6 +45,11 @@ class Frame:
     max_depth: float
     group: str
     name: str
+    right: Image | None = None
+    baseline_m: float | None = None
+    disparity: Float[np.ndarray, "h w"] | None = None
+    following: Image | None = None
+    normals: Float[np.ndarray, "h w 3"] | None = None
 
     def __post_init__(self) -> None:
         if self.depth.shape != self.image.size:
@@ -50,12 +64,76 @@ class Frame:
         return (self.depth > 1e-3) & (self.depth < self.max_depth)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FrameRef:
+    """A frame by name; ``read`` reads it from its files.
+
+    Attributes:
+        name: unique in its data set; predictions of other programs are found by it.
+        read: gives the Frame, or raises an InputError that names the file and the repair.
+    """
+
+    name: str
+    read: Callable[[], Frame]
+
+
 def picture(path: Path, *, fx: float, fy: float, cx: float, cy: float) -> Image:
     """Read a picture and give it the data set's intrinsics."""
-    image = read_image(path)
+    return with_intrinsics(read_image(path), fx=fx, fy=fy, cx=cx, cy=cy)
+
+
+def with_intrinsics(image: Image, *, fx: float, fy: float, cx: float, cy: float) -> Image:
+    """The picture with a camera of these intrinsics, in pixels."""
     height, width = image.size
     camera = Camera(width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy, source="data set")
     return replace(image, camera=camera)
+
+
+def depth_png(path: Path, *, per_unit: float) -> Float[np.ndarray, "h w"]:
+    """Read a 16-bit depth map; 0 = unknown.
+
+    Raises:
+        InputError: missing, damaged, or of 8 bits, which a picture viewer's export makes.
+    """
+    try:
+        with PilImage.open(path) as opened:
+            mode = opened.mode
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
+        mode = ""  # read_depth_png says what is wrong
+    if mode in ("L", "P", "RGB", "RGBA", "1", "LA"):
+        raise InputError(
+            f"{path} is an 8-bit picture (mode {mode}) where 16-bit depth is meant; take the "
+            "original file, or export it again with 16 bits."
+        )
+    return read_depth_png(path, per_unit=per_unit)
+
+
+def depth_array(path: Path) -> Float[np.ndarray, "h w"]:
+    """Read depth in metres from ``.npy``, ``.npz`` (its only array) or ``.pfm``; 0 = unknown.
+
+    Raises:
+        InputError: missing, damaged, negative depths, or not one (h, w) map.
+    """
+    if path.suffix == ".pfm":
+        values = read_pfm(path)
+    elif path.suffix == ".npz":
+        values = _only_array(path)
+    else:
+        values = read_npy(path)
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[:, :, 0]
+    if values.ndim != 2 or values.dtype.kind not in "fiu":
+        raise InputError(
+            f"{path}: an array of shape {values.shape} and type {values.dtype}; one (h, w) map of "
+            "depths is needed."
+        )
+    known = np.isfinite(values)
+    if (values[known] < 0).any():
+        raise InputError(
+            f"{path} holds {np.count_nonzero(values[known] < 0)} negative values; depths in metres "
+            "are positive, 0 where unknown. Is it a disparity, or in another unit?"
+        )
+    return np.where(known, values, 0).astype(np.float32)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -72,3 +150,23 @@ def read_numbers(path: Path) -> Float[np.ndarray, "rows columns"]:
         return np.loadtxt(path, dtype=np.float64, ndmin=2)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as rows of numbers ({error}).") from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file that are neither empty nor comments."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}).") from error
+    return [line for line in (raw.strip() for raw in lines) if line and not line.startswith("#")]
+
+
+def _only_array(path: Path) -> np.ndarray:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path} is not a plain npz file ({error}).") from error
+    if len(arrays) != 1:
+        raise InputError(f"{path} holds {sorted(arrays)}; a file with one array is needed.")
+    return next(iter(arrays.values()))

@@ -1,146 +1,322 @@
-"""KITTI: raw drives, the object benchmark and annotated depth maps.
+"""KITTI: raw drives, Eigen's split, annotated depth, object, odometry and stereo 2015.
 
-Source: Geiger et al., Vision meets Robotics, IJRR 2013 (calibration, Velodyne); Uhrig et al.,
-Sparsity Invariant CNNs, 3DV 2017 (annotated depth). ``pixel_origin=1`` and ``measure="forward"``
-give the maps of the evaluation code that Eigen's split is used with (Godard et al. 2017, 2019).
+Source: Geiger et al., CVPR 2012 and IJRR 2013; Uhrig et al., Sparsity Invariant CNNs, 3DV 2017
+(annotated depth); Menze and Geiger, Object Scene Flow, CVPR 2015 (stereo 2015).
 """
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, picture, read_json
+from leadline.datasets.frame import Frame, FrameRef, depth_png, picture, read_json, read_numbers
+from leadline.datasets.lists import KittiFrame, kitti_frames
+from leadline.datasets.velodyne import (
+    Measure,
+    entry,
+    pixel_from_velodyne,
+    project_velodyne,
+    read_calibration,
+    read_velodyne,
+)
 from leadline.errors import InputError
-from leadline.io import list_images, read_depth_png
+from leadline.io import list_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from jaxtyping import Float
-
     from leadline.image import Image
+
+__all__ = [
+    "MAX_DEPTH_M",
+    "iter_kitti_depth",
+    "iter_kitti_object",
+    "iter_kitti_raw",
+    "kitti_annotated_refs",
+    "kitti_depth_refs",
+    "kitti_eigen_refs",
+    "kitti_object_refs",
+    "kitti_odometry_refs",
+    "kitti_raw_refs",
+    "kitti_stereo_refs",
+    "project_velodyne",
+    "read_calibration",
+    "read_velodyne",
+]
 
 MAX_DEPTH_M = 80.0
 
 
-def read_calibration(path: Path) -> dict[str, Float[np.ndarray, " n"]]:
-    """Read ``key: numbers`` lines; lines with other values (dates) are left out."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    found = {}
-    for line in lines:
-        key, _, text = line.partition(":")
-        try:
-            found[key.strip()] = np.array([float(word) for word in text.split()])
-        except ValueError:
-            continue
-    return found
-
-
-def read_velodyne(path: Path) -> Float[np.ndarray, "n 4"]:
-    """Read a scan: x forward, y left, z up in metres, and reflectance; float32."""
-    try:
-        data = np.fromfile(path, dtype="<f4")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    if data.size == 0 or data.size % 4:
-        raise InputError(f"{path} holds {data.size} numbers; four for every point are needed.")
-    return data.reshape(-1, 4)
-
-
-def project_velodyne(
-    points: Float[np.ndarray, "n k"],
-    pixel_from_velodyne: Float[np.ndarray, "3 4"],
-    size: tuple[int, int],
-    *,
-    measure: Literal["camera_z", "forward"] = "camera_z",
-    pixel_origin: Literal[0, 1] = 0,
-) -> Float[np.ndarray, "h w"]:
-    """Depth map of a scan: the nearest point that falls on each pixel, 0 where none does.
-
-    Args:
-        points: x forward, y left, z up in metres; further columns are ignored.
-        pixel_from_velodyne: 3x4 projection; its third row gives the camera's z.
-        size: (height, width) of the picture.
-        measure: ``camera_z``: metres along the optical axis; ``forward``: the Velodyne's own x,
-            about .27 m more, as the public evaluation of Eigen's split has it.
-        pixel_origin: coordinate that the projection gives the first pixel's centre: 0 by
-            KITTI's calibration; the public evaluation takes 1, which moves the map by one pixel.
-    """
-    points = points[points[:, 0] >= 0, :3].astype(np.float64)
-    image = points @ pixel_from_velodyne[:, :3].T + pixel_from_velodyne[:, 3]
-    ahead = image[:, 2] > 0
-    points, image = points[ahead], image[ahead]
-    u = np.round(image[:, 0] / image[:, 2]).astype(np.int64) - pixel_origin
-    v = np.round(image[:, 1] / image[:, 2]).astype(np.int64) - pixel_origin
-    depth = points[:, 0] if measure == "forward" else image[:, 2]
-    inside = (u >= 0) & (u < size[1]) & (v >= 0) & (v < size[0])
-    nearest = np.full(size, np.inf)
-    np.minimum.at(nearest, (v[inside], u[inside]), depth[inside])
-    return np.where(np.isfinite(nearest), nearest, 0).astype(np.float32)
-
-
-def raw_projection(
-    camera: Mapping[str, np.ndarray], velodyne: Mapping[str, np.ndarray], *, index: int = 2
-) -> Float[np.ndarray, "3 4"]:
-    """Projection of a raw drive: P_rect @ R_rect_00 @ velodyne to camera.
-
-    Args:
-        camera: ``calib_cam_to_cam.txt``.
-        velodyne: ``calib_velo_to_cam.txt``.
-        index: camera number; 2 is the left colour camera.
-    """
-    rectify, rigid = np.eye(4), np.eye(4)
-    rectify[:3, :3] = _entry(camera, "R_rect_00", (3, 3))
-    rigid[:3, :3], rigid[:3, 3] = _entry(velodyne, "R", (3, 3)), _entry(velodyne, "T", (3,))
-    return _entry(camera, f"P_rect_{index:02d}", (3, 4)) @ rectify @ rigid
-
-
-def object_projection(calibration: Mapping[str, np.ndarray]) -> Float[np.ndarray, "3 4"]:
-    """Projection of an object frame to its left colour camera: P2 @ R0_rect @ Tr_velo_to_cam."""
-    rectify, rigid = np.eye(4), np.eye(4)
-    rectify[:3, :3] = _entry(calibration, "R0_rect", (3, 3))
-    rigid[:3] = _entry(calibration, "Tr_velo_to_cam", (3, 4))
-    return _entry(calibration, "P2", (3, 4)) @ rectify @ rigid
-
-
 def iter_kitti_raw(root: Path) -> Iterator[Frame]:
-    """Frames of raw drives, ``DATE/DATE_drive_NNNN_sync``, with their scans projected."""
-    for date in sorted(p for p in root.iterdir() if p.is_dir()):
-        camera = read_calibration(date / "calib_cam_to_cam.txt")
-        projection = raw_projection(camera, read_calibration(date / "calib_velo_to_cam.txt"))
-        intrinsics = _entry(camera, "P_rect_02", (3, 4))
-        for path in list_images(sorted(date.glob("*_sync/image_02/data"))):
-            drive = path.parents[2]
-            scan = drive / "velodyne_points" / "data" / f"{path.stem}.bin"
-            if scan.is_file():
-                image = _picture(path, intrinsics)
-                depth = project_velodyne(read_velodyne(scan), projection, image.size)
-                yield _frame(image, depth, "kitti_raw", f"{drive.name}/{path.stem}")
+    """Frames of raw drives, with their scans projected."""
+    return (ref.read() for ref in kitti_raw_refs(root))
 
 
 def iter_kitti_object(root: Path) -> Iterator[Frame]:
     """Frames of the object benchmark's training part, with their scans projected."""
-    for path in list_images(root / "training" / "image_2"):
-        calibration = read_calibration(root / "training" / "calib" / f"{path.stem}.txt")
-        image = _picture(path, _entry(calibration, "P2", (3, 4)))
-        points = read_velodyne(root / "training" / "velodyne" / f"{path.stem}.bin")
-        depth = project_velodyne(points, object_projection(calibration), image.size)
-        yield _frame(image, depth, "kitti_object", path.stem)
+    return (ref.read() for ref in kitti_object_refs(root))
 
 
 def iter_kitti_depth(root: Path) -> Iterator[Frame]:
-    """Frames with annotated depth: ``image_02``, ``groundtruth`` (256 per metre), camera.json."""
+    """Frames of ``image_02``, ``groundtruth`` (256 per metre) and camera.json."""
+    return (ref.read() for ref in kitti_depth_refs(root))
+
+
+def kitti_raw_refs(root: Path, *, right: bool = False) -> list[FrameRef]:
+    """Every frame of ``DATE/DATE_drive_NNNN_sync`` that has a scan, as camera z.
+
+    Args:
+        root: folder of the days.
+        right: read the right picture too.
+    """
+    found = []
+    for drive in sorted(root.glob("????_??_??/*_drive_*_sync")):
+        date, number = drive.parent.name, drive.name.split("_")[-2]
+        for path in sorted((drive / "image_02" / "data").glob("*.*")):
+            scan = drive / "velodyne_points" / "data" / f"{path.stem}.bin"
+            if path.suffix in (".png", ".jpg") and scan.is_file():
+                frame = KittiFrame(date=date, drive=number, number=int(path.stem), side="l")
+                found.append(
+                    FrameRef(
+                        name=f"{drive.name}/{path.stem}",
+                        read=partial(
+                            _raw_frame,
+                            root,
+                            frame,
+                            name=f"{drive.name}/{path.stem}",
+                            group="kitti_raw",
+                            right=right,
+                        ),
+                    )
+                )
+    return found
+
+
+def kitti_eigen_refs(
+    root: Path,
+    split: str,
+    *,
+    target: Literal["lidar", "annotated"] = "lidar",
+    right: bool = False,
+) -> list[FrameRef]:
+    """The frames of a list, whether their files are there or not.
+
+    Args:
+        root: folder of the days; annotated depth is looked for in it and in ``train``, ``val`` and
+            ``data_depth_annotated`` below.
+        split: one of :data:`leadline.datasets.lists.KITTI_LISTS`.
+        target: ``lidar``: the scan exactly as the public evaluations project it (``lidar_x``);
+            ``annotated``: Uhrig's depth maps; frames of the 697 that have none are left out.
+        right: read the other picture of the pair too.
+    """
+    if target == "annotated" and split == "kitti-eigen-test":
+        split = "kitti-eigen-benchmark-test"
+    frames = kitti_frames(split)
+    read = _annotated_frame if target == "annotated" else _lidar_frame
+    return [FrameRef(name=f.name, read=partial(read, root, f, right=right)) for f in frames]
+
+
+def kitti_annotated_refs(root: Path) -> list[FrameRef]:
+    """Every annotated map below ``root`` whose picture is there."""
+    found = []
+    for path in sorted(root.glob("**/proj_depth/groundtruth/image_0[23]/*.png")):
+        sync, number = path.parents[3].name, int(path.stem)
+        side = "l" if path.parent.name.endswith("2") else "r"
+        frame = KittiFrame(date=sync[:10], drive=sync.split("_")[-2], number=number, side=side)
+        if _find_picture(root, frame) is not None:
+            read = partial(_annotated_frame, root, frame, right=False)
+            found.append(FrameRef(name=frame.name, read=read))
+    return found
+
+
+def kitti_object_refs(root: Path) -> list[FrameRef]:
+    """Frames of ``training/{image_2,calib,velodyne}``."""
+    return [
+        FrameRef(name=path.stem, read=partial(_object_frame, root, path))
+        for path in list_images(root / "training" / "image_2")
+    ]
+
+
+def kitti_odometry_refs(root: Path, split: str = "00") -> list[FrameRef]:
+    """Frames of ``sequences/SS/{image_2,velodyne,calib.txt}`` with ``poses/SS.txt``.
+
+    The poses are of camera 0's axes in the first frame's; depth is the projected scan.
+    """
+    folder = root / "sequences" / split
+    poses_file = root / "poses" / f"{split}.txt"
+    poses = read_numbers(poses_file) if poses_file.is_file() else None
+    return [
+        FrameRef(
+            name=f"{split}/{path.stem}",
+            read=partial(_odometry_frame, folder, path, None if poses is None else poses[i]),
+        )
+        for i, path in enumerate(list_images(folder / "image_2"))
+    ]
+
+
+def kitti_stereo_refs(root: Path) -> list[FrameRef]:
+    """The 200 pairs ``training/{image_2,image_3,disp_noc_0,calib_cam_to_cam}/NNNNNN_10``."""
+    return [
+        FrameRef(name=path.stem, read=partial(_stereo_frame, root / "training", path))
+        for path in list_images(root / "training" / "image_2")
+        if path.stem.endswith("_10")
+    ]
+
+
+def kitti_depth_refs(root: Path) -> list[FrameRef]:
+    """Frames of ``image_02``, ``groundtruth`` (256 per metre) and camera.json."""
     camera = read_json(root / "camera.json")
     intrinsics = {key: float(camera[key]) for key in ("fx", "fy", "cx", "cy")}
-    for path in list_images(root / "image_02"):
-        depth = read_depth_png(root / "groundtruth" / f"{path.stem}.png", per_unit=256)
-        yield _frame(picture(path, **intrinsics), depth, "kitti_depth", path.stem)
+
+    def read(path: Path) -> Frame:
+        depth = depth_png(root / "groundtruth" / f"{path.stem}.png", per_unit=256)
+        return _frame(picture(path, **intrinsics), depth, "kitti_depth", path.stem)
+
+    return [
+        FrameRef(name=path.stem, read=partial(read, path))
+        for path in list_images(root / "image_02")
+    ]
+
+
+def _raw_frame(
+    root: Path,
+    frame: KittiFrame,
+    *,
+    name: str = "",
+    group: str = "kitti-eigen",
+    depth: Measure = "camera_z",
+    origin: Literal[0, 1] = 0,
+    right: bool = False,
+) -> Frame:
+    day = root / frame.date
+    calibration = _calibration(day)
+    image = _picture(
+        _picture_path(root, frame), entry(calibration, f"P_rect_{frame.camera:02d}", (3, 4))
+    )
+    scan = day / frame.sync / "velodyne_points" / "data" / f"{frame.number:010d}.bin"
+    side = "left" if frame.side == "l" else "right"
+    projection = pixel_from_velodyne(calibration, side=side)
+    values = project_velodyne(
+        read_velodyne(scan), projection, image.size, depth=depth, pixel_origin=origin
+    )
+    other, baseline = _other_eye(root, frame, calibration) if right else (None, None)
+    return Frame(
+        image=image,
+        depth=values.astype(np.float32),
+        max_depth=MAX_DEPTH_M,
+        group=group,
+        name=name or frame.name,
+        right=other,
+        baseline_m=baseline,
+    )
+
+
+def _lidar_frame(root: Path, frame: KittiFrame, *, right: bool) -> Frame:
+    return _raw_frame(root, frame, depth="lidar_x", origin=1, right=right)
+
+
+def _annotated_frame(root: Path, frame: KittiFrame, *, right: bool) -> Frame:
+    inside = f"{frame.sync}/proj_depth/groundtruth/image_{frame.camera:02d}/{frame.number:010d}.png"
+    places = [root / p / inside for p in ("", "train", "val", frame.date)]
+    places += [root / "data_depth_annotated" / p / inside for p in ("", "train", "val")]
+    path = next((p for p in places if p.is_file()), None)
+    if path is None:
+        raise InputError(
+            f"{places[0]}: no such file, nor below train/, val/ or data_depth_annotated/. "
+            "Download KITTI's data_depth_annotated.zip and unpack it in the data set's folder."
+        )
+    calibration = _calibration(root / frame.date)
+    matrix = entry(calibration, f"P_rect_{frame.camera:02d}", (3, 4))
+    image = _picture(_picture_path(root, frame), matrix)
+    other, baseline = _other_eye(root, frame, calibration) if right else (None, None)
+    return Frame(
+        image=image,
+        depth=depth_png(path, per_unit=256),
+        max_depth=MAX_DEPTH_M,
+        group="kitti-eigen-annotated",
+        name=frame.name,
+        right=other,
+        baseline_m=baseline,
+    )
+
+
+def _other_eye(
+    root: Path, frame: KittiFrame, calibration: Mapping[str, np.ndarray]
+) -> tuple[Image, float]:
+    other = KittiFrame(
+        date=frame.date,
+        drive=frame.drive,
+        number=frame.number,
+        side="r" if frame.side == "l" else "l",
+    )
+    p2, p3 = (entry(calibration, f"P_rect_0{i}", (3, 4)) for i in (2, 3))
+    matrix = p3 if other.camera == 3 else p2
+    baseline = p2[0, 3] / p2[0, 0] - p3[0, 3] / p3[0, 0]
+    return _picture(_picture_path(root, other), matrix), float(baseline)
+
+
+def _object_frame(root: Path, path: Path) -> Frame:
+    calibration = read_calibration(root / "training" / "calib" / f"{path.stem}.txt")
+    image = _picture(path, entry(calibration, "P2", (3, 4)))
+    points = read_velodyne(root / "training" / "velodyne" / f"{path.stem}.bin")
+    depth = project_velodyne(points, calibration, image.size, pixel_origin=0)
+    return _frame(image, depth.astype(np.float32), "kitti_object", path.stem)
+
+
+def _odometry_frame(folder: Path, path: Path, pose: np.ndarray | None) -> Frame:
+    calibration = read_calibration(folder / "calib.txt")
+    image = _picture(path, entry(calibration, "P2", (3, 4)))
+    points = read_velodyne(folder / "velodyne" / f"{path.stem}.bin")
+    depth = project_velodyne(points, calibration, image.size, pixel_origin=0)
+    if pose is not None and image.camera is not None:
+        matrix = np.vstack([pose.reshape(3, 4), [0, 0, 0, 1]])
+        image = type(image)(pixels=image.pixels, camera=image.camera.moved(matrix), name=image.name)
+    return _frame(image, depth.astype(np.float32), "kitti-odometry", f"{folder.name}/{path.stem}")
+
+
+def _stereo_frame(folder: Path, path: Path) -> Frame:
+    calibration = read_calibration(folder / "calib_cam_to_cam" / f"{path.stem[:6]}.txt")
+    p2, p3 = (entry(calibration, f"P_rect_0{i}", (3, 4)) for i in (2, 3))
+    image = _picture(path, p2)
+    disparity = depth_png(folder / "disp_noc_0" / f"{path.stem}.png", per_unit=256)
+    baseline = float(p2[0, 3] / p2[0, 0] - p3[0, 3] / p3[0, 0])
+    known = disparity > 0
+    depth = np.where(known, p2[0, 0] * baseline / np.where(known, disparity, 1), 0)
+    return Frame(
+        image=image,
+        depth=depth.astype(np.float32),
+        max_depth=MAX_DEPTH_M,
+        group="kitti-stereo-2015",
+        name=path.stem,
+        right=_picture(folder / "image_3" / path.name, p3),
+        baseline_m=baseline,
+        disparity=disparity,
+    )
+
+
+@lru_cache(maxsize=16)
+def _calibration(day: Path) -> dict[str, np.ndarray]:
+    return read_calibration(day)
+
+
+def _find_picture(root: Path, frame: KittiFrame) -> Path | None:
+    folder = root / frame.date / frame.sync / f"image_{frame.camera:02d}" / "data"
+    paths = [folder / f"{frame.number:010d}{suffix}" for suffix in (".png", ".jpg")]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _picture_path(root: Path, frame: KittiFrame) -> Path:
+    path = _find_picture(root, frame)
+    if path is None:
+        folder = root / frame.date / frame.sync / f"image_{frame.camera:02d}" / "data"
+        raise InputError(
+            f"{folder / f'{frame.number:010d}.png'}: no such file, nor .jpg. Download the drive "
+            f"{frame.sync} of KITTI raw and unpack it in the data set's folder."
+        )
+    return path
 
 
 def _picture(path: Path, projection: np.ndarray) -> Image:
@@ -150,13 +326,3 @@ def _picture(path: Path, projection: np.ndarray) -> Image:
 
 def _frame(image: Image, depth: np.ndarray, group: str, name: str) -> Frame:
     return Frame(image=image, depth=depth, max_depth=MAX_DEPTH_M, group=group, name=name)
-
-
-def _entry(calibration: Mapping[str, np.ndarray], key: str, shape: tuple[int, ...]) -> np.ndarray:
-    values = calibration.get(key)
-    if values is None or values.size != np.prod(shape):
-        raise InputError(
-            f"calibration entry {key!r} is missing or not of {np.prod(shape)} numbers; the file "
-            f"holds {sorted(calibration)}."
-        )
-    return values.reshape(shape)

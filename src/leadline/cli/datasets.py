@@ -1,0 +1,145 @@
+"""``leadline datasets``: what can be read, where its files go, whether a folder is in order."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from leadline.datasets import DatasetSpec, FrameRef
+
+datasets = typer.Typer(
+    help="List the data sets, say where their files go, check a folder, audit its ground truth.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+
+Root = Annotated[
+    Path | None, typer.Option("--root", help="Folder of the data set.", show_default=False)
+]
+Split = Annotated[str | None, typer.Option(help="Part of the set.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@datasets.callback()
+def _list(
+    context: typer.Context,
+    as_json: Json = False,
+) -> None:
+    from leadline.datasets import DATASETS
+
+    if context.invoked_subcommand is not None:
+        return
+    if as_json:
+        typer.echo(json.dumps([_record(spec) for spec in DATASETS.values()], indent=2))
+        return
+    width = max(map(len, DATASETS))
+    for spec in DATASETS.values():
+        typer.echo(f"{spec.name:{width}}  {spec.summary}")
+    typer.echo("\n`leadline datasets where NAME` says which files it needs.")
+
+
+@datasets.command("where")
+def where(name: Annotated[str, typer.Argument(help="Name of the data set.")]) -> None:
+    """Say where the files of a data set come from and where they go."""
+    from leadline.datasets import get
+
+    spec = get(name)
+    typer.echo(f"{spec.name}: {spec.summary}\nfrom {spec.source} ({spec.terms})")
+    typer.echo("below --root:")
+    for line in spec.layout.splitlines():
+        typer.echo(f"  {line}")
+    if spec.splits:
+        typer.echo(f"splits: {', '.join(spec.splits)}")
+    typer.echo(f"usual protocol: {spec.protocol}")
+
+
+@datasets.command("check")
+def check(
+    name: Annotated[str, typer.Argument(help="Name of the data set.")],
+    root: Root = None,
+    split: Split = None,
+    frames: Annotated[int, typer.Option(help="Read so many frames, evenly spaced; 0: all.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Read frames of a folder and tell what is there, what is missing and what looks odd.
+
+    Exit code: 0 in order, 1 some frames cannot be read, 2 nothing can be opened.
+    """
+    from leadline.datasets import Options, open_dataset
+
+    refs = open_dataset(name, root, Options(split=split))
+    step = max(1, len(refs) // frames) if frames else 1
+    chosen = refs[::step][: frames or None]
+    read, failed = _read(chosen)
+    report = {"dataset": name, "frames": len(refs), "read": read, "failed": failed}
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        _print(report)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _read(refs: list[FrameRef]) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    import numpy as np
+
+    from leadline.errors import LeadlineError
+
+    read: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    for ref in refs:
+        try:
+            frame = ref.read()
+        except LeadlineError as error:
+            failed.append({"name": ref.name, "error": str(error)})
+            continue
+        known = frame.depth[frame.valid]
+        low, middle, high = np.percentile(known, (1, 50, 99)) if known.size else (np.nan,) * 3
+        camera = frame.image.camera
+        read.append(
+            {
+                "name": ref.name,
+                "size": list(frame.image.size),
+                "known_share": round(float(frame.valid.mean()), 4),
+                "depth_m": [round(float(v), 3) for v in (low, middle, high)],
+                "fov_deg": None if camera is None else round(camera.fov_deg, 1),
+                "pose": camera is not None and camera.world_from_camera is not None,
+            }
+        )
+    return read, failed
+
+
+def _print(report: dict[str, Any]) -> None:
+    read, failed = report["read"], report["failed"]
+    typer.echo(
+        f"{report['dataset']}: {report['frames']} frames, {len(read)} of "
+        f"{len(read) + len(failed)} tried can be read"
+    )
+    for row in read:
+        low, middle, high = row["depth_m"]
+        height, width = row["size"]
+        typer.echo(
+            f"  {row['name']}: {width}x{height}, {100 * row['known_share']:.1f} % known, "
+            f"{low:.2f} to {high:.2f} m, median {middle:.2f} m"
+            + ("" if row["fov_deg"] is None else f", {row['fov_deg']:.0f} deg wide")
+        )
+        if row["known_share"] == 0:
+            typer.echo("    no pixel has a depth that counts: is the scale right?")
+    for row in failed:
+        typer.echo(f"  {row['name']}: {row['error']}")
+
+
+def _record(spec: DatasetSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "summary": spec.summary,
+        "layout": spec.layout.splitlines(),
+        "source": spec.source,
+        "terms": spec.terms,
+        "protocol": spec.protocol,
+        "splits": list(spec.splits),
+    }

@@ -1,0 +1,371 @@
+"""The table of data sets: what they are, where their files go, how they are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from leadline.datasets import folder, kitti, nyu, nyu_raw, rendered, rgbd, stereo
+from leadline.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping
+
+    from leadline.datasets.frame import Frame, FrameRef
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to read; a data set that has no such thing leaves it out.
+
+    Attributes:
+        split: part of the set; default: its test part.
+        every: only every n-th frame of a sequence.
+        right: the other eye of a stereo pair too.
+        following: the next picture of a sequence too.
+        normals: surface normals too, where they are known.
+        per_metre: codes per metre of a folder's integer depth files.
+        count, seed: of rendered frames.
+    """
+
+    split: str | None = None
+    every: int = 1
+    right: bool = False
+    following: bool = False
+    normals: bool = False
+    per_metre: float | None = None
+    count: int = 20
+    seed: int = 0
+
+
+Open = Callable[[Path, Options], "list[FrameRef]"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec:
+    """A data set.
+
+    Attributes:
+        name: as the command line takes it.
+        summary: one line.
+        layout: where its files go below the root, one place a line.
+        source: who publishes it.
+        terms: of its licence, in words.
+        protocol: by which it is usually evaluated.
+        splits: its parts, the first by default; empty when it has none.
+        open: lists its frames.
+        needs_root: False for what is rendered.
+    """
+
+    name: str
+    summary: str
+    layout: str
+    source: str
+    terms: str
+    protocol: str
+    open: Open
+    splits: tuple[str, ...] = ()
+    needs_root: bool = True
+
+
+_KITTI_TERMS = "CC BY-NC-SA 3.0"
+_KITTI_SPLITS = ("test", "benchmark-test", "zhou-train", "zhou-val", "full-train", "full-val")
+_RAW_LAYOUT = (
+    "DATE/calib_cam_to_cam.txt, DATE/calib_velo_to_cam.txt\n"
+    "DATE/DATE_drive_NNNN_sync/image_02/data/NNNNNNNNNN.png (or .jpg; image_03: right)\n"
+    "DATE/DATE_drive_NNNN_sync/velodyne_points/data/NNNNNNNNNN.bin"
+)
+
+
+def _eigen(target: str) -> Open:
+    def open_(root: Path, options: Options) -> list[FrameRef]:
+        name = f"kitti-eigen-{options.split or 'test'}"
+        if options.split == "bts-train":
+            name = "kitti-bts-train"
+        return kitti.kitti_eigen_refs(
+            root,
+            name,
+            target="annotated" if target == "annotated" else "lidar",
+            right=options.right,
+        )
+
+    return open_
+
+
+def _world(kind: str) -> Open:
+    def open_(root: Path, options: Options) -> list[FrameRef]:
+        return rendered.world_refs(
+            kind,
+            count=options.count,
+            seed=options.seed,
+            right=options.right,
+            following=options.following,
+            normals=options.normals,
+        )
+
+    return open_
+
+
+_ALL = (
+    DatasetSpec(
+        name="nyu-labelled",
+        summary="NYU Depth v2, 1449 labelled frames; official 654 test and 795 training frames",
+        layout="nyu_depth_v2_labeled.mat",
+        source="cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html",
+        terms="research",
+        protocol="nyu-eigen",
+        splits=("test", "train", "all"),
+        open=lambda root, options: nyu.nyu_labelled_refs(root, options.split or "test"),
+    ),
+    DatasetSpec(
+        name="nyu-labelled-raw",
+        summary="the same frames with depth as measured, holes left open",
+        layout="nyu_depth_v2_labeled.mat",
+        source="cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html",
+        terms="research",
+        protocol="nyu-eigen",
+        splits=("test", "train", "all"),
+        open=lambda root, options: nyu.nyu_labelled_refs(
+            root, options.split or "test", depth="raw"
+        ),
+    ),
+    DatasetSpec(
+        name="nyu-sync",
+        summary="NYU Depth v2 as BTS, AdaBins and ZoeDepth take it: 654 test, 24,231 training",
+        layout="SCENE/rgb_NNNNN.jpg\nSCENE/sync_depth_NNNNN.png (millimetres)",
+        source="BTS's sync archive and its extractor of the official test frames",
+        terms="research",
+        protocol="nyu-eigen",
+        splits=("test", "train"),
+        open=lambda root, options: nyu.nyu_sync_refs(root, options.split or "test"),
+    ),
+    DatasetSpec(
+        name="nyu-raw",
+        summary="NYU Depth v2, raw dumps: synchronised, undistorted and projected here",
+        layout="SCENE/r-*.ppm\nSCENE/d-*.pgm",
+        source="cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html",
+        terms="research",
+        protocol="nyu-official-mask",
+        open=lambda root, options: nyu_raw.nyu_raw_refs(root, every=options.every),
+    ),
+    DatasetSpec(
+        name="nyu-folder",
+        summary="NYU frames as pictures, millimetre depth and camera.json",
+        layout="rgb/NAME.jpg\ndepth/NAME.png (millimetres)\ncamera.json (fx, fy, cx, cy)",
+        source="made from any of the above",
+        terms="research",
+        protocol="nyu-eigen",
+        open=lambda root, options: nyu.nyu_folder_refs(root),
+    ),
+    DatasetSpec(
+        name="kitti-eigen",
+        summary="KITTI, Eigen's 697 test frames against LiDAR as the public evaluations project it",
+        layout=_RAW_LAYOUT,
+        source="cvlibs.net/datasets/kitti/raw_data.php",
+        terms=_KITTI_TERMS,
+        protocol="kitti-eigen-garg",
+        splits=(*_KITTI_SPLITS, "bts-train"),
+        open=_eigen("lidar"),
+    ),
+    DatasetSpec(
+        name="kitti-eigen-annotated",
+        summary="KITTI, the 652 of Eigen's test frames that have annotated depth",
+        layout=(
+            f"{_RAW_LAYOUT}\n"
+            "[train|val/]DATE_drive_NNNN_sync/proj_depth/groundtruth/image_02/NNNNNNNNNN.png"
+        ),
+        source="cvlibs.net/datasets/kitti/eval_depth.php",
+        terms=_KITTI_TERMS,
+        protocol="kitti-eigen-benchmark",
+        splits=(*_KITTI_SPLITS, "bts-train"),
+        open=_eigen("annotated"),
+    ),
+    DatasetSpec(
+        name="kitti-raw",
+        summary="every frame of KITTI raw drives that has a scan, depth along the optical axis",
+        layout=_RAW_LAYOUT,
+        source="cvlibs.net/datasets/kitti/raw_data.php",
+        terms=_KITTI_TERMS,
+        protocol="kitti-eigen-garg",
+        open=lambda root, options: kitti.kitti_raw_refs(root, right=options.right),
+    ),
+    DatasetSpec(
+        name="kitti-depth",
+        summary="annotated KITTI frames in one folder with camera.json",
+        layout="image_02/N.png\ngroundtruth/N.png (256 per metre)\ncamera.json",
+        source="cvlibs.net/datasets/kitti/eval_depth.php",
+        terms=_KITTI_TERMS,
+        protocol="kitti-eigen-benchmark",
+        open=lambda root, options: kitti.kitti_depth_refs(root),
+    ),
+    DatasetSpec(
+        name="kitti-object",
+        summary="KITTI's object benchmark with its scans projected",
+        layout="training/image_2/N.png\ntraining/velodyne/N.bin\ntraining/calib/N.txt",
+        source="cvlibs.net/datasets/kitti/eval_object.php",
+        terms=_KITTI_TERMS,
+        protocol="kitti-eigen-garg",
+        open=lambda root, options: kitti.kitti_object_refs(root),
+    ),
+    DatasetSpec(
+        name="kitti-odometry",
+        summary="a sequence of KITTI odometry with scans and poses",
+        layout="sequences/SS/{image_2,velodyne,calib.txt}\nposes/SS.txt",
+        source="cvlibs.net/datasets/kitti/eval_odometry.php",
+        terms=_KITTI_TERMS,
+        protocol="kitti-eigen-garg",
+        splits=tuple(f"{number:02d}" for number in range(22)),
+        open=lambda root, options: kitti.kitti_odometry_refs(root, options.split or "00"),
+    ),
+    DatasetSpec(
+        name="kitti-stereo-2015",
+        summary="the 200 training pairs of KITTI stereo 2015",
+        layout="training/{image_2,image_3,disp_noc_0}/N_10.png\ntraining/calib_cam_to_cam/N.txt",
+        source="cvlibs.net/datasets/kitti/eval_scene_flow.php?benchmark=stereo",
+        terms=_KITTI_TERMS,
+        protocol="kitti-eigen-garg",
+        open=lambda root, options: kitti.kitti_stereo_refs(root),
+    ),
+    DatasetSpec(
+        name="7scenes",
+        summary="a 7-Scenes sequence: colour, depth and poses",
+        layout="frame-NNNNNN.{color.png,depth.png,pose.txt}\n[camera-intrinsics.txt]",
+        source="microsoft.com, RGB-D Dataset 7-Scenes",
+        terms="non-commercial research",
+        protocol="depth-anything-v2-metric",
+        open=lambda root, options: rgbd.seven_scenes_refs(
+            root, every=options.every, following=options.following
+        ),
+    ),
+    DatasetSpec(
+        name="tum",
+        summary="a TUM RGB-D sequence, associated by time",
+        layout="rgb.txt, depth.txt, [groundtruth.txt], [camera.json]\nrgb/*.png\ndepth/*.png",
+        source="cvg.cit.tum.de/data/datasets/rgbd-dataset",
+        terms="CC BY 4.0",
+        protocol="depth-anything-v2-metric",
+        open=lambda root, options: rgbd.tum_refs(root)[:: options.every],
+    ),
+    DatasetSpec(
+        name="kinect-poses",
+        summary="a small Kinect collection with poses",
+        layout="color/N.png\ndepth/N.pgm (millimetres)\npose.txt (tx ty tz qx qy qz qw)",
+        source="the sample of a public SLAM tutorial",
+        terms="see its repository",
+        protocol="depth-anything-v2-metric",
+        open=lambda root, options: rgbd.kinect_refs(root),
+    ),
+    DatasetSpec(
+        name="icl-nuim",
+        summary="a rendered living room or office of ICL-NUIM",
+        layout="color/N.jpg\ndepth/N.png (millimetres)",
+        source="doc.ic.ac.uk/~ahanda/VaFRIC/iclnuim.html, Open3D's copy",
+        terms="CC BY 3.0",
+        protocol="depth-anything-v2-metric",
+        open=lambda root, options: rgbd.icl_refs(root)[:: options.every],
+    ),
+    DatasetSpec(
+        name="middlebury",
+        summary="Middlebury stereo pairs of 2003 and 2014",
+        layout=(
+            "SCENE/{im2,im6,disp2}.png (2003)\n"
+            "SCENE/{im0.png,im1.png,disp0.pfm,calib.txt} (2014)\n"
+            "SCENE/NAME_{left,right}.png, NAME_disp.npz"
+        ),
+        source="vision.middlebury.edu/stereo/data",
+        terms="research",
+        protocol="depth-anything-v2-metric",
+        open=lambda root, options: stereo.middlebury_refs(root),
+    ),
+    DatasetSpec(
+        name="folder",
+        summary="pictures and depth files of the same stem in two folders",
+        layout=(
+            "rgb/NAME.* (or image, color ...)\n"
+            "depth/NAME.{png,npy,npz,pfm} (or groundtruth ...)\n"
+            "[camera.json: fx, fy, cx, cy, depth_png_per_metre, max_depth]"
+        ),
+        source="yours",
+        terms="yours",
+        protocol="depth-anything-v2-metric",
+        open=lambda root, options: folder.folder_refs(root, per_metre=options.per_metre),
+    ),
+    DatasetSpec(
+        name="world-rooms",
+        summary="rendered rooms, to 10 m: exact depth, right eye, next frame, poses, normals",
+        layout="nothing: rendered here",
+        source="leadline.world",
+        terms="as Leadline",
+        protocol="depth-anything-v2-metric",
+        open=_world("room"),
+        needs_root=False,
+    ),
+    DatasetSpec(
+        name="world-streets",
+        summary="rendered streets, to 80 m",
+        layout="nothing: rendered here",
+        source="leadline.world",
+        terms="as Leadline",
+        protocol="depth-anything-v2-metric",
+        open=_world("street"),
+        needs_root=False,
+    ),
+)
+
+DATASETS: Mapping[str, DatasetSpec] = MappingProxyType({spec.name: spec for spec in _ALL})
+"""Every data set by name."""
+
+
+def get(name: str) -> DatasetSpec:
+    """A data set by name.
+
+    Raises:
+        UnknownNameError: no such data set; the message lists all.
+    """
+    if name not in DATASETS:
+        raise UnknownNameError("data set", name, DATASETS)
+    return DATASETS[name]
+
+
+def open_dataset(
+    name: str, root: str | os.PathLike[str] | None = None, options: Options | None = None
+) -> list[FrameRef]:
+    """The frames of a data set, not read yet.
+
+    Args:
+        name: one of :data:`DATASETS`.
+        root: its folder; see ``leadline datasets NAME`` for what belongs there.
+        options: see :class:`Options`.
+
+    Raises:
+        UnknownNameError: no such data set or split.
+        InputError: no folder, or nothing in it.
+    """
+    spec, options = get(name), options or Options()
+    if options.split is not None and options.split not in spec.splits:
+        raise UnknownNameError(f"split of {name}", options.split, spec.splits)
+    if options.every < 1:
+        raise InputError(f"every={options.every}: 1 or more is needed.")
+    if spec.needs_root and root is None:
+        raise InputError(f"{name} needs its folder; give --root PATH. Below it:\n{spec.layout}")
+    folder_ = Path(root or ".")
+    if spec.needs_root and not folder_.exists():
+        raise InputError(f"{folder_}: no such folder. {name} has below it:\n{spec.layout}")
+    refs = spec.open(folder_, options)
+    if not refs:
+        raise InputError(
+            f"{folder_} holds no frame of {name}, which has below it:\n{spec.layout}\n"
+            "Give the folder that holds these, or another --dataset."
+        )
+    return refs
+
+
+def iter_dataset(
+    name: str, root: str | os.PathLike[str] | None = None, options: Options | None = None
+) -> Iterator[Frame]:
+    """Read the frames of a data set one after another; see :func:`open_dataset`."""
+    return (ref.read() for ref in open_dataset(name, root, options))

@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PilImage
+
+from leadline.datasets import DATASETS, Options, open_dataset
+from leadline.datasets.lists import KITTI_LISTS, LISTS, kitti_frames, read_list
+from leadline.errors import InputError, UnknownNameError
+from leadline.evaluation import protocols
+from leadline.io import write_pfm
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+REAL = {
+    "nyu-folder": ("nyu", 4),
+    "kitti-raw": ("kitti_raw", 6),
+    "kitti-depth": ("kitti_depth", 3),
+    "kitti-object": ("kitti_object", 3),
+    "7scenes": ("rgbd_7scenes_kitchen", 96),
+    "kinect-poses": ("rgbd_kinect_5", 5),
+    "icl-nuim": ("synthetic_icl_livingroom", 206),
+    "middlebury": ("stereo", 3),
+    "folder": ("kitti_depth", 3),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_folders(name):
+    folder, count = REAL[name]
+    if not (DATA / folder).is_dir():
+        pytest.skip("the real frames are not on this machine")
+    refs = open_dataset(name, DATA / folder)
+    assert len(refs) == count
+    assert len({ref.name for ref in refs}) == count
+    frame = refs[0].read()
+    assert frame.valid.mean() > 0.02
+    assert 0.3 < np.median(frame.depth[frame.valid]) < frame.max_depth / 2
+
+
+def test_every_data_set_says_what_is_needed():
+    for name, spec in DATASETS.items():
+        assert spec.name == name
+        assert all((spec.summary, spec.layout, spec.source, spec.terms))
+        assert spec.protocol in protocols.PROTOCOLS
+        if spec.needs_root:
+            with pytest.raises(InputError, match="needs its folder"):
+                open_dataset(name)
+
+
+def test_an_empty_folder_is_told_what_belongs_there(tmp_path):
+    with pytest.raises(InputError, match="holds no frame") as error:
+        open_dataset("kitti-raw", tmp_path)
+    assert "velodyne_points" in str(error.value)
+    with pytest.raises(InputError, match="no such folder"):
+        open_dataset("kitti-raw", tmp_path / "none")
+    with pytest.raises(UnknownNameError, match="kitti-raw"):
+        open_dataset("kitti_raw", tmp_path)
+
+
+def test_lists_have_the_sizes_that_papers_name():
+    sizes = {name: len(read_list(name)) for name in LISTS}
+    assert sizes == {
+        "kitti-eigen-test": 697,
+        "kitti-eigen-benchmark-test": 652,
+        "kitti-eigen-zhou-train": 39810,
+        "kitti-eigen-zhou-val": 4424,
+        "kitti-eigen-full-train": 45200,
+        "kitti-eigen-full-val": 1776,
+        "kitti-bts-train": 23158,
+        "nyu-labelled-test": 654,
+        "nyu-labelled-train": 795,
+        "nyu-sync-test": 654,
+        "nyu-sync-train": 24231,
+    }
+    with pytest.raises(UnknownNameError):
+        read_list("kitti")
+
+
+def test_no_test_drive_is_trained_on():
+    tests = {frame.sync for frame in kitti_frames("kitti-eigen-test")}
+    for name in KITTI_LISTS:
+        if name.endswith(("train", "val")):
+            assert not tests & {frame.sync for frame in kitti_frames(name)}, name
+    subset = set(kitti_frames("kitti-eigen-benchmark-test"))
+    assert subset < set(kitti_frames("kitti-eigen-test"))
+    assert all(frame.focal_px > 700 for frame in subset)
+
+
+def test_shipped_lists_equal_the_public_files():
+    import gzip
+
+    public = DATA / "splits" / "kitti_eigen_zhou_train.txt.gz"
+    if not public.is_file():
+        pytest.skip("the public lists are not on this machine")
+    lines = gzip.decompress(public.read_bytes()).decode().split("\n")
+    rows = {tuple(line.split()) for line in lines if line.strip()}
+    ours = {
+        (f"{f.date}/{f.sync}", str(f.number), f.side)
+        for f in kitti_frames("kitti-eigen-zhou-train")
+    }
+    assert ours == rows
+
+
+def save(path: Path, array: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    PilImage.fromarray(array).save(path)
+
+
+def test_tum(tmp_path):
+    for time in ("1.00", "2.00", "3.00"):
+        save(tmp_path / "rgb" / f"{time}.png", np.zeros((4, 6, 3), np.uint8))
+    for time in ("1.01", "2.015", "3.5"):
+        save(tmp_path / "depth" / f"{time}.png", np.full((4, 6), 10000, np.uint16))
+    for kind, times in (("rgb", ("1.00", "2.00", "3.00")), ("depth", ("1.01", "2.015", "3.5"))):
+        rows = "".join(f"{t} {kind}/{t}.png\n" for t in times)
+        (tmp_path / f"{kind}.txt").write_text(f"# {kind}\n{rows}")
+    (tmp_path / "groundtruth.txt").write_text("1.0 1 2 3 0 0 0 1\n9 0 0 0 0 0 0 1\n")
+    refs = open_dataset("tum", tmp_path)
+    frames = [ref.read() for ref in refs]
+    assert [ref.name for ref in refs] == ["1.000000", "2.000000"]  # the third has no depth near
+    assert (frames[0].depth == 2).all()
+    assert frames[0].image.camera.world_from_camera[:3, 3].tolist() == [1, 2, 3]
+    assert frames[1].image.camera.world_from_camera is None
+
+
+def test_the_next_frame_of_a_sequence(tmp_path):
+    for number in (0, 1):
+        stem = tmp_path / f"frame-{number:06d}"
+        save(stem.with_suffix(".color.png"), np.full((4, 6, 3), number, np.uint8))
+        save(stem.with_suffix(".depth.png"), np.full((4, 6), 1500, np.uint16))
+        np.savetxt(stem.with_suffix(".pose.txt"), np.eye(4))
+    first, last = (r.read() for r in open_dataset("7scenes", tmp_path, Options(following=True)))
+    assert first.following is not None
+    assert first.following.pixels[0, 0, 0] == 1
+    assert last.following is None
+
+
+def test_middlebury(tmp_path):
+    old, new = tmp_path / "cones", tmp_path / "piano"
+    picture = np.zeros((4, 6, 3), np.uint8)
+    for path in (old / "im2.png", old / "im6.png", new / "im0.png", new / "im1.png"):
+        save(path, picture)
+    save(old / "disp2.png", np.array([[0, 40, 80, 80, 80, 80]] * 4, np.uint8))
+    disparity = np.full((4, 6), 20, np.float32)
+    disparity[0, 0] = np.inf
+    write_pfm(new / "disp0.pfm", disparity)
+    (new / "calib.txt").write_text(
+        "cam0=[1000 0 3; 0 1000 2; 0 0 1]\ncam1=[1000 0 8; 0 1000 2; 0 0 1]\n"
+        "doffs=5\nbaseline=200\nwidth=6\nheight=4\n"
+    )
+    cones, piano = (ref.read() for ref in open_dataset("middlebury", tmp_path))
+    assert cones.disparity[0].tolist() == [0, 10, 20, 20, 20, 20]
+    assert cones.depth[0, 0] == 0
+    assert cones.depth[0, 1] == pytest.approx(2 * cones.depth[0, 2])
+    assert piano.depth[1, 1] == pytest.approx(1000 * 0.2 / 25)
+    assert piano.depth[0, 0] == 0
+    assert piano.right is not None
+    assert (piano.image.camera.cx, piano.baseline_m) == (3, 0.2)
+    (new / "calib.txt").write_text("nothing\n")
+    with pytest.raises(InputError, match=r"calib\.txt"):
+        open_dataset("middlebury", tmp_path)[1].read()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a", "b", "c"):
+        save(tmp_path / "rgb" / f"{name}.png", np.zeros((4, 6, 3), np.uint8))
+    save(tmp_path / "depth" / "a.png", np.full((4, 6), 500, np.uint16))
+    np.save(tmp_path / "depth" / "b.npy", np.full((4, 6), 3.0))
+    return tmp_path
+
+
+def test_folder(folder):
+    refs = open_dataset("folder", folder, Options(per_metre=250))
+    assert (refs[0].read().depth == 2).all()
+    assert (refs[1].read().depth == 3).all()
+    with pytest.raises(InputError, match=r"c\.png has no depth file"):
+        refs[2].read()
+    with pytest.raises(InputError, match="unknown scale"):
+        open_dataset("folder", folder)[0].read()
+    (folder / "camera.json").write_text(
+        '{"fx": 5, "fy": 5, "cx": 2, "cy": 1, "depth_png_per_metre": 1000, "max_depth": 7}'
+    )
+    frame = open_dataset("folder", folder)[0].read()
+    assert frame.depth[0, 0] == 0.5
+    assert frame.max_depth == 7
+    assert frame.image.camera.fx == 5
+
+
+def test_bad_depth_files_are_named(folder):
+    def read():
+        return open_dataset("folder", folder, Options(per_metre=250))[1].read()
+
+    path = folder / "depth" / "b.npy"
+    np.save(path, np.full((4, 6), -1.0))
+    with pytest.raises(InputError, match=r"b\.npy holds 24 negative"):
+        read()
+    np.save(path, np.full((4, 6, 3), 1.0))
+    with pytest.raises(InputError, match=r"b\.npy: an array of shape"):
+        read()
+    np.save(path, np.full((5, 6), 1.0))
+    with pytest.raises(InputError, match=r"b\.npy is a map of \(5, 6\)"):
+        read()
+    np.save(path, np.array([[np.nan, np.inf, 1, 0, 2, 3]] * 4))
+    assert read().depth[0].tolist() == [0, 0, 1, 0, 2, 3]
+    path.unlink()
+    save(folder / "depth" / "b.png", np.zeros((4, 6), np.uint8))
+    with pytest.raises(InputError, match=r"b\.png is an 8-bit picture"):
+        read()
+    (folder / "camera.json").write_text('{"kind": "affine_disparity"}')
+    with pytest.raises(InputError, match="truth in metres"):
+        read()
+
+
+@pytest.mark.slow
+def test_world_pairs_and_steps_agree_with_depth():
+    pytest.importorskip("cv2")
+    options = Options(right=True, following=True, normals=True, count=2, seed=3)
+    refs = open_dataset("world-streets", None, options)
+    assert [ref.name for ref in refs] == ["street-000003", "street-000004"]
+    frame = refs[0].read()
+    again = refs[0].read()
+    np.testing.assert_array_equal(frame.depth, again.depth)
+    np.testing.assert_array_equal(frame.image.pixels, again.image.pixels)
+    assert frame.max_depth == 80
+    assert frame.normals is not None
+    lengths = np.linalg.norm(frame.normals[frame.valid], axis=-1)
+    np.testing.assert_allclose(lengths, 1, atol=1e-3)
+    assert frame.right is not None
+    assert frame.following is not None
+    here, right, after = (
+        image.camera.world_from_camera for image in (frame.image, frame.right, frame.following)
+    )
+    np.testing.assert_allclose(
+        np.linalg.inv(here) @ right[:, 3], [frame.baseline_m, 0, 0, 1], atol=1e-9
+    )
+    assert (np.linalg.inv(here) @ after[:, 3])[2] > 0
+    # the right picture, moved left by the disparity, is the left picture
+    fx = frame.image.camera.fx
+    rows, columns = np.nonzero(frame.valid & (frame.depth > 3))
+    shifted = np.round(columns - fx * frame.baseline_m / frame.depth[rows, columns]).astype(int)
+    inside = shifted >= 0
+    left = frame.image.pixels[rows, columns][inside].astype(float)
+    matched = frame.right.pixels[rows[inside], shifted[inside]].astype(float)
+    straight = frame.right.pixels[rows[inside], columns[inside]].astype(float)
+    assert np.median(np.abs(left - matched)) < 0.8 * np.median(np.abs(left - straight))
