@@ -146,7 +146,7 @@ def export_module(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder:
         written = Path(folder) / out.name
         write = _write_onnx if form == "onnx" else _write_openvino
-        write(module, written, sides)
+        write(_lean(module), written, sides)
         checks = tuple(_compare(module, written, sides or spec.preprocess.size, sides is not None))
         _refuse_if_wrong(checks, spec.name)
         _describe(written, spec, licence)
@@ -175,6 +175,13 @@ def _open(spec: ModelSpec, weights: Path) -> DepthModule:
         module = models.build(spec.architecture, **spec.options)
     models.load_weights(module, weights)
     return module
+
+
+def _lean(module: DepthModule) -> DepthModule:
+    """The same network with what only training needs folded into its weights."""
+    from leadline.models.folding import folded
+
+    return folded(module)
 
 
 def _needed(package: str, extra: str) -> None:
