@@ -225,6 +225,28 @@ def test_without_weights_one_message_says_all(name: str) -> None:
     assert "the authors" in message
 
 
+@pytest.mark.slow
+def test_a_foreign_file_predicts_through_the_front_door(tmp_path: Path) -> None:
+    """One main path for a TensorFlow layout: name, file, picture, map."""
+    import leadline
+    from leadline.models.monodepth import Monodepth
+
+    module = models.build("monodepth-resnet50")
+    assert isinstance(module, Monodepth)
+    arrays = {}
+    for ours, theirs in module.tensorflow_names().items():
+        layer = module.get_submodule(ours)
+        arrays[f"{theirs}/weights"] = layer.weight.detach().permute(2, 3, 1, 0).numpy()
+        arrays[f"{theirs}/biases"] = layer.bias.detach().numpy()
+    np.savez(tmp_path / "model.npz", **arrays)
+    estimator = leadline.load("monodepth-resnet50", weights=tmp_path / "model.npz")
+    picture = Image(pixels=np.random.default_rng(0).integers(0, 256, (61, 97, 3), dtype=np.uint8))
+    prediction = estimator.predict(picture)
+    assert prediction.kind is DepthKind.AFFINE_DISPARITY
+    assert prediction.values.shape == (61, 97)
+    assert ((prediction.values > 0) & (prediction.values < 0.3)).all()
+
+
 def test_kinds_and_what_they_mean() -> None:
     kinds = {name: catalog.get(name).kind for name in NAMES}
     assert {n for n, k in kinds.items() if k is DepthKind.AFFINE_DISPARITY} == {

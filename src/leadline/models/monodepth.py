@@ -194,8 +194,7 @@ class ResNet50Encoder(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         """(b, 3, h, w) -> features at strides 2, 4 ... 64."""
         features = [self.conv1(x)]
-        # The padding is zero, not minus infinity: after ELU that is not the same.
-        features.append(F.max_pool2d(F.pad(features[0], (1, 1, 1, 1)), 3, stride=2))
+        features.append(_pool_over_zeros(features[0]))
         for block in (self.block2, self.block3, self.block4, self.block5):
             features.append(block(features[-1]))
         return features
@@ -296,6 +295,18 @@ def _block(inputs: int, width: int, *, units: int) -> nn.Sequential:
             for i in range(units)
         )
     )
+
+
+def _pool_over_zeros(x: Tensor) -> Tensor:
+    """3x3 max-pooling, stride 2, of an even-sided map inside a border of zeros.
+
+    After ELU a zero is not the same as no border. Windows reach only the top and the left border.
+    It is joined on, not padded: ONNX Runtime merges a padding of zeros into the pooling, which
+    then pads with minus infinity, and the exported network is wrong by some percent.
+    """
+    x = torch.cat([torch.zeros_like(x[:, :, :1]), x], dim=2)
+    x = torch.cat([torch.zeros_like(x[..., :1]), x], dim=3)
+    return F.max_pool2d(x, 3, stride=2)
 
 
 def _double(x: Tensor) -> Tensor:

@@ -27,6 +27,10 @@ READERS: dict[str, tuple[RuntimeName, ...]] = {
     ".pt": ("torch",),
     ".bin": ("torch",),
     ".safetensors": ("torch",),
+    # What the authors of older models wrote; those models read it themselves.
+    ".h5": ("torch",),
+    ".index": ("torch",),
+    ".npz": ("torch",),
 }
 """File suffix -> runtimes that read it, preferred first."""
 
