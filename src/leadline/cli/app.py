@@ -9,7 +9,9 @@ import typer
 from leadline import __version__
 from leadline.cli.datasets import datasets
 from leadline.cli.doctor import doctor
+from leadline.cli.evaluate import evaluate
 from leadline.cli.export import export
+from leadline.cli.leaderboard import leaderboard
 from leadline.cli.models import models
 from leadline.cli.predict import predict
 from leadline.cli.train import train
@@ -25,6 +27,8 @@ app = typer.Typer(
 app.command()(predict)
 app.command()(train)
 app.command()(export)
+app.command()(evaluate)
+app.command()(leaderboard)
 app.command()(models)
 app.command()(doctor)
 app.add_typer(datasets, name="datasets")

@@ -17,7 +17,10 @@ from leadline.evaluation.disparity import (
     score_disparity,
     score_group,
 )
+from leadline.evaluation.predictors import of_folder, of_model
 from leadline.evaluation.protocol import Protocol, Scored
+from leadline.evaluation.report import Report
+from leadline.evaluation.run import evaluate, score_frame
 
 __all__ = [
     "Accumulator",
@@ -25,10 +28,15 @@ __all__ = [
     "GroupScore",
     "Interval",
     "Protocol",
+    "Report",
     "Score",
     "Scored",
+    "evaluate",
     "macro_mean",
+    "of_folder",
+    "of_model",
     "protocols",
     "score_disparity",
+    "score_frame",
     "score_group",
 ]

@@ -1,0 +1,112 @@
+"""``leadline evaluate``: numbers of a model, or of another program's files, on a data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from leadline.errors import InputError
+
+if TYPE_CHECKING:
+    from leadline.evaluation.predictors import Predictor
+
+
+def evaluate(
+    dataset: Annotated[
+        str, typer.Option(help="Name; see `leadline datasets`.", show_default=False)
+    ],
+    root: Annotated[
+        Path | None, typer.Option(help="Folder of the data set.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for the report.", show_default=False),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            "--protocol", "-p", help="Default: the data set's usual one.", show_default=False
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Name, file, hub id, constant or vertical-ramp."),
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of another program's files (npz, npy, pfm, png).", show_default=False
+        ),
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="What those files hold; default metric_depth.")
+    ] = None,
+    pred_per_metre: Annotated[
+        float | None, typer.Option(help="Codes per metre of their 16-bit PNGs.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Part of the data set.")] = None,
+    per_metre: Annotated[
+        float | None, typer.Option(help="Codes per metre of a folder's depth files.")
+    ] = None,
+    every: Annotated[int, typer.Option(help="Only every n-th frame of a sequence.")] = 1,
+    metrics: Annotated[
+        str, typer.Option(help="More metrics, e.g. boundary_f1,edge_accuracy.")
+    ] = "",
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave frames out that cannot be used; count them.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Score a model on a data set by a published protocol; write the report to --out.
+
+    Exit code: 0 done, 1 some frames were left out, 2 could not start or a frame cannot be used.
+    """
+    from leadline.cli.progress import progress_bar
+    from leadline.datasets import Options, get, open_dataset
+    from leadline.evaluation import protocols
+    from leadline.evaluation.run import evaluate as run
+    from leadline.evaluation.page import page_of
+
+    chosen = protocols.get(protocol or get(dataset).protocol)
+    options = Options(split=split, every=every, per_metre=per_metre)
+    refs = open_dataset(dataset, root, options)
+    predict, name = _predictor(model, predictions, kind, pred_per_metre)
+    extra = [word.strip() for word in metrics.split(",") if word.strip()]
+    with progress_bar("frames") as (show, say):
+        report = run(
+            predict,
+            refs,
+            chosen,
+            model=name,
+            dataset=dataset,
+            metrics=extra,
+            skip_bad=skip_bad,
+            on_progress=show,
+            on_failure=lambda failure: say(
+                f"leadline: left out {failure.item.name}: {failure.error}"
+            ),
+        )
+    if out is not None:
+        report.save(out, page=page_of(report, refs, predict))
+    typer.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.table())
+    if report.skipped:
+        raise typer.Exit(1)
+
+
+def _predictor(
+    model: str | None, predictions: Path | None, kind: str | None, per_metre: float | None
+) -> tuple[Predictor, str]:
+    from leadline.errors import UnknownNameError
+    from leadline.evaluation.predictors import of_folder, of_model
+    from leadline.kinds import DepthKind
+
+    if model is not None and predictions is not None:
+        raise InputError("--model and --predictions are both given; one of them is needed.")
+    if kind is not None and kind not in list(DepthKind):
+        raise UnknownNameError("depth kind", kind, list(DepthKind))
+    if predictions is not None:
+        return of_folder(predictions, kind=kind, per_metre=per_metre), predictions.name
+    return of_model(model or "lite"), model or "lite"

@@ -1,0 +1,51 @@
+"""``leadline leaderboard``: several models on several sets, one page."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leadline.errors import InputError
+
+
+def leaderboard(
+    sets: Annotated[
+        Path,
+        typer.Argument(help="TOML file of [[set]] tables: name, dataset, root, protocol ..."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for page and cells.")],
+    models: Annotated[
+        str,
+        typer.Option("--models", "-m", help="Names or files, with commas between."),
+    ] = "lite,constant,vertical-ramp",
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave frames out that cannot be used; count them.")
+    ] = False,
+) -> None:
+    """Score models on sets and write one page; cells that are done are kept.
+
+    Roots in the file are relative to the file. Exit code: 0 all cells are filled, 1 some failed.
+    """
+    from leadline.evaluation.leaderboard import read_entries, run_leaderboard
+    from leadline.evaluation.predictors import of_model
+
+    names = [word.strip() for word in models.split(",") if word.strip()]
+    if not names:
+        raise InputError("--models names nothing; give one or more, with commas between.")
+    cells = run_leaderboard(
+        {name: partial(of_model, name) for name in names},
+        read_entries(sets),
+        out,
+        base=sets.resolve().parent,
+        skip_bad=skip_bad,
+        say=lambda line: typer.echo(line, err=True),
+    )
+    failed = [cell for cell in cells if "error" in cell]
+    for cell in failed:
+        typer.echo(f"leadline: {cell['model']} on {cell['set']}: {cell['error']}", err=True)
+    typer.echo(f"{len(cells) - len(failed)} of {len(cells)} cells filled; see {out}.", err=True)
+    if failed:
+        raise typer.Exit(1)

@@ -1,0 +1,139 @@
+"""Where predictions come from: a model, the files of another program, or a guess that sees nothing.
+
+A predictor is a function from a Frame to a Prediction at the frame's size, or at any size that the
+protocol resizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leadline.datasets.frame import Frame, depth_png
+from leadline.errors import InputError, KindError
+from leadline.estimator import load
+from leadline.kinds import DepthKind
+from leadline.prediction import Prediction, read_prediction
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Predictor = Callable[[Frame], Prediction]
+
+SUFFIXES = (".npz", ".npy", ".pfm", ".png")
+"""Files that predictions are read from, in the order they are looked for."""
+
+
+def constant(frame: Frame) -> Prediction:
+    """The same everywhere: what a map scores that knows nothing."""
+    return Prediction(values=np.ones(frame.image.size), kind=DepthKind.AFFINE_DISPARITY)
+
+
+def vertical_ramp(frame: Frame) -> Prediction:
+    """Nearer towards the lower edge, as on a floor or a road."""
+    height, width = frame.image.size
+    values = np.repeat(np.arange(height, dtype=np.float32)[:, None], width, axis=1)
+    return Prediction(values=values, kind=DepthKind.AFFINE_DISPARITY)
+
+
+BASELINES: Mapping[str, Predictor] = MappingProxyType(
+    {"constant": constant, "vertical-ramp": vertical_ramp}
+)
+"""Guesses by name."""
+
+
+def of_model(name: str) -> Predictor:
+    """A baseline, or a model that :func:`leadline.load` takes."""
+    if name in BASELINES:
+        return BASELINES[name]
+    estimator = load(name)
+    return lambda frame: estimator.predict(frame.image)
+
+
+def of_folder(
+    folder: Path, *, kind: DepthKind | str | None = None, per_metre: float | None = None
+) -> Predictor:
+    """Predictions of another program: one file per frame, found by the frame's name.
+
+    A frame ``drive/image_02/5`` is looked for as ``drive/image_02/5.npz``, ``drive_image_02_5.npz``
+    and ``5.npz``, and so on for ``.npy``, ``.pfm`` and ``.png``.
+
+    Args:
+        folder: of the files.
+        kind: what they hold; default ``metric_depth``. Files that Leadline wrote tell it.
+        per_metre: codes per metre of 16-bit PNGs that other programs wrote.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give the folder of the predictions.")
+    meant = DepthKind(kind or DepthKind.METRIC_DEPTH)
+
+    def predict(frame: Frame) -> Prediction:
+        path = find_file(folder, frame.name)
+        if path.suffix == ".png" and per_metre is not None:
+            values = depth_png(path, per_unit=per_metre)
+            found = Prediction(values=np.where(values > 0, values, np.nan), kind=meant)
+        elif path.suffix == ".npz":
+            found = read_prediction(path)
+        else:
+            found = read_prediction(path, kind=None if path.suffix == ".png" else meant)
+        _check(found, path)
+        return found
+
+    return predict
+
+
+def find_file(folder: Path, name: str) -> Path:
+    """The file of a frame's prediction.
+
+    Raises:
+        InputError: there is none; the message says which names were tried.
+    """
+    stems = list(dict.fromkeys((name, name.replace("/", "_"), name.rpartition("/")[2])))
+    tried = [folder / f"{stem}{suffix}" for stem in stems for suffix in SUFFIXES]
+    path = next((path for path in tried if path.is_file()), None)
+    if path is None:
+        raise InputError(
+            f"{folder} holds no prediction for the frame {name}: none of "
+            f"{', '.join(f'{stem}.*' for stem in stems)} with {', '.join(SUFFIXES)}. Name the "
+            "files after the frames, or leave frames out with --skip-bad."
+        )
+    return path
+
+
+def refuse_disparity(pred: Prediction, frame: Frame) -> None:
+    """Refuse depth that falls where the truth rises: it is a disparity.
+
+    Raises:
+        KindError: the logarithms of both, where they have one size, correlate below -.5.
+    """
+    if pred.kind.larger_is_nearer or pred.size != frame.image.size:
+        return
+    keep = frame.valid & pred.known & (pred.values > 0)
+    if np.count_nonzero(keep) < 100:
+        return
+    p, t = np.log(pred.values[keep]), np.log(frame.depth[keep])
+    if p.std() < 1e-6 or t.std() < 1e-6:
+        return
+    correlation = float(np.corrcoef(p, t)[0, 1])
+    if correlation < -0.5:
+        raise KindError(
+            f"{frame.name}: the prediction is said to be {pred.kind}, but it falls where the truth "
+            f"rises (correlation {correlation:.2f}): it looks like a disparity. Say so with "
+            "--kind affine_disparity, and take a protocol that aligns it."
+        )
+
+
+def _check(pred: Prediction, path: Path) -> None:
+    if not pred.known.any():
+        raise InputError(f"{path} holds no finite value; predict that picture again.")
+    if pred.kind in (DepthKind.METRIC_DEPTH, DepthKind.SCALED_DEPTH):
+        negative = np.count_nonzero(pred.values[pred.known] < 0)
+        if negative:
+            raise InputError(
+                f"{path} holds {negative} negative values where {pred.kind} is meant; depths are "
+                "positive. Say what it holds with --kind."
+            )
