@@ -19,7 +19,7 @@ from leadline.errors import InputError, MissingWeightsError, WeightsError  # noq
 from leadline.image import Image  # noqa: E402
 from leadline.kinds import DepthKind  # noqa: E402
 from leadline.models.base import DepthModule  # noqa: E402
-from leadline.models.weights import save_weights  # noqa: E402
+from leadline.models.weights import guess, save_weights  # noqa: E402
 from leadline.preprocess import Preprocess  # noqa: E402
 from leadline.provenance import identify  # noqa: E402
 
@@ -223,6 +223,13 @@ def test_without_weights_one_message_says_all(name: str) -> None:
     assert f"`leadline train {name}`" in message
     assert "--weights FILE" in message
     assert "the authors" in message
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_tensors_tell_it(name: str) -> None:
+    found = guess(weightless(name).state_dict())
+    assert found is not None
+    assert found.models == (name,)
 
 
 @pytest.mark.slow

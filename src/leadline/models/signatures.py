@@ -121,6 +121,81 @@ _ZOEDEPTH_TRANSFORMERS = tuple(
     for key, place, count in (("n", "0", 16), ("k", "0", 32), ("nk", "nyu.0", 16))
 )
 
+_CONVOLUTIONAL = (
+    Signature(
+        title="FastDepth",
+        models=("fastdepth",),
+        marks={"conv0.0.weight": (32, 3, 3, 3), "decode_conv3.0.0.weight": (256, 1, 5, 5)},
+    ),
+    Signature(
+        title="FastDepth with concatenated skips",
+        models=("fastdepth-concat",),
+        marks={"conv0.0.weight": (32, 3, 3, 3), "decode_conv3.0.0.weight": (512, 1, 5, 5)},
+    ),
+    Signature(
+        title="FastDepth without skips",
+        models=("fastdepth-plain",),
+        marks={
+            "mobilenet.0.0.weight": (32, 3, 3, 3),
+            "decoder.conv1.0.0.weight": (1024, 1, 5, 5),
+        },
+    ),
+    Signature(
+        title="FastDepth, pruned",
+        models=("fastdepth-pruned",),
+        marks={"conv0.0.weight": (16, 3, 3, 3), "decode_conv3.0.0.weight": (256, 1, 5, 5)},
+    ),
+    *(
+        Signature(
+            title=f"Monodepth2 with ResNet-{depth}",
+            models=(f"monodepth2-r{depth}",),
+            marks={
+                "encoder.encoder.conv1.weight": (64, 3, 7, 7),
+                "decoder.decoder.0.conv.conv.weight": (256, width, 3, 3),
+            },
+        )
+        for depth, width in ((18, 512), (50, 2048))
+    ),
+    Signature(
+        title="the encoder of Monodepth2 alone (encoder.pth)",
+        marks={"encoder.conv1.weight": (64, 3, 7, 7), "encoder.bn1.weight": (64,)},
+        advice="give the folder that holds encoder.pth and depth.pth to monodepth2-r18",
+    ),
+    *(
+        Signature(
+            title=title,
+            models=(name,),
+            marks={
+                "encoder.original_model.features.conv0.weight": (64, 3, 7, 7),
+                "decoder.conv2.weight": (width, 1664, 1, 1),
+            },
+        )
+        for name, title, width in (
+            ("densedepth", "DenseDepth", 1664),
+            ("densedepth-half", "DenseDepth of half the width", 832),
+        )
+    ),
+    Signature(
+        title="Monodepth with a VGG encoder",
+        models=("monodepth-vgg",),
+        marks={"encoder.blocks.0.0.weight": (32, 3, 7, 7), "decoder.upconv7.bias": (512,)},
+    ),
+    Signature(
+        title="Monodepth with ResNet-50",
+        models=("monodepth-resnet50",),
+        marks={"encoder.conv1.weight": (64, 3, 7, 7), "decoder.upconv6.bias": (512,)},
+    ),
+    *(
+        Signature(
+            title=f"Eigen 2014 for {place}",
+            models=(f"eigen14-{place.lower()}",),
+            marks={"coarse.conv1.weight": (96, 3, 11, 11), "coarse.full2.bias": (places,)},
+        )
+        for place, places in (("NYU", 55 * 74), ("KITTI", 27 * 142))
+    ),
+)
+
+
 SIGNATURES: tuple[Signature, ...] = (
     Signature(
         title="Leadline's own lite",
@@ -157,4 +232,5 @@ SIGNATURES: tuple[Signature, ...] = (
     *_zoedepth("-depth-anything-vits", {"core.core.pretrained.pos_embed": (1, 1370, 384)}),
     *_zoedepth("-depth-anything-vitl", {"core.core.pretrained.pos_embed": (1, 1370, 1024)}),
     *_ZOEDEPTH_TRANSFORMERS,
+    *_CONVOLUTIONAL,
 )
