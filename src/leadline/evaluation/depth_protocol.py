@@ -16,7 +16,7 @@ from leadline.evaluation.crops import CROPS, KB_SIZE, kb_box
 from leadline.evaluation.protocol import BINS, STANDARD, Given, Protocol, Scored, real_map
 from leadline.evaluation.sampling import Resize, sample
 from leadline.evaluation.sums import METRICS as SUMMED
-from leadline.evaluation.sums import metrics_of, pixel_sums
+from leadline.evaluation.sums import binned_sums, metrics_of, pixel_sums
 from leadline.kinds import DepthKind
 from leadline.metrics import METRICS, ordinal
 from leadline.prediction import Prediction
@@ -117,14 +117,14 @@ class DepthProtocol(Protocol):
         pixels = self._counting(values, truth, mask)
         t = truth.reshape(-1)[pixels].astype(np.float64)
         p, scale, shift = self._at(values, truth.shape, pixels, t, known, align or self.align)
-        sums = self._sums(p, t)
+        sums, bins = self._sums(p, t)
         names = self.metrics if metrics is None else tuple(metrics)
         found = self.metrics_of(sums)
         found |= self._others(names, p, t, pixels, truth.shape)
         return Scored(
             metrics={name: found[name] for name in names} | {"pixels": float(len(pixels))},
             sums=sums,
-            bins=self._bins(p, t),
+            bins=bins,
             scale=scale,
             shift=shift,
         )
@@ -214,21 +214,14 @@ class DepthProtocol(Protocol):
                 f"target of shape {truth.shape}, prediction {values.shape}: {self.name} needs "
                 "(h, w) maps."
             )
-        box, inside, top, left = np.s_[...], truth, 0, 0
-        if self.crop != "everything":
+        if self.crop == "everything":
+            pixels = np.flatnonzero(self._in_range(truth, values))
+        else:
             if self.crop not in CROPS:
                 raise UnknownNameError("crop", self.crop, CROPS)
-            top, bottom, left, right = CROPS[self.crop](truth.shape[0], truth.shape[1])
-            box = np.s_[top:bottom, left:right]
-            inside = truth[box]
-        keep = self._in_range(inside, values, box)
+            pixels = self._in_box(truth, values, CROPS[self.crop](truth.shape[0], truth.shape[1]))
         if mask is not None:
-            keep = keep & (mask[box] != 0)
-        if self.crop == "everything":
-            pixels = np.flatnonzero(keep)
-        else:
-            rows, columns = np.nonzero(keep)
-            pixels = (rows + top) * truth.shape[1] + columns + left
+            pixels = pixels[mask.reshape(-1)[pixels] != 0]
         if len(pixels) < self.min_pixels:
             raise InputError(
                 f"{len(pixels)} pixels have a depth that {self.name} counts (it needs "
@@ -236,7 +229,34 @@ class DepthProtocol(Protocol):
             )
         return pixels
 
-    def _in_range(self, inside: np.ndarray, values: np.ndarray, box: Any) -> np.ndarray:
+    def _in_box(
+        self, truth: np.ndarray, values: np.ndarray, box: tuple[int, int, int, int]
+    ) -> np.ndarray:
+        """Flat numbers of the pixels in range inside a box.
+
+        Whole rows are searched, since they are contiguous, and the few that remain are cut.
+        """
+        top, bottom, left, right = box
+        width = truth.shape[1]
+        rows = truth[top:bottom]
+        if self.mask in ("between", "below"):
+            low = self.min_depth if self.mask == "between" else 0.0
+            with np.errstate(invalid="ignore"):
+                pixels = np.flatnonzero(rows > low)
+            columns = pixels % width
+            inside = rows.reshape(-1)[pixels] < self.max_depth
+            pixels = pixels[(columns >= left) & (columns < right) & inside]
+        else:
+            part = np.s_[top:bottom, left:right]
+            keep = np.zeros(rows.shape, dtype=bool)
+            keep[:, left:right] = self._in_range(
+                truth[part], values[part] if values.shape == truth.shape else values
+            )
+            pixels = np.flatnonzero(keep)
+        return pixels + top * width
+
+    def _in_range(self, inside: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Which targets are in range; ``values`` are the predictions, for ``either``."""
         with np.errstate(invalid="ignore"):
             if self.mask == "between":
                 return (inside > self.min_depth) & (inside < self.max_depth)
@@ -332,14 +352,17 @@ class DepthProtocol(Protocol):
         depth = np.clip(depth, low, self.max_depth)
         return np.where(np.isnan(depth), self.min_depth, depth) if self.nan_is_min else depth
 
-    def _sums(self, p: np.ndarray, t: np.ndarray) -> np.ndarray:
-        if self.units_per_metre != 1:
-            p, t = p * self.units_per_metre, t * self.units_per_metre
-        return pixel_sums(t, p) if self.swapped else pixel_sums(p, t)
-
-    def _bins(self, p: np.ndarray, t: np.ndarray) -> dict[str, np.ndarray]:
-        place = np.digitize(t, [self.max_depth / 4, self.max_depth / 2])
-        return {name: self._sums(p[place == i], t[place == i]) for i, name in enumerate(BINS)}
+    def _sums(self, p: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Sums over all pixels, and near, mid and far."""
+        scale = self.units_per_metre
+        first, second = (t, p) if self.swapped else (p, t)
+        if scale != 1:
+            first, second = first * scale, second * scale
+        if self.mask == "either":  # infinities: there is no bin for a truth of 0
+            return pixel_sums(first, second), {}
+        place = (t >= self.max_depth / 4).astype(np.int8) + (t >= self.max_depth / 2)
+        rows = binned_sums(first, second, place, len(BINS))
+        return rows.sum(0), dict(zip(BINS, rows, strict=True))
 
     def _others(
         self,

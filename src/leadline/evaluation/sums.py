@@ -38,29 +38,47 @@ def pixel_sums(
         target: depths in the same unit.
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        difference = pred - target
-        absolute = np.abs(difference)
-        ratio = pred / target
-        logarithm = np.log(ratio)
-        inverse = 1 / pred - 1 / target
-        far = np.maximum(ratio, target / pred)
-        return np.array(
-            [
-                len(target),
-                (absolute / target).sum(),
-                (difference * difference / target).sum(),
-                difference @ difference,
-                absolute.sum(),
-                logarithm @ logarithm,
-                logarithm.sum(),
-                np.abs(logarithm).sum(),
-                np.count_nonzero(far < 1.25),
-                np.count_nonzero(far < 1.25**2),
-                np.count_nonzero(far < 1.25**3),
-                inverse @ inverse,
-                np.abs(inverse).sum(),
-            ]
-        )
+        return _terms(pred, target).sum(1)
+
+
+def binned_sums(
+    pred: Float[np.ndarray, " n"],
+    target: Float[np.ndarray, " n"],
+    place: Float[np.ndarray, " n"],
+    bins: int,
+) -> Float[np.ndarray, "bins 13"]:
+    """:func:`pixel_sums` of every bin, in one pass.
+
+    Args:
+        pred: positive, finite depths.
+        target: positive, finite depths in the same unit.
+        place: number of each pixel's bin, from 0.
+        bins: how many there are.
+    """
+    members = (place == np.arange(bins)[:, None]).astype(np.float64)
+    return members @ _terms(pred, target).T
+
+
+def _terms(pred: np.ndarray, target: np.ndarray) -> Float[np.ndarray, "13 n"]:
+    """What is summed, for every pixel."""
+    terms = np.empty((len(FIELDS), len(target)))
+    terms[0] = 1
+    difference = np.subtract(pred, target)
+    absolute = np.abs(difference, out=terms[4])
+    np.divide(absolute, target, out=terms[1])
+    np.multiply(difference, difference, out=terms[3])
+    np.divide(terms[3], target, out=terms[2])
+    ratio = pred / target
+    logarithm = np.log(ratio, out=terms[6])
+    np.multiply(logarithm, logarithm, out=terms[5])
+    np.abs(logarithm, out=terms[7])
+    far = np.maximum(ratio, target / pred)
+    for row, power in ((8, 1), (9, 2), (10, 3)):
+        terms[row] = far < 1.25**power
+    inverse = np.subtract(1 / pred, 1 / target)
+    np.multiply(inverse, inverse, out=terms[11])
+    np.abs(inverse, out=terms[12])
+    return terms
 
 
 def metrics_of(
