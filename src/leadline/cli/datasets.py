@@ -84,6 +84,43 @@ def check(
         raise typer.Exit(1)
 
 
+@datasets.command("audit")
+def audit(
+    name: Annotated[str, typer.Argument(help="Name of the data set.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report.")],
+    root: Root = None,
+    split: Split = None,
+    every: Annotated[int, typer.Option(help="Only every n-th frame of a sequence.")] = 1,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Another data set of the same frames in the same folder, to compare."),
+    ] = None,
+    frames: Annotated[int, typer.Option(help="At most so many frames; 0: all.")] = 50,
+) -> None:
+    """Measure how far the ground truth can be trusted; write a page with pictures and JSON.
+
+    See-through laser points, holes, colour against depth edges, contradictions between frames, and
+    one source against another. Exit code: 0 done, 1 some frames could not be read.
+    """
+    from leadline.datasets import Options, open_dataset
+    from leadline.evaluation import audit as auditing
+    from leadline.jobs import write_text
+
+    options = Options(split=split, every=every)
+    refs = open_dataset(name, root, options)[: frames or None]
+    others = open_dataset(against, root, options) if against else []
+    found, figures, failed = auditing.audit(refs, against=others)
+    write_text(out / "index.html", auditing.page_of(name, found, figures, failed))
+    record = auditing.to_dict(name, found, failed)
+    write_text(out / "audit.json", json.dumps(record, indent=2) + "\n")
+    for key, value in record["median"].items():
+        typer.echo(f"{key:16} {value:.4g}")
+    for line in failed:
+        typer.echo(f"leadline: {line}", err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
 def _read(refs: list[FrameRef]) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     import numpy as np
 
