@@ -1,0 +1,97 @@
+"""Make the pictures and tables that the documents show.
+
+    python docs/figures.py
+
+Pictures go to docs/images. Tables are made from benchmarks/results/*.json and replace what stands
+between `<!-- table: NAME -->` and `<!-- /table -->` in the documents.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import leadline
+from leadline import viz, world
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+IMAGES = DOCS / "images"
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def lite_examples() -> None:
+    """The example pictures beside what `lite` makes of them: two that work, one that does not."""
+    estimator = leadline.load()
+    rows = []
+    for name in ("coffee", "room", "cat"):
+        prediction = estimator.predict(ROOT / "examples" / f"{name}.jpg")
+        picture = np.asarray(Image.open(ROOT / "examples" / f"{name}.jpg"))
+        rows.append(viz.side_by_side(picture, prediction.colorize()))
+    _save(viz.contact_sheet(rows[:2], columns=2, cell=(260, 740)), "lite.jpg")
+    _save(rows[2], "lite-fails.jpg")
+
+
+def world_sheet() -> None:
+    """Pictures of the procedural world beside their disparity."""
+    tiles = []
+    for kind in world.KINDS:
+        for seed in range(4):
+            view = world.sample_view(world.sample_scene(900 + seed, kind), seed, size=(144, 192))
+            disparity = (1 / np.maximum(view.depth, 0.05)).astype(np.float32)
+            tiles.append(viz.side_by_side(view.rgb, viz.colorize(disparity), gap=2))
+    _save(viz.contact_sheet(tiles, columns=4), "world.jpg")
+
+
+def lite_accuracy(results: dict) -> str:
+    """Accuracy on real frames: rows are folders of frames, cells AbsRel / delta1 / ordinal."""
+    names = list(results)
+    lines = ["| frames | n | " + " | ".join(names) + " |", "| --- " * (len(names) + 2) + "|"]
+    for rows in zip(*(results[name]["groups"] for name in names), strict=True):
+        cells = " | ".join(_score(row["score"]) for row in rows)
+        lines.append(f"| {rows[0]['group']} | {rows[0]['frames']} | {cells} |")
+    means = " | ".join(f"**{_score(results[name]['mean'])}**" for name in names)
+    lines.append(f"| mean over folders | | {means} |")
+    return "\n".join(lines)
+
+
+TABLES = {"lite_accuracy": lite_accuracy}
+
+
+def tables() -> None:
+    """Fill every marked table of the documents from its JSON."""
+    pattern = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
+
+    def fill(match: re.Match[str]) -> str:
+        results = json.loads((RESULTS / f"{match[2]}.json").read_text(encoding="utf-8"))
+        return f"{match[1]}{TABLES[match[2]](results)}\n{match[3]}"
+
+    for document in [ROOT / "README.md", *DOCS.rglob("*.md")]:
+        text = document.read_text(encoding="utf-8")
+        filled = pattern.sub(fill, text)
+        if filled != text:
+            document.write_text(filled, encoding="utf-8")
+
+
+def _score(score: dict) -> str:
+    return f"{score['abs_rel']:.3f} / {score['delta1']:.3f} / {score['ordinal']:.3f}"
+
+
+def _save(picture: np.ndarray, name: str) -> None:
+    IMAGES.mkdir(exist_ok=True)
+    Image.fromarray(picture).save(IMAGES / name, quality=88)
+
+
+def main() -> None:
+    """Tables, then pictures."""
+    tables()
+    world_sheet()
+    lite_examples()
+
+
+if __name__ == "__main__":
+    main()
