@@ -312,6 +312,16 @@ def test_a_prediction_knows_what_may_be_done_with_it():
         assert midas.score(pred, depth)["abs_rel"] == pytest.approx(0, abs=1e-6)
 
 
+def test_a_constant_map_becomes_the_cap_or_the_best_constant():
+    target = np.array([[1.0, 2, 4]])
+    flat = np.ones((1, 3))
+    midas = protocols.get_depth("midas-zero-shot").measure(flat, target)
+    assert (midas.scale, midas.shift) == (0, 0)
+    assert midas.metrics["rmse"] == pytest.approx(np.sqrt(np.mean((10 - target) ** 2)))
+    best = protocols.get_depth("depth-anything-zero-shot").measure(flat, target)
+    assert best.shift == pytest.approx((1 + 1 / 2 + 1 / 4) / 3)
+
+
 def test_what_cannot_be_scored_is_refused():
     depth = np.full((480, 640), 2.0)
     official = protocols.get("nyu-official-mask")

@@ -95,17 +95,24 @@ def depth_png(path: Path, *, per_unit: float) -> Float[np.ndarray, "h w"]:
     Raises:
         InputError: missing, damaged, or of 8 bits, which a picture viewer's export makes.
     """
+    if not per_unit > 0:
+        raise InputError(f"per_unit={per_unit} for {path}: codes per unit are positive.")
+    codes = np.zeros(0)
     try:
         with PilImage.open(path) as opened:
             mode = opened.mode
+            if mode.startswith("I"):
+                codes = np.asarray(opened)
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
-        mode = ""  # read_depth_png says what is wrong
+        mode = ""
     if mode in ("L", "P", "RGB", "RGBA", "1", "LA"):
         raise InputError(
             f"{path} is an 8-bit picture (mode {mode}) where 16-bit depth is meant; take the "
             "original file, or export it again with 16 bits."
         )
-    return read_depth_png(path, per_unit=per_unit)
+    if codes.ndim != 2:
+        return read_depth_png(path, per_unit=per_unit)  # which says what is wrong
+    return np.divide(codes, np.float32(per_unit), dtype=np.float32)
 
 
 def depth_array(path: Path) -> Float[np.ndarray, "h w"]:

@@ -142,30 +142,46 @@ def project_velodyne(
     else:
         projection = pixel_from_velodyne(calibration, side=side)
     height, width = shape
-    scan = points[points[:, 0] >= 0, :3].astype(np.float64)
-    x, y, z = projection[:, :3] @ scan.T + projection[:, 3:]
-    if not pixel_origin:
-        ahead = z > 0
-        scan, x, y, z = scan[ahead], x[ahead], y[ahead], z[ahead]
+    scan = points[:, :3].T.astype(np.float64)
+    scan = scan[:, scan[0] >= 0]
+    x, y, z = projection[:, :3] @ scan + projection[:, 3:]
     with np.errstate(divide="ignore", invalid="ignore"):
-        u, v = np.round(x / z) - pixel_origin, np.round(y / z) - pixel_origin
+        u, v = x / z, y / z
+        # before rounding: what cannot round into the frame goes early
+        near = (u > -1) & (v > -1) & (u < width + 1) & (v < height + 1)
+    if not pixel_origin:
+        near &= z > 0
+    u, v = np.rint(u[near]) - pixel_origin, np.rint(v[near]) - pixel_origin
+    values = (scan[0] if depth == "lidar_x" else z)[near]
     inside = (u >= 0) & (v >= 0) & (u < width) & (v < height)
     columns, rows = u[inside].astype(np.int64), v[inside].astype(np.int64)
-    values = (scan[:, 0] if depth == "lidar_x" else z)[inside]
-    step = width - 1 if pixel_origin else width
-    return _nearest(rows * width + columns, rows * step + columns, values, shape)
+    return _nearest(rows, columns, values[inside], shape, merge=bool(pixel_origin))
 
 
 def _nearest(
-    pixels: np.ndarray, keys: np.ndarray, values: np.ndarray, shape: tuple[int, int]
+    rows: np.ndarray,
+    columns: np.ndarray,
+    values: np.ndarray,
+    shape: tuple[int, int],
+    *,
+    merge: bool,
 ) -> np.ndarray:
-    """The smallest value of every key, at the pixel of the key's first point.
+    """The smallest value at every pixel, 0 where there is none; negative depths become 0.
 
-    Other pixels of a key keep what was written to them last; negative depths become 0.
+    With ``merge`` the last pixel of a row and the first of the next count as one, as in the public
+    evaluations: the smallest of both is written where the first point fell, and the other pixel
+    keeps what was written to it last.
     """
-    found = np.zeros(shape[0] * shape[1])
-    found[pixels] = values
-    if len(keys):
+    height, width = shape
+    pixels = rows * width + columns
+    found = np.full(height * width, np.inf)
+    np.minimum.at(found, pixels, values)
+    found[np.isinf(found)] = 0
+    border = (columns == 0) | (columns == width - 1)
+    if merge and border.any():
+        pixels, values = pixels[border], values[border]
+        keys = rows[border] * (width - 1) + columns[border]
+        found[pixels] = values
         order = np.argsort(keys, kind="stable")
         starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
         found[pixels[order[starts]]] = np.minimum.reduceat(values[order], starts)

@@ -50,6 +50,8 @@ class DepthProtocol(Protocol):
             before everything else; ``kb_paste``: a prediction of that size is put where it belongs.
         resize: how a prediction of another size is brought to the target's.
         align, factor: alignment, and a fixed factor on depth before it.
+        singular: what a map gets that fits no line (a constant one): the ``mean`` disparity, or
+            ``zero``, which is the cap.
         clamp: what is done to depths out of range: ``both`` ends, the ``upper``, or ``none``.
         nan_is_min: a NaN becomes ``min_depth`` as in the original; otherwise it is refused.
         metrics: what is reported.
@@ -70,6 +72,7 @@ class DepthProtocol(Protocol):
     resize: Resize = "corners"
     align: Align = "none"
     factor: float = 1.0
+    singular: Literal["mean", "zero"] = "mean"
     clamp: Literal["both", "upper", "none"] = "both"
     nan_is_min: bool = False
     metrics: tuple[str, ...] = STANDARD
@@ -325,7 +328,7 @@ class DepthProtocol(Protocol):
                         "so no scale and shift can be fitted; give finite values."
                     )
                 one = np.ones((1, len(x)))
-                scale, shift = scale_and_shift(x[None], 1 / t[None], one, singular="zero")
+                scale, shift = scale_and_shift(x[None], 1 / t[None], one, singular=self.singular)
                 return float(scale), float(shift)
             depth = 1 / raw if known == "disparity" else raw
         middle = float(np.median(depth)) * self.factor
