@@ -67,8 +67,8 @@ def evaluate(
     from leadline.cli.progress import progress_bar
     from leadline.datasets import Options, get, open_dataset
     from leadline.evaluation import protocols
-    from leadline.evaluation.run import evaluate as run
     from leadline.evaluation.page import page_of
+    from leadline.evaluation.run import evaluate as run
 
     chosen = protocols.get(protocol or get(dataset).protocol)
     options = Options(split=split, every=every, per_metre=per_metre)

@@ -97,7 +97,7 @@ def save_weights(module: nn.Module, path: str | Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def unwrap(raw: Mapping[str, Any], *, label: str = "the state dict") -> dict[str, Tensor]:
+def unwrap(raw: object, *, label: str = "the state dict") -> dict[str, Tensor]:
     """The mapping of tensors inside a training script's checkpoint.
 
     Raises:
