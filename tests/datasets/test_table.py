@@ -246,3 +246,54 @@ def test_world_pairs_and_steps_agree_with_depth():
     matched = frame.right.pixels[rows[inside], shifted[inside]].astype(float)
     straight = frame.right.pixels[rows[inside], columns[inside]].astype(float)
     assert np.median(np.abs(left - matched)) < 0.8 * np.median(np.abs(left - straight))
+
+
+def test_diode(tmp_path):
+    stem = tmp_path / "indoors" / "scene_00019" / "scan_00183" / "00019_00183_indoors_000_010"
+    save(stem.with_suffix(".png"), np.zeros((4, 6, 3), np.uint8))
+    np.save(f"{stem}_depth.npy", np.full((4, 6, 1), 3.5, np.float32))
+    mask = np.ones((4, 6))
+    mask[0] = 0
+    np.save(f"{stem}_depth_mask.npy", mask)
+    (frame,) = (ref.read() for ref in open_dataset("diode", tmp_path))
+    assert frame.depth[:, 0].tolist() == [0, 3.5, 3.5, 3.5]
+    assert frame.max_depth == 10
+    with pytest.raises(InputError, match="holds no frame"):
+        open_dataset("diode", tmp_path, Options(split="outdoor"))
+    np.save(f"{stem}_depth_mask.npy", mask[:2])
+    with pytest.raises(InputError, match="depth_mask"):
+        open_dataset("diode", tmp_path)[0].read()
+
+
+def test_vkitti2(tmp_path):
+    frames = tmp_path / "Scene01" / "clone" / "frames"
+    save(frames / "rgb" / "Camera_0" / "rgb_00007.jpg", np.zeros((4, 6, 3), np.uint8))
+    save(frames / "depth" / "Camera_0" / "depth_00007.png", np.full((4, 6), 1250, np.uint16))
+    (ref,) = open_dataset("vkitti2", tmp_path)
+    assert ref.name == "Scene01/clone/00007"
+    assert (ref.read().depth == 12.5).all()
+
+
+def test_hypersim_s_distances_become_depth(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    images = tmp_path / "ai_001_001" / "images"
+    save(
+        images / "scene_cam_00_final_preview" / "frame.0003.tonemap.jpg",
+        np.zeros((768, 1024, 3), np.uint8),
+    )
+    v, u = np.mgrid[:768, :1024]
+    rays = np.stack([(u - 511.5) / 886.81, (v - 383.5) / 886.81, np.ones((768, 1024))], -1)
+    distance = 4 * np.linalg.norm(rays, axis=-1)  # a wall 4 m ahead
+    distance[0, 0] = np.nan
+    (images / "scene_cam_00_geometry_hdf5").mkdir()
+    target = images / "scene_cam_00_geometry_hdf5" / "frame.0003.depth_meters.hdf5"
+    with h5py.File(target, "w") as file:
+        file["dataset"] = distance.astype(np.float16)
+    (ref,) = open_dataset("hypersim", tmp_path)
+    assert ref.name == "ai_001_001/scene_cam_00/0003"
+    depth = ref.read().depth
+    assert depth[0, 0] == 0
+    np.testing.assert_allclose(depth[1:], 4, rtol=1e-3)
+    target.unlink()
+    with pytest.raises(InputError, match="geometry"):
+        ref.read()

@@ -8,7 +8,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from leadline.datasets import folder, kitti, nyu, nyu_raw, rendered, rgbd, stereo
+from leadline.datasets import (
+    diode,
+    folder,
+    kitti,
+    nyu,
+    nyu_raw,
+    rendered,
+    rgbd,
+    stereo,
+    synthetic,
+)
 from leadline.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -280,6 +290,42 @@ _ALL = (
         terms="research",
         protocol="depth-anything-v2-metric",
         open=lambda root, options: stereo.middlebury_refs(root),
+    ),
+    DatasetSpec(
+        name="diode",
+        summary="DIODE, dense scans indoors (to 10 m) and outdoors (to 80 m)",
+        layout=(
+            "{indoors,outdoor}/scene_N/scan_N/NAME.png\n"
+            "beside it NAME_depth.npy, NAME_depth_mask.npy"
+        ),
+        source="diode-dataset.org",
+        terms="MIT",
+        protocol="depth-anything-v2-metric",
+        splits=("indoors", "outdoor"),
+        open=lambda root, options: diode.diode_refs(root, options.split or "indoors")[
+            :: options.every
+        ],
+    ),
+    DatasetSpec(
+        name="vkitti2",
+        summary="Virtual KITTI 2, rendered drives, to 80 m",
+        layout="SceneNN/VARIANT/frames/{rgb,depth}/Camera_0/{rgb_N.jpg,depth_N.png}",
+        source="europe.naverlabs.com, proxy virtual worlds",
+        terms="CC BY-NC-SA 3.0",
+        protocol="kitti-eigen-garg-kbcrop",
+        open=lambda root, options: synthetic.vkitti2_refs(root, every=options.every),
+    ),
+    DatasetSpec(
+        name="hypersim",
+        summary="Hypersim, rendered rooms, distances along the ray turned into depth",
+        layout=(
+            "ai_N_N/images/scene_cam_NN_final_preview/frame.N.tonemap.jpg\n"
+            "ai_N_N/images/scene_cam_NN_geometry_hdf5/frame.N.depth_meters.hdf5"
+        ),
+        source="github.com/apple/ml-hypersim",
+        terms="CC BY-SA 3.0",
+        protocol="depth-anything-v2-metric",
+        open=lambda root, options: synthetic.hypersim_refs(root, every=options.every),
     ),
     DatasetSpec(
         name="folder",
