@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from leadline import __version__
+from leadline.cli.benchmark import benchmark
 from leadline.cli.datasets import datasets
 from leadline.cli.doctor import doctor
 from leadline.cli.evaluate import evaluate
@@ -29,6 +30,7 @@ app.command()(train)
 app.command()(export)
 app.command()(evaluate)
 app.command()(leaderboard)
+app.command()(benchmark)
 app.command()(models)
 app.command()(doctor)
 app.add_typer(datasets, name="datasets")
