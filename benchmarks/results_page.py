@@ -40,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", default="lite,constant,vertical-ramp")
     parser.add_argument("--sets", type=Path, default=SETS)
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "results")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "results")
     parser.add_argument("--page", type=Path, default=PAGE)
     arguments = parser.parse_args()
     names = [name.strip() for name in arguments.models.split(",")]

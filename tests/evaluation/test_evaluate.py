@@ -241,6 +241,22 @@ def test_a_leaderboard_resumes(sets, tmp_path):
     assert json.loads((out / "leaderboard.json").read_text())[0]["set"] == "mine, all"
 
 
+def test_another_protocol_is_another_cell(sets, tmp_path, monkeypatch):
+    from dataclasses import replace
+    from types import MappingProxyType
+
+    told: list[str] = []
+    board = partial(run_leaderboard, {"constant": lambda: constant}, base=tmp_path, say=told.append)
+    entries = [replace(read_entries(sets)[0], in_mean=False), *read_entries(sets)[1:]]
+    board(entries, tmp_path / "b")
+    changed = replace(protocols.get_depth("depth-anything-zero-shot"), max_depth=5.0)
+    table = MappingProxyType({**protocols.PROTOCOLS, "depth-anything-zero-shot": changed})
+    monkeypatch.setattr(protocols, "PROTOCOLS", table)
+    board(entries, tmp_path / "b")
+    assert told == ["constant on mine, all", "constant on half"] * 2
+    assert "Mean over sets" not in (tmp_path / "b" / "leaderboard.md").read_text()
+
+
 def test_cells_that_fail_are_told_and_tried_again(sets, tmp_path):
     entries = [Entry(name="gone", dataset="folder", root="none"), *read_entries(sets)]
     told: list[str] = []

@@ -44,6 +44,7 @@ class Entry:
         protocol: default: the data set's usual one.
         root: folder, relative to the file that lists the sets.
         split, every, per_metre, count, seed: see :class:`leadline.datasets.Options`.
+        in_mean: False keeps the set out of the mean over sets, one that was trained on, say.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Entry:
     per_metre: float | None = None
     count: int = 20
     seed: int = 0
+    in_mean: bool = True
 
     @property
     def options(self) -> Options:
@@ -170,14 +172,20 @@ def to_markdown(cells: Sequence[Mapping[str, Any]]) -> str:
 
 def _macro(cells: Sequence[Mapping[str, Any]]) -> list[str]:
     """Mean over the sets that all models were scored on, each counting once."""
-    sets = [rows for rows in _by_set(cells).values() if all("mean" in c for c in rows)]
+    sets = [
+        rows
+        for rows in _by_set(cells).values()
+        if all("mean" in c and c.get("in_mean", True) for c in rows)
+    ]
     if len(sets) < 2:
         return []
     names = [c["model"] for c in sets[0]]
     shared = [
         m for m in ("abs_rel", "delta1", "ordinal") if all(m in c["mean"] for r in sets for c in r)
     ]
-    lines = ["### Mean over sets", "", "Each set counts once.", ""]
+    left_out = [name for name, rows in _by_set(cells).items() if rows not in sets]
+    note = f" Left out: {', '.join(left_out)}." if left_out else ""
+    lines = ["### Mean over sets", "", f"Each set counts once.{note}", ""]
     lines += ["| model | " + " | ".join(f"{m} {_arrow(m)}" for m in shared) + " |"]
     lines += ["| --- |" + " --- |" * len(shared)]
     for i, name in enumerate(names):
@@ -214,7 +222,7 @@ def _cell(
         )
     except LeadlineError as error:
         return {"model": model, "set": entry.name, "error": " ".join(str(error).split())}
-    return {**report.to_dict(), "set": entry.name}
+    return {**report.to_dict(), "set": entry.name, "in_mean": entry.in_mean}
 
 
 def _done(path: Path, key: str) -> dict[str, Any] | None:
@@ -227,10 +235,15 @@ def _done(path: Path, key: str) -> dict[str, Any] | None:
 
 
 def _key(model: str, entry: Entry, base: Path) -> str:
-    """Fingerprint of what a cell depends on; a model that is a file counts by its content."""
+    """Fingerprint of what a cell depends on; a model that is a file counts by its content.
+
+    The embedded model counts by the version of Leadline, a protocol by all that defines it.
+    """
     file = Path(model)
     content = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
-    record = [model, content, asdict(entry), str((base / entry.root).resolve()), __version__]
+    protocol = repr(protocols.get(entry.protocol or get_dataset(entry.dataset).protocol))
+    place = str((base / entry.root).resolve())
+    record = [model, content, asdict(entry), place, protocol, __version__]
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
