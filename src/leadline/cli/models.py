@@ -53,13 +53,16 @@ def _entry(spec: ModelSpec) -> dict[str, Any]:
             }
         )
     first = files[0] if files else {"size_mb": None, "licence": "-"}
+    # The package's own files belong together; the hub's are alternatives, best first.
+    embedded = bool(spec.weights) and all(weights.embedded for weights in spec.weights)
+    total = sum(file["size_mb"] or 0 for file in files)
     return {
         "name": spec.name,
         "kind": str(spec.kind),
         "summary": spec.summary,
         "paper": spec.paper,
         "max_depth": spec.max_depth,
-        "size_mb": first["size_mb"],
+        "size_mb": total if embedded else first["size_mb"],
         "licence": first["licence"],
         "here": any(file["path"] for file in files),
         "files": files,
