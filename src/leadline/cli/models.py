@@ -39,7 +39,7 @@ def models(
 def _entry(spec: ModelSpec) -> dict[str, Any]:
     from leadline import hub
 
-    files = []
+    files: list[dict[str, Any]] = []
     for weights in spec.weights:
         path = hub.locate(weights)
         files.append(
