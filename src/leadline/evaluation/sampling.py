@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -25,28 +26,26 @@ def sample(
     """
     if values.shape == size:
         return values.reshape(-1)[pixels].astype(np.float64)
-    rows, columns = np.divmod(pixels, size[1])
+    rows = pixels // size[1]
+    columns = pixels - rows * size[1]
     if resize == "nearest":
         r = np.minimum(rows * values.shape[0] // size[0], values.shape[0] - 1)
         c = np.minimum(columns * values.shape[1] // size[1], values.shape[1] - 1)
         return values[r, c].astype(np.float64)
-    r0, r1, fr = _between(rows, values.shape[0], size[0], resize)
-    c0, c1, fc = _between(columns, values.shape[1], size[1], resize)
+    r0, r1, fr = (table[rows] for table in _between(values.shape[0], size[0], resize))
+    c0, c1, fc = (table[columns] for table in _between(values.shape[1], size[1], resize))
     width = values.shape[1]
     flat = values.reshape(-1)
     r0, r1 = r0 * width, r1 * width
-    above = flat[r0 + c0] * (1 - fc) + flat[r0 + c1] * fc
-    below = flat[r1 + c0] * (1 - fc) + flat[r1 + c1] * fc
+    rest = 1 - fc
+    above = flat[r0 + c0] * rest + flat[r0 + c1] * fc
+    below = flat[r1 + c0] * rest + flat[r1 + c1] * fc
     return above * (1 - fr) + below * fr
 
 
-def _between(
-    at: np.ndarray, have: int, want: int, resize: Resize
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For every row (or column): the two of the source around it, and how far it is to the second.
-
-    The table is made once for all ``want`` rows, then looked up.
-    """
+@lru_cache(maxsize=64)
+def _between(have: int, want: int, resize: Resize) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For every row (or column) wanted: the two around it, and how far it is to the second."""
     place = np.arange(want, dtype=np.float64)
     if resize == "corners":
         place *= (have - 1) / (want - 1) if want > 1 else 0.0
@@ -54,4 +53,4 @@ def _between(
         place = np.clip((place + 0.5) * (have / want) - 0.5, 0, have - 1)
     first = np.minimum(place.astype(np.int64), have - 1)
     second = np.minimum(first + 1, have - 1)
-    return first[at], second[at], (place - first)[at]
+    return first, second, place - first
