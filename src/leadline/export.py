@@ -146,7 +146,7 @@ def export_module(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder:
         written = Path(folder) / out.name
         write = _write_onnx if form == "onnx" else _write_openvino
-        write(_lean(module), written, sides)
+        write(_lean(module, form), written, sides)
         checks = tuple(_compare(module, written, sides or spec.preprocess.size, sides is not None))
         _refuse_if_wrong(checks, spec.name)
         _describe(written, spec, licence)
@@ -177,11 +177,11 @@ def _open(spec: ModelSpec, weights: Path) -> DepthModule:
     return module
 
 
-def _lean(module: DepthModule) -> DepthModule:
+def _lean(module: DepthModule, form: Format) -> DepthModule:
     """The same network with what only training needs folded into its weights."""
     from leadline.models.folding import folded
 
-    return folded(module)
+    return folded(module, spelled_out=form == "onnx")
 
 
 def _needed(package: str, extra: str) -> None:

@@ -21,12 +21,16 @@ def encoder(*, swiglu: bool = False) -> DinoV2:
     return module
 
 
+@pytest.mark.parametrize("spelled_out", [False, True])
 @pytest.mark.parametrize("swiglu", [False, True])
-def test_it_computes_the_same(swiglu: bool) -> None:
+def test_it_computes_the_same(swiglu: bool, spelled_out: bool) -> None:
     module = encoder(swiglu=swiglu)
     batch = torch.randn(2, 3, 56, 70)
     with torch.inference_mode():
-        expected, given = module(batch, (0, 2)), folded(module)(batch, (0, 2))
+        expected, given = (
+            module(batch, (0, 2)),
+            folded(module, spelled_out=spelled_out)(batch, (0, 2)),
+        )
     for a, b in zip(expected, given, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
 

@@ -154,8 +154,7 @@ def prepare(setup: Setup, contenders: tuple[str, ...]) -> dict[str, Any]:
     facts = {"parameters": sum(p.numel() for p in module.parameters()), "gflop": gflop(setup)}
     if any(name in ("onnxruntime", "openvino-f32", "openvino-default") for name in contenders):
         _write_plain(module, setup)
-    _write_ours(module, setup, contenders)
-    return facts
+    return facts | _write_ours(module, setup, contenders)
 
 
 def gflop(setup: Setup) -> float:
@@ -191,7 +190,7 @@ def _write_plain(module: DepthModule, setup: Setup) -> None:
     program.save(setup.folder / "plain.onnx")
 
 
-def _write_ours(module: DepthModule, setup: Setup, contenders: tuple[str, ...]) -> None:
+def _write_ours(module: DepthModule, setup: Setup, contenders: tuple[str, ...]) -> dict[str, float]:
     from leadline.export import export_module
 
     spec = spec_of(setup)
@@ -199,3 +198,10 @@ def _write_ours(module: DepthModule, setup: Setup, contenders: tuple[str, ...]) 
         export_module(module, spec, setup.folder / "fixed.xml", sides=setup.size)
     if {"leadline-bf16-any-size", "leadline-int8"} & set(contenders):
         export_module(module, spec, setup.folder / "any.xml")
+    if "leadline-int8" in contenders:
+        from leadline.quantize import quantize
+
+        others = rendered_pictures(setup.size, seed=setup.seed + 100)
+        done = quantize(setup.folder / "any.xml", setup.folder / "int8.xml", pictures=others)
+        return {"int8_share": done.share}
+    return {}

@@ -224,12 +224,10 @@ def _rounds(
     """Fill in the seconds of ``options.runs`` quiet rounds; returns how many were thrown away."""
     own = [process.process_id for process in workers.values()]
     for number in range(WARM_UPS):
-        _one_round(workers, number)
+        _one_round(workers, number, own)
     kept = disturbed = number = 0
     while kept < options.runs:
-        before = ticks()
-        times = _one_round(workers, number)
-        load = load_between(before, ticks(), own)
+        times, load = _one_round(workers, number, own)
         number += 1
         if load.others is not None and load.others > QUIET and not options.busy:
             disturbed += 1
@@ -244,15 +242,32 @@ def _rounds(
         for name, seconds in times.items():
             measured[name]["seconds"].append(seconds)
         kept += 1
+        say(f"round {kept} of {options.runs}, others took {load}")
     return disturbed
 
 
-def _one_round(workers: dict[str, Worker], number: int) -> dict[str, float]:
-    times = {}
+def _one_round(
+    workers: dict[str, Worker], number: int, own: Sequence[int]
+) -> tuple[dict[str, float], Load]:
+    """Seconds by contender, and the load that others made during the calls."""
+    times, loads = {}, []
     for name, process in workers.items():
         time.sleep(PAUSE_S)
+        before = ticks()
         times[name] = process.ask(worker.time_call, number)
-    return times
+        loads.append(load_between(before, ticks(), own))
+    return times, _mean(loads, list(times.values()))
+
+
+def _mean(loads: Sequence[Load], seconds: Sequence[float]) -> Load:
+    known = [(load, s) for load, s in zip(loads, seconds, strict=True) if load.others is not None]
+    if not known:
+        return Load(others=None)
+    total = sum(s for _, s in known)
+    worst = max(known, key=lambda pair: pair[0].others or 0.0)[0]
+    return Load(
+        others=sum((load.others or 0.0) * s for load, s in known) / total, busiest=worst.busiest
+    )
 
 
 def _extras(

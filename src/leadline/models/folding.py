@@ -16,6 +16,7 @@ import copy
 from typing import TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leadline.models.dinov2 import Attention, Block, Mlp
@@ -29,10 +30,12 @@ class FoldedAttention(nn.Module):
     Args:
         source: the attention that this one equals.
         gain: (c,) factor of the result, LayerScale's.
+        spelled_out: as three plain operations in place of one call.
     """
 
-    def __init__(self, source: Attention, gain: Tensor) -> None:
+    def __init__(self, source: Attention, gain: Tensor, *, spelled_out: bool) -> None:
         super().__init__()
+        self.spelled_out = spelled_out
         width = source.proj.in_features
         factor = torch.ones(3 * width)
         factor[:width] = (width // source.heads) ** -0.5
@@ -45,12 +48,20 @@ class FoldedAttention(nn.Module):
         b, n, c = x.shape
         parts = self.qkv(x).chunk(3, dim=-1)
         q, k, v = (part.reshape(b, n, self.heads, -1).transpose(1, 2) for part in parts)
-        x = torch.softmax(q @ k.transpose(-2, -1), dim=-1) @ v  # (b, heads, n, c / heads)
+        if self.spelled_out:
+            x = torch.softmax(q @ k.transpose(-2, -1), dim=-1) @ v  # (b, heads, n, c / heads)
+        else:
+            x = F.scaled_dot_product_attention(q, k, v, scale=1.0)
         return self.proj(x.transpose(1, 2).reshape(b, n, c))
 
 
-def folded(module: Module) -> Module:
+def folded(module: Module, *, spelled_out: bool = False) -> Module:
     """A copy of ``module`` that computes the same with fewer operations.
+
+    Args:
+        module: any network.
+        spelled_out: write attention as two products and a softmax, which runtimes recognise in
+            ONNX; OpenVINO's own format has one operation for it.
 
     A module without DINOv2 blocks is returned as it is. The copy has other tensor names, so it is
     for running and exporting, not for saving.
@@ -60,15 +71,15 @@ def folded(module: Module) -> Module:
     twin = copy.deepcopy(module)
     with torch.no_grad():
         for part in [part for part in twin.modules() if isinstance(part, Block)]:
-            _fold(part)
+            _fold(part, spelled_out=spelled_out)
     return twin
 
 
-def _fold(block: Block) -> None:
+def _fold(block: Block, *, spelled_out: bool) -> None:
     last = "fc2" if isinstance(block.mlp, Mlp) else "w3"
     setattr(block.mlp, last, _scaled(getattr(block.mlp, last), block.ls2.gamma))
     folds: dict[str, nn.Module] = {
-        "attn": FoldedAttention(block.attn, block.ls1.gamma),
+        "attn": FoldedAttention(block.attn, block.ls1.gamma, spelled_out=spelled_out),
         "ls1": nn.Identity(),
         "ls2": nn.Identity(),
     }
