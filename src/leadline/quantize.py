@@ -137,7 +137,7 @@ def quantize(
         layers = _with_errors(source, ranges)
         chosen = _choose([layer for layer in layers if layer.name not in kept], max_error * _SHARE)
         error = source.error_of(source.quantized(ranges, chosen))
-    if error > max_error:
+    if error > max_error or not chosen:
         raise LeadlineError(
             f"{origin.path.name} in int8 differs by {error:.1%}; at most {max_error:.1%} is "
             "allowed. Nothing was written. Allow more with max_error, or stay with bf16."

@@ -15,6 +15,7 @@ from leadline.cli.export import export
 from leadline.cli.leaderboard import leaderboard
 from leadline.cli.models import models
 from leadline.cli.predict import predict
+from leadline.cli.quantize import quantize
 from leadline.cli.train import train
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.command()(train)
 app.command()(export)
 app.command()(evaluate)
 app.command()(leaderboard)
+app.command()(quantize)
 app.command()(benchmark)
 app.command()(models)
 app.command()(doctor)

@@ -1,0 +1,43 @@
+"""``leadline quantize``: an exported network with int8 where it does not hurt."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def quantize(
+    model: Annotated[str, typer.Argument(help="Exported network (.xml, .onnx).")],
+    pictures: Annotated[
+        list[str],
+        typer.Argument(metavar="PICTURE...", help="Pictures or folders like those it will see."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="File to write, .xml.", show_default=False)
+    ],
+    max_error: Annotated[
+        float, typer.Option(help="Largest relative error of the output that is allowed.")
+    ] = 0.02,
+    most: Annotated[int, typer.Option(help="Pictures that are used at most.")] = 8,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+) -> None:
+    """Write MODEL with int8 layers; needs a few pictures to find the ranges of values."""
+    from leadline.io import list_images, read_image
+    from leadline.quantize import quantize as run
+
+    found = list_images(pictures, recursive=True)
+    step = max(1, len(found) // max(1, most))
+    read = [read_image(path) for path in found[::step][:most]]
+    done = run(model, out, pictures=read, max_error=max_error)
+    kept = [layer.name for layer in done.layers if layer.kept]
+    if as_json:
+        summary = {"path": str(done.path), "error": done.error, "share": done.share, "kept": kept}
+        typer.echo(json.dumps(summary, indent=2))
+        return
+    typer.echo(
+        f"{done.path}: {done.share:.0%} of the work in int8, {len(kept)} of {len(done.layers)} "
+        f"layers kept as they were, relative error {done.error:.2%}"
+    )
