@@ -426,7 +426,7 @@ def test_other_batches_are_refused(
 def test_a_batch_is_its_pictures_one_by_one(tiny: DepthAnything) -> None:
     batch = pictures(3, 3, 42, 70)
     with torch.no_grad():
-        assert relative(tiny(batch), torch.cat([tiny(x[None]) for x in batch])) < 1e-6
+        assert relative(tiny(batch), torch.cat([tiny(x[None]) for x in batch])) < 1e-5
 
 
 def test_metric_depth_lies_within_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
