@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from leadline.camera import Camera
     from leadline.catalog import names as list_models
     from leadline.errors import (
+        DegenerateError,
         DeviceError,
         InputError,
         JobError,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Camera": "leadline.camera",
+    "DegenerateError": "leadline.errors",
     "DepthEstimator": "leadline.estimator",
     "DepthKind": "leadline.kinds",
     "DeviceError": "leadline.errors",
@@ -65,6 +67,7 @@ _HOMES = {
 
 __all__ = [
     "Camera",
+    "DegenerateError",
     "DepthEstimator",
     "DepthKind",
     "DeviceError",

@@ -3,7 +3,8 @@
 ```
 LeadlineError
 ├── InputError               (ValueError)   a picture, map, file or argument that cannot be used
-│   └── KindError                           an operation that makes no sense for this DepthKind
+│   ├── KindError                           an operation that makes no sense for this DepthKind
+│   └── DegenerateError                     pictures that cannot tell depth: no motion, one plane
 ├── UnknownNameError         (LookupError)  no such model, dataset, protocol, format ...
 ├── WeightsError                            weights that are missing, damaged or of another model
 │   └── MissingWeightsError                 they exist, but not on this machine
@@ -31,6 +32,10 @@ class InputError(LeadlineError, ValueError):
 
 class KindError(InputError):
     """An operation that makes no sense for this kind of depth map."""
+
+
+class DegenerateError(InputError):
+    """Pictures from which depth or motion cannot be told: one place, one plane, no parallax."""
 
 
 class UnknownNameError(LeadlineError, LookupError):
