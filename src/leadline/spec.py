@@ -119,10 +119,11 @@ class ModelSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Sidecar:
-    """``<model file>.json``: what an exported network needs to be run rightly.
+    """``<model file>.json``: what an exported or trained network needs to be run rightly.
 
     ``inputs`` and ``outputs`` map the file's tensor names to ours (``image``, ``intrinsics``;
-    ``depth``, ``confidence``). ``digest`` is the sha256 of the exported file.
+    ``depth``, ``confidence``). ``digest`` is the sha256 of the exported file. ``architecture`` and
+    ``options`` build the network of trained weights, where the name is no catalogue entry's.
     """
 
     name: str
@@ -135,6 +136,8 @@ class Sidecar:
     licence: str = "unknown"
     leadline_version: str = ""
     digest: str | None = None
+    architecture: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
     schema: int = 1
 
     def to_json(self) -> str:

@@ -3,32 +3,85 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from leadline.errors import InputError, MissingDependencyError
 
+if TYPE_CHECKING:
+    from leadline.training import TrainConfig
+
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a TOML file.")],
-    out: Annotated[Path, typer.Option(help="Run directory: weights, checkpoints, log.")],
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value.")
+    recipe: Annotated[
+        str,
+        typer.Argument(help="A recipe, a network of the catalogue, or a TOML file."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Run directory; default: runs/RECIPE.")
     ] = None,
-    resume: Annotated[bool, typer.Option(help="Go on from the run directory.")] = False,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Another network.")] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=ROOT][@WEIGHT]",
+            help="Source of pictures: world, or a name of `leadline datasets`; repeat to mix.",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file whose settings replace the recipe's.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; options.loss=l1."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run directory.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell size, memory and speed here.")
+    ] = False,
 ) -> None:
-    """Train a network; the data order is a function of (seed, step), so resuming is exact."""
+    """Train a network on the built-in world or on data of your own.
+
+    The samples are a function of (seed, step), so that a run that was stopped resumes exactly.
+    """
     try:
         import torch  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError("torch", "leadline train", "train") from error
-    from leadline.training import TrainConfig
     from leadline.training import train as run
 
-    config = TrainConfig.from_toml(recipe).updated(dict(_pair(text) for text in set_ or []))
-    delivered = run(config, out, resume=resume, report=typer.echo)
+    settings = _settings(recipe, config, model, data, set_ or [])
+    if dry_run:
+        from leadline.training.dry_run import dry_run as try_out
+
+        for line in try_out(settings):
+            typer.echo(line)
+        return
+    folder = out or Path("runs") / Path(recipe).stem
+    try:
+        delivered = run(settings, folder, resume=resume, report=typer.echo)
+    except KeyboardInterrupt:
+        typer.echo("leadline: stopped; --resume goes on from the last checkpoint.", err=True)
+        raise typer.Exit(130) from None
     typer.echo(f"weights: {delivered}")
+    typer.echo(f"predict: leadline predict --model {folder} PICTURES --out depth")
+
+
+def _settings(
+    recipe: str, file: Path | None, model: str | None, data: list[str] | None, pairs: list[str]
+) -> TrainConfig:
+    from leadline.training import TrainConfig
+    from leadline.training.config import merged, read_settings
+
+    settings: dict[str, Any] = read_settings(recipe)
+    if file is not None:
+        settings = merged(settings, read_settings(file))
+    if model is not None:
+        settings["model"] = model
+    if data:
+        settings["data"] = list(data)
+    return TrainConfig.from_dict(settings).updated(dict(_pair(text) for text in pairs))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,6 +1,6 @@
-"""Training: a config, a readable loop, checkpoints that resume exactly."""
+"""Training: recipes, a readable loop, checkpoints that resume exactly."""
 
-from leadline.training.config import TrainConfig
+from leadline.training.config import DataConfig, TrainConfig
 from leadline.training.loop import train
 
-__all__ = ["TrainConfig", "train"]
+__all__ = ["DataConfig", "TrainConfig", "train"]

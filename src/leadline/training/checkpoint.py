@@ -1,25 +1,53 @@
 """Checkpoints: what a run needs to go on exactly, and what it delivers.
 
-``state.pt`` holds everything (weights, moving average, optimiser, step, config);
-``model.safetensors`` holds the moving average alone, in the module's own names. Both are written
-atomically.
+```
+RUN/config.json, log.jsonl          what was asked for; a line every few steps
+RUN/checkpoints/step-00000200.pt    weights, average, optimiser, scaler, step, config; the last two
+RUN/checkpoints/step-00000200.sha256
+RUN/model.safetensors, model.json   the network that predicts: `leadline predict --model RUN`
+RUN/best/model.safetensors, ...     the same at its best validation
+RUN/pictures/step-00000200.png
+```
+
+Every file is written atomically, and an older checkpoint goes only when a newer one is on disk.
 """
 
 from __future__ import annotations
 
+import errno
+import json
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from leadline.errors import InputError
-from leadline.jobs import atomic_write
+from leadline import __version__
+from leadline.errors import InputError, JobError
+from leadline.hub import sha256_of
+from leadline.jobs import atomic_write, write_text
+from leadline.spec import Sidecar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leadline.spec import ModelSpec
+
+KEPT = 2
+"""Checkpoints that a run keeps."""
 
 
 class MovingAverage:
-    """Exponential moving average of a module's weights; integer buffers are copied."""
+    """Exponential moving average of a module's weights; integer buffers are copied.
+
+    Args:
+        module: whose weights.
+        decay: 0 follows the weights at once.
+    """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
@@ -36,31 +64,124 @@ class MovingAverage:
                 self.state[key].copy_(value)
 
 
-def save_checkpoint(
-    folder: Path, state: dict[str, Any], delivered: dict[str, Tensor], *, architecture: str
-) -> None:
-    """Write ``state.pt`` and ``model.safetensors`` into ``folder``.
-
-    ``architecture`` stands in the weights' header, so that ``leadline.load(folder)`` knows them.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {key: value.contiguous() for key, value in delivered.items()}
-    with atomic_write(folder / "model.safetensors") as file:
-        file.write(save(tensors, metadata={"architecture": architecture}))
-    with atomic_write(folder / "state.pt") as file:
-        torch.save(state, file)
-
-
-def load_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """The state to resume from, or None when the folder holds none.
+def save_state(run: Path, step: int, state: dict[str, Any]) -> Path:
+    """Write the checkpoint of ``step`` and let all but the newest go.
 
     Raises:
-        InputError: the file is there but cannot be read.
+        JobError: the disk is full; what was saved before is still there.
     """
-    path = folder / "state.pt"
-    if not path.exists():
-        return None
+    path = _path(run, step)
+    with disk(run, step):
+        with atomic_write(path) as file:
+            torch.save(state, file)
+        write_text(path.with_suffix(".sha256"), sha256_of(path) + "\n")
+    for old in checkpoints(run)[KEPT:]:
+        old.unlink(missing_ok=True)
+        old.with_suffix(".sha256").unlink(missing_ok=True)
+    return path
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The checkpoints of a run, newest first."""
+    return sorted((run / "checkpoints").glob("step-*.pt"), reverse=True)
+
+
+def load_state(run: Path) -> dict[str, Any] | None:
+    """The newest state that is whole, or None when the folder holds none; warns of damaged ones.
+
+    Raises:
+        InputError: there are checkpoints, all of them damaged.
+    """
+    found = checkpoints(run)
+    for path in found:
+        try:
+            return _read(path)
+        except InputError as error:
+            warnings.warn(f"{error} Trying the checkpoint before it.", stacklevel=2)
+    if found:
+        raise InputError(
+            f"{run / 'checkpoints'}: none of the {len(found)} checkpoints can be read. Move the "
+            "folder away to start anew, or take model.safetensors as a start (--set start=FILE)."
+        )
+    return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    stated = path.with_suffix(".sha256")
+    if stated.exists() and stated.read_text().strip() != sha256_of(path):
+        raise InputError(f"{path} is damaged (its SHA-256 is not the one written with it).")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError) as error:
-        raise InputError(f"{path} cannot be resumed from ({error}); move it away.") from error
+    except (RuntimeError, OSError, EOFError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}).") from error
+    except Exception as error:  # pickle's own errors have no common base
+        raise InputError(f"{path} cannot be read ({type(error).__name__}: {error}).") from error
+
+
+def save_network(
+    folder: Path, weights: Mapping[str, Tensor], spec: ModelSpec, *, step: int
+) -> Path:
+    """Write ``model.safetensors`` and its description, which :func:`leadline.load` reads.
+
+    Args:
+        folder: where to.
+        weights: of the delivered network, in its own names.
+        spec: what it is and wants.
+        step: that it is of.
+    """
+    path = folder / "model.safetensors"
+    tensors = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
+    sidecar = Sidecar(
+        name=spec.name,
+        kind=spec.kind,
+        preprocess=spec.preprocess,
+        max_depth=spec.max_depth,
+        architecture=spec.architecture,
+        options=spec.options,
+        leadline_version=__version__,
+    )
+    with disk(folder, step):
+        metadata = {"architecture": str(spec.architecture), "step": str(step)}
+        with atomic_write(path) as file:
+            file.write(save(tensors, metadata=metadata))
+        write_text(path.with_suffix(".json"), sidecar.to_json())
+    return path
+
+
+@contextmanager
+def disk(folder: Path, step: int) -> Generator[None]:
+    """Say what to do when the disk is full while something of ``step`` is written.
+
+    Raises:
+        JobError: it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        kept = checkpoints(folder if (folder / "checkpoints").is_dir() else folder.parent)
+        last = f"the newest is {kept[0].name}" if kept else "there is none yet"
+        raise JobError(
+            f"{folder}: the disk is full, so nothing of step {step} was written. Checkpoints "
+            f"written before are kept; {last}. Free some space and go on with --resume."
+        ) from error
+
+
+def trim_log(path: Path, step: int) -> None:
+    """Drop the log's lines after ``step``: a resumed run writes them again."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            break  # cut short when the run was killed
+        if entry.get("step", 0) <= step:
+            kept.append(line)
+    write_text(path, "".join(f"{line}\n" for line in kept))
+
+
+def _path(run: Path, step: int) -> Path:
+    return run / "checkpoints" / f"step-{step:08d}.pt"

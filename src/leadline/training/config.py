@@ -1,139 +1,297 @@
 """TrainConfig: every choice of a training run, as one TOML file.
 
-Unknown keys raise and list the known ones. The config is stored in every checkpoint.
+Unknown keys raise and list the known ones, at the top and in every table. The config is stored in
+every checkpoint. What all runs have stands here; what only one recipe has is that recipe's own
+``Options``, the table ``[options]``.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from leadline.errors import InputError, UnknownNameError
+from leadline.training.settings import updated
 
-RECIPES = Path(__file__).parent / "recipes"
+PRESETS = Path(__file__).parent / "presets"
+
+Schedule = Literal["cosine", "one-cycle", "poly", "step", "constant"]
+Precision = Literal["off", "bf16", "fp16"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """One run of the relative-depth recipe.
+class DataConfig:
+    """One source of pictures.
 
     Attributes:
-        model, model_options: what ``leadline.models.build`` gets.
-        imagenet: start the encoder from ImageNet weights.
-        frozen_stages: leading stages of the encoder that keep them; edges and colours look alike in
-            photographs and renderings only where nothing learns the renderings' own, and a step
-            costs a fifth less.
-        seed: of everything; the data order is a function of (seed, step).
-        steps, batch: length of the run and pictures per step.
-        lr, encoder_lr, weight_decay, clip: AdamW; peak rates of the decoder and the encoder.
-        warmup: steps of linear warm-up; during them the loss compares with the normalised target
-            directly, because a scale-free loss of a random map says little.
-        gradient_weight, gradient_scales: multi-scale gradient loss.
-        ema: decay of the weights' moving average, which is what the run delivers.
-        sizes: input sizes (height, width) of the batches, multiples of 32; repeats weigh.
-        margin: pictures are rendered this much larger than the input, for random crops.
-        min_crop: smallest side of a random crop as a share of the rendered picture.
-        shard: pictures per rendered shard; views: pictures per scene.
-        window: shards to draw from at a time; shard_steps: steps between two new shards.
-        textures: folder of the CC0 texture package, empty for procedural textures only.
-        icl: folder of ICL-NUIM frames (rgb, depth), empty to leave them out; icl_share: their
-            share of a batch.
-        workers: processes that render ahead.
-        threads: torch threads, 0 for all.
-        checkpoint_every, log_every: steps.
+        name: ``world``, rendered while the run learns, or a name of ``leadline datasets``.
+        root: its folder.
+        split: part of the set; empty: its training part where it has one.
+        weight: share of the samples, relative to the other sources.
+        per_metre: codes per metre of a folder's integer depth files; 0: its camera.json tells.
+        every: only every n-th frame of a sequence.
     """
 
-    model: str = "lite"
-    model_options: Mapping[str, Any] = field(default_factory=dict)
-    imagenet: bool = True
-    frozen_stages: int = 2
-    seed: int = 0
-    steps: int = 5000
-    batch: int = 16
-    lr: float = 1e-3
-    encoder_lr: float = 2e-4
-    weight_decay: float = 1e-2
-    clip: float = 1.0
-    warmup: int = 100
-    gradient_weight: float = 0.5
-    gradient_scales: int = 4
-    ema: float = 0.998
-    sizes: tuple[tuple[int, int], ...] = (
-        (192, 256),
-        (192, 256),
-        (192, 256),
-        (192, 192),
-        (256, 192),
-        (160, 320),
-        (128, 384),
-        (224, 288),
-    )
+    name: str = "world"
+    root: str = ""
+    split: str = ""
+    weight: float = 1.0
+    per_metre: float = 0.0
+    every: int = 1
+
+    @classmethod
+    def from_text(cls, text: str) -> DataConfig:
+        """Read ``NAME[=ROOT][@WEIGHT]``, as on the command line."""
+        body, at, weight = text.rpartition("@")
+        number = _number(weight) if at else None
+        if number is None:
+            body, number = text, 1.0
+        name, _, root = body.partition("=")
+        return cls(name=name, root=root, weight=number)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldConfig:
+    """How the procedural world is rendered.
+
+    Attributes:
+        kinds: of scenes, of ``leadline.world.KINDS``; empty: all, in their usual shares.
+        margin: pictures are rendered this much larger than what is cut from them.
+        shard: pictures per rendered shard.
+        views: pictures per scene.
+        window: shards to draw from at a time.
+        shard_steps: steps between two new shards.
+        shards: 0: new shards all along; otherwise a fixed set of so many, which are kept.
+        seed: of the scenes; -1 takes the run's.
+        textures: folder of the CC0 texture package; empty: procedural textures only.
+        folder: where shards go; empty: ``world`` in the run's folder. Runs may share one.
+    """
+
+    kinds: tuple[str, ...] = ()
     margin: float = 1.2
-    min_crop: float = 0.75
     shard: int = 192
     views: int = 3
     window: int = 24
     shard_steps: int = 48
+    shards: int = 0
+    seed: int = -1
     textures: str = ""
-    icl: str = ""
-    icl_share: float = 0.05
+    folder: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """What happens to a picture and its truth before the network sees it.
+
+    Attributes:
+        min_crop: smallest side of a random crop as a share of the largest that fits.
+        flip: share of pictures that are mirrored.
+        rotate_deg: largest turn about the centre.
+        colours: ``strong`` (exposure, contrast, white balance, saturation, gamma, noise, blur),
+            ``channels`` (each channel times 0.8 to 1.2, Eigen), ``permute`` (channels in another
+            order, DenseDepth), or ``none``.
+    """
+
+    min_crop: float = 0.75
+    flip: float = 0.5
+    rotate_deg: float = 0.0
+    colours: Literal["strong", "channels", "permute", "none"] = "strong"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One run.
+
+    Attributes:
+        recipe: a name of :data:`leadline.training.recipes.RECIPES`.
+        options: the recipe's own choices, its ``Options``; None becomes its defaults.
+        model, model_options: what ``leadline.models.build`` gets.
+        imagenet: start the encoder from ImageNet weights, where the network has that start.
+        frozen_stages: leading stages of the encoder that keep them.
+        start: weights to start from: a file, a run's folder, or a catalogue name; empty: none.
+        freeze: beginnings of parameter names that do not learn (``encoder``, ``decoder.up1``).
+        thaw: step from which they learn after all; 0: never.
+        data: where pictures come from.
+        world, augment: tables of their own.
+        seed: of everything; a sample is a function of (seed, step, row).
+        steps, batch: length of the run; pictures per step, over all processes.
+        accumulate: parts that a process takes its share of a batch in, one after another.
+        optimizer, momentum: ``adamw``, ``adam`` (decay inside the gradient), or ``sgd``.
+        lr, encoder_lr, weight_decay: peak rates of the rest and of what is named ``encoder.*``.
+        clip: largest norm of the gradient; 0: any.
+        schedule: of the rates; see :func:`leadline.training.optimise.rate_factor`.
+        warmup: steps of linear warm-up.
+        power: of ``poly``; factor, milestones: of ``step``, milestones as shares of the run.
+        amp: mixed precision; ``fp16`` scales the loss.
+        ema: decay of the weights' moving average, which is what the run delivers; 0: none.
+        checkpointing: give memory for time, where the network offers it.
+        channels_last: memory layout; faster for convolutions.
+        sizes: input sizes (height, width) of the batches; repeats weigh.
+        workers: processes that render ahead; loaders: threads that make batches ahead.
+        threads: torch threads, 0 for all.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        parallel: under torchrun: ``ddp``, or ``fsdp``, which shards parameters too.
+        checkpoint_every, log_every: steps.
+        validate_every: steps; 0: at the end only. -1: never.
+        validate_frames: how many; validate_data: where from; empty: the data's own validation
+            part, or held-out scenes of the world.
+        protocol: of ``leadline.evaluation``; empty: the recipe's own.
+        tensorboard: write for TensorBoard too.
+        explosion: a loss this many times the recent median stops the run; 0: never.
+    """
+
+    recipe: str = "relative"
+    options: Any = None
+    model: str = "lite"
+    model_options: Mapping[str, Any] = field(default_factory=dict)
+    imagenet: bool = False
+    frozen_stages: int = 0
+    start: str = ""
+    freeze: tuple[str, ...] = ()
+    thaw: int = 0
+    data: tuple[DataConfig, ...] = (DataConfig(),)
+    world: WorldConfig = WorldConfig()
+    augment: AugmentConfig = AugmentConfig()
+    seed: int = 0
+    steps: int = 5000
+    batch: int = 16
+    accumulate: int = 1
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    momentum: float = 0.9
+    lr: float = 1e-3
+    encoder_lr: float = 2e-4
+    weight_decay: float = 1e-2
+    clip: float = 1.0
+    schedule: Schedule = "cosine"
+    warmup: int = 100
+    power: float = 0.9
+    factor: float = 0.1
+    milestones: tuple[float, ...] = (0.6, 0.8)
+    amp: Precision = "off"
+    ema: float = 0.998
+    checkpointing: bool = False
+    channels_last: bool = True
+    sizes: tuple[tuple[int, int], ...] = ((192, 256),)
     workers: int = 1
+    loaders: int = 1
     threads: int = 0
+    device: str = "auto"
+    parallel: Literal["ddp", "fsdp"] = "ddp"
     checkpoint_every: int = 200
     log_every: int = 20
+    validate_every: int = 0
+    validate_frames: int = 24
+    validate_data: tuple[DataConfig, ...] = ()
+    protocol: str = ""
+    tensorboard: bool = False
+    explosion: float = 0.0
+
+    def __post_init__(self) -> None:
+        options = _options_class(self.recipe)
+        if self.options is None:
+            object.__setattr__(self, "options", options())
+        elif not isinstance(self.options, options):
+            raise InputError(
+                f"options of type {type(self.options).__name__} for the recipe {self.recipe!r}: "
+                f"its own {options.__qualname__} is needed."
+            )
+        _check(self)
 
     @classmethod
     def from_toml(cls, path: str | Path) -> TrainConfig:
-        """Read a recipe: a file, or the name of one that ships (``lite``)."""
-        file = Path(path)
-        if not file.suffix:
-            file = RECIPES / f"{path}.toml"
-            if not file.exists():
-                raise UnknownNameError("recipe", str(path), recipe_names())
-        try:
-            data = tomllib.loads(file.read_text())
-        except (OSError, tomllib.TOMLDecodeError) as error:
-            raise InputError(f"{file} cannot be read as a TOML recipe: {error}.") from error
-        return cls().updated(data)
-
-    def updated(self, changes: Mapping[str, Any]) -> TrainConfig:
-        """The config with some values changed; strings are turned into the field's type.
+        """Read a file, or a preset by its name (``lite``, ``supervised``, ``fastdepth`` ...).
 
         Raises:
-            UnknownNameError: a key that is no field.
-            InputError: a value that does not fit the field.
+            UnknownNameError: no such preset, or a key that is no setting.
+            InputError: not TOML, or a value that does not fit.
         """
-        known = {f.name: getattr(self, f.name) for f in fields(self)}
-        clean = {}
-        for key, value in changes.items():
-            if key not in known:
-                raise UnknownNameError("config key", key, known)
-            clean[key] = _as_type(key, value, known[key])
-        return replace(self, **clean)
+        return cls.from_dict(read_settings(path))
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> TrainConfig:
+        """The config of nested plain values, as TOML and :meth:`to_dict` give them."""
+        recipe = settings.get("recipe", "relative")
+        return cls(recipe=str(recipe)).updated(settings)
+
+    def updated(self, changes: Mapping[str, Any]) -> TrainConfig:
+        """The config with some values changed.
+
+        Args:
+            changes: plain values; a key may be dotted (``world.shard``), text is read as TOML
+                where the setting is no text. Another ``recipe`` takes that recipe's own options.
+
+        Raises:
+            UnknownNameError: a key that is no setting; the message lists those that are.
+            InputError: a value that does not fit the setting.
+        """
+        recipe = str(changes.get("recipe", self.recipe))
+        base = self if recipe == self.recipe else replace(self, recipe=recipe, options=None)
+        return updated(base, {k: v for k, v in changes.items() if k != "recipe"}, what="config")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON and checkpoints."""
         return asdict(self)
 
 
-def recipe_names() -> list[str]:
-    """Names of the recipes that ship."""
-    return sorted(file.stem for file in RECIPES.glob("*.toml"))
+def preset_names() -> list[str]:
+    """Names of the presets that ship."""
+    return sorted(file.stem for file in PRESETS.glob("*.toml"))
 
 
-def _as_type(key: str, value: Any, example: Any) -> Any:
-    if isinstance(example, tuple):
-        return tuple(tuple(int(side) for side in size) for size in value)
-    if isinstance(example, Mapping):
-        return dict(value)
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """The settings of a file or preset; ``inherits = "NAME"`` starts from another preset's.
+
+    Raises:
+        UnknownNameError: no such preset.
+        InputError: the file cannot be read.
+    """
+    file = Path(path)
+    if not file.suffix:
+        file = PRESETS / f"{path}.toml"
+        if not file.exists():
+            raise UnknownNameError("recipe or preset", str(path), preset_names())
     try:
-        if isinstance(example, bool):
-            return {"true": True, "false": False}[str(value).lower()]
-        return type(example)(value)
-    except (TypeError, ValueError, KeyError) as error:
+        own = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} cannot be read as TOML settings: {error}.") from error
+    parent = own.pop("inherits", None)
+    return own if parent is None else merged(read_settings(str(parent)), own)
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings with others laid over them; tables are merged, all else is replaced."""
+    result = dict(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        tables = isinstance(old, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(old, value) if tables else value
+    return result
+
+
+def _options_class(recipe: str) -> Any:
+    from leadline.training.recipes import get
+
+    return get(recipe).Options
+
+
+def _check(config: TrainConfig) -> None:
+    for name in ("steps", "batch", "accumulate", "checkpoint_every", "log_every", "loaders"):
+        if getattr(config, name) < 1:
+            raise InputError(f"{name}={getattr(config, name)}: at least 1 is needed.")
+    if config.batch % config.accumulate:
         raise InputError(
-            f"config key {key}={value!r}: a value like {example!r} is needed."
-        ) from error
+            f"batch={config.batch}, accumulate={config.accumulate}: the batch needs to divide into "
+            "that many equal parts; change one of them."
+        )
+    if not config.sizes or not config.data:
+        raise InputError("sizes and data: at least one of each is needed.")
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

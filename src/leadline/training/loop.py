@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import json
-import math
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from PIL import Image as PilImage
 from torch import Tensor, nn
 
-from leadline import models
-from leadline.errors import JobError
-from leadline.losses import affine_normalize, multi_scale_gradient
-from leadline.training.batches import Batch, prefetch, read_icl
-from leadline.training.checkpoint import MovingAverage, load_checkpoint, save_checkpoint
-from leadline.training.config import TrainConfig
+from leadline.jobs import atomic_write, write_text
+from leadline.training import recipes
+from leadline.training.checkpoint import (
+    MovingAverage,
+    load_state,
+    save_network,
+    save_state,
+    trim_log,
+)
+from leadline.training.diagnosis import Watch
+from leadline.training.forward import Forwarding, offer_checkpointing
 from leadline.training.memory import keep_freed_memory
-from leadline.training.rendered import RenderedWorld
+from leadline.training.optimise import freeze, make_optimizer, set_rates
+from leadline.training.parallel import Place, distributed, mean_over_processes, processes
+from leadline.training.progress import Progress
+
+if TYPE_CHECKING:
+    from leadline.training.config import TrainConfig
+    from leadline.training.recipe import Batch, BatchSource, Delivered, Recipe
 
 
 def train(
@@ -30,12 +44,12 @@ def train(
     stop_after: int | None = None,
     report: Callable[[str], None] = print,
 ) -> Path:
-    """Train a relative-depth network; writes checkpoints, ``log.jsonl`` and ``config.json``.
+    """Train a network; see :mod:`leadline.training.checkpoint` for what is written where.
 
     Args:
         config: every choice of the run.
         out: run directory.
-        resume: go on from the directory's checkpoint, if there is one.
+        resume: go on from the directory's newest checkpoint that is whole, if there is one.
         stop_after: save and stop after this many steps in all; a later ``resume`` goes on.
         report: takes one line of progress at a time.
 
@@ -43,153 +57,232 @@ def train(
         The path of the delivered weights, ``out/model.safetensors``.
 
     Raises:
-        JobError: the loss is not finite any more, or the renderer stopped.
+        JobError: the loss is not finite or explodes, the renderer stopped, or the disk is full.
     """
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.json").write_text(json.dumps(config.to_dict(), indent=2) + "\n")
     keep_freed_memory()
-    torch.manual_seed(config.seed)
     if config.threads:
         torch.set_num_threads(config.threads)
-    run = _Run(config)
-    saved = load_checkpoint(out) if resume else None
-    if saved:
-        run.restore(saved)
-    icl = read_icl(config.icl) if config.icl else []
-    progress = _Progress(config, run.step, out / "log.jsonl", report)
-    with RenderedWorld(config=config, folder=out / "world").rendering(run.step) as world:
-        for step, batch in prefetch(config, world, icl, run.step):
-            progress.batch_came()
-            progress.step_done(step, run.learn(batch))
-            if run.step % config.checkpoint_every == 0 or run.step in (config.steps, stop_after):
-                save_checkpoint(out, run.state(), run.average.state, architecture=config.model)
-                world.forget(step)
-            if run.step == stop_after:
-                break
+    with processes(config) as place:
+        run = Run(config, place)
+        if resume:
+            run.resume(out)
+        if place.first:
+            write_text(out / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
+            trim_log(out / "log.jsonl", run.step)
+        with run.recipe.data(out, run.step) as source:
+            _go(run, source, out, stop_after, report if place.first else _say_nothing)
     return out / "model.safetensors"
 
 
-class _Run:
-    """The module, its optimiser and its moving average at one step."""
+def _go(
+    run: Run,
+    source: BatchSource,
+    out: Path,
+    stop_after: int | None,
+    report: Callable[[str], None],
+) -> None:
+    config, last = run.config, min(run.config.steps, stop_after or run.config.steps)
+    progress = Progress(config, run.step, out, report if run.place.first else _say_nothing)
+    watch = Watch(config, out)
+    for step, parts in batches(run, source, last):
+        progress.batch_came()
+        values = run.learn(parts, source, watch)
+        progress.step_done(step, values, run.rate)
+        began = time.perf_counter()
+        end = run.step == last
+        due = config.validate_every > 0 and run.step % config.validate_every == 0
+        if due or (run.step == config.steps and config.validate_every >= 0):
+            run.validate(source, out, progress)
+        if end or run.step % config.checkpoint_every == 0:
+            run.save(out)
+            source.forget(step)
+        progress.aside(time.perf_counter() - began)
+    progress.close()
 
-    def __init__(self, config: TrainConfig) -> None:
+
+class Run:
+    """The module, its optimiser and its moving average at one step.
+
+    Args:
+        config: of the run.
+        place: which of the processes this is.
+
+    Attributes:
+        step: steps done.
+        rate: factor of the learning rates at the last step.
+    """
+
+    def __init__(self, config: TrainConfig, place: Place | None = None) -> None:
         self.config = config
+        self.place = place or Place()
+        self.recipe: Recipe = recipes.get(config.recipe)(config)
         self.step = 0
-        module = models.build(config.model, **config.model_options).train()
-        if config.imagenet:
-            module.start_from_imagenet(frozen_stages=config.frozen_stages)
-        self.module = module.to(memory_format=torch.channels_last)
-        self.optimizer = _optimizer(module, config)
+        self.rate = 0.0
+        self.best: float | None = None
+        torch.manual_seed(config.seed)
+        module = self.recipe.build().train().to(self.place.device)
+        if config.channels_last:
+            module = module.to(memory_format=torch.channels_last)
+        if config.checkpointing:
+            offer_checkpointing(module)
+        self.module = module
+        groups = self.recipe.parameter_groups(module)
+        freeze(module, config.freeze, frozen=True)
+        self.wrapped = distributed(module, self.place, config)
+        self.optimizer = make_optimizer(groups, config)
+        self.forward = Forwarding(self.wrapped, config.amp, self.place.device)
         self.average = MovingAverage(module, config.ema)
+        self._judged: nn.Module | None = None
 
-    def learn(self, batch: Batch) -> float:
-        """One step of the optimiser; returns the loss."""
-        _set_rates(self.optimizer, self.config, self.step)
-        loss = _loss(self.module, batch, self.config, self.step)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise JobError(
-                f"the loss is {value} at step {self.step}; lower lr ({self.config.lr}) or clip "
-                f"({self.config.clip}) and resume from the last checkpoint."
-            )
+    def learn(
+        self, parts: list[tuple[range, Batch]], source: BatchSource, watch: Watch
+    ) -> dict[str, float]:
+        """One step of the optimiser; returns the loss and its parts."""
+        config, step = self.config, self.step
+        self._begin_step()
+        self.rate = set_rates(self.optimizer, config, step)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip)
-        self.optimizer.step()
-        self.average.update(self.module, self.step)
+        values: dict[str, Tensor] = {}
+        for number, (rows, batch) in enumerate(parts):
+            on_device = self._to_device(batch)
+            last = number == len(parts) - 1
+            torch.manual_seed(_mix(config.seed, step, self.place.rank, number))
+            with self.forward.gradients(synchronise=last):
+                loss, named = self.recipe.loss(self.forward, on_device, step)
+                watch.check_loss(loss, rows, step, source, lambda b: self._value(b), batch)
+                self.forward.backward(loss / len(parts))
+            for name, value in {"loss": loss, **named}.items():
+                share = value.detach().float() / len(parts)
+                values[name] = values[name] + share if name in values else share
+        norm = self.forward.finish(self.optimizer, config.clip)
+        if norm is not None:
+            watch.check_gradient(norm, parts, step, source)
+            values["grad_norm"] = norm
+        self.average.update(self.module, step)
         self.step += 1
-        return value
+        means = mean_over_processes(torch.stack([v.float() for v in values.values()]), self.place)
+        found = dict(zip(values, means.tolist(), strict=True))
+        watch.check_explosion(found["loss"], parts, step, source)
+        return found
+
+    def rows(self) -> list[range]:
+        """The rows of a batch that this process takes, one range per part."""
+        return [self.place.rows(self.config, part) for part in range(self.config.accumulate)]
+
+    def delivered(self) -> Delivered:
+        """The network with the moving average of its weights, in eval mode."""
+        if self._judged is None:
+            self._judged = self.recipe.build().to(self.place.device)
+        self._judged.load_state_dict(self.average.state)
+        return self.recipe.delivered(self._judged.eval())
+
+    def validate(self, source: BatchSource, out: Path, progress: Progress) -> None:
+        """Measure the averaged network, keep it when it is the best, and make a sheet."""
+        if not self.place.first:
+            return
+        delivered = self.delivered()
+        judged: Any = self._judged
+        with torch.no_grad():
+            metrics = self.recipe.validate(judged)
+            rows = range(min(6, self.config.batch))
+            sheet = self.recipe.pictures(judged, self._to_device(source.batch(self.step - 1, rows)))
+        if sheet is not None:
+            save_picture(out / "pictures" / f"step-{self.step:08d}.png", sheet)
+        progress.validated(self.step, metrics, sheet)
+        score = metrics.get(self.recipe.score)
+        if score is not None and (self.best is None or score < self.best):
+            self.best = score
+            weights = delivered.module.state_dict()
+            save_network(out / "best", weights, delivered.spec, step=self.step)
+
+    def save(self, out: Path) -> None:
+        """Write the checkpoint and the delivered network."""
+        state = self.state()
+        if self.place.first:
+            save_state(out, self.step, state)
+            delivered = self.delivered()
+            save_network(out, delivered.module.state_dict(), delivered.spec, step=self.step)
 
     def state(self) -> dict[str, Any]:
         """Everything that :meth:`restore` needs."""
         return {
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self.forward.scaler.state_dict(),
             "average": self.average.state,
             "step": self.step,
+            "best": self.best,
             "config": json.dumps(self.config.to_dict()),
         }
+
+    def resume(self, out: Path) -> None:
+        """Go on from the run's newest whole checkpoint; from the start when there is none."""
+        saved = load_state(out)
+        if saved is not None:
+            self.restore(saved)
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on where :meth:`state` was taken."""
         self.module.load_state_dict(saved["module"])
         self.optimizer.load_state_dict(saved["optimizer"])
-        self.average.state = saved["average"]
-        self.step = saved["step"]
+        self.forward.scaler.load_state_dict(saved["scaler"])
+        for key, value in saved["average"].items():
+            self.average.state[key].copy_(value)
+        self.step, self.best = saved["step"], saved["best"]
+
+    def _begin_step(self) -> None:
+        config = self.config
+        if config.freeze and config.thaw and self.step >= config.thaw:
+            freeze(self.module, config.freeze, frozen=False)
+        self.recipe.begin_step(self.module, self.step)
+
+    def _value(self, batch: Batch) -> float:
+        with torch.no_grad():
+            return float(self.recipe.loss(self.forward, self._to_device(batch), self.step)[0])
+
+    def _to_device(self, batch: Batch) -> Batch:
+        moved = {k: v.to(self.place.device, non_blocking=True) for k, v in batch.items()}
+        if self.config.channels_last:
+            for name, value in moved.items():
+                if value.ndim == 4:
+                    moved[name] = value.contiguous(memory_format=torch.channels_last)
+        return moved
 
 
-class _Progress:
-    """Loss, speed, share of time spent waiting for data, and time left; to a log and a person."""
+def batches(
+    run: Run, source: BatchSource, last: int
+) -> Iterator[tuple[int, list[tuple[range, Batch]]]]:
+    """(step, parts) from the run's step to ``last``, made by threads a few steps ahead."""
+    rows = run.rows()
 
-    def __init__(
-        self, config: TrainConfig, start: int, log: Path, report: Callable[[str], None]
-    ) -> None:
-        self.config, self.start, self.log, self.report = config, start, log, report
-        self.losses: list[float] = []
-        self.began = self.asked = time.perf_counter()
-        self.waited = 0.0
+    def make(step: int) -> list[tuple[range, Batch]]:
+        return [(part, source.batch(step, part)) for part in rows]
 
-    def batch_came(self) -> None:
-        """The loop has got the batch it asked for."""
-        self.waited += time.perf_counter() - self.asked
-
-    def step_done(self, step: int, loss: float) -> None:
-        """The step is done; every ``log_every`` steps a line is written."""
-        self.losses.append(loss)
-        done = step + 1
-        if done % self.config.log_every == 0 or done == self.config.steps:
-            seconds = time.perf_counter() - self.began
-            steps = done - self.start
-            line = {
-                "step": done,
-                "loss": round(sum(self.losses) / len(self.losses), 5),
-                "pictures_per_s": round(steps * self.config.batch / seconds, 2),
-                "wait_share": round(self.waited / seconds, 3),
-                "eta_min": round(seconds / steps * (self.config.steps - done) / 60, 1),
-            }
-            self.losses = []
-            with self.log.open("a") as log:
-                log.write(json.dumps(line) + "\n")
-            self.report(" ".join(f"{key}={value}" for key, value in line.items()))
-        self.asked = time.perf_counter()
+    ahead, first = run.config.loaders + 2, run.step
+    with ThreadPoolExecutor(run.config.loaders, thread_name_prefix="loader") as pool:
+        waiting: deque[Future[Any]] = deque(
+            pool.submit(make, step) for step in range(first, min(first + ahead, last))
+        )
+        try:
+            for step in range(first, last):
+                parts = waiting.popleft().result()
+                if step + ahead < last:
+                    waiting.append(pool.submit(make, step + ahead))
+                yield step, parts
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _loss(module: nn.Module, batch: Batch, config: TrainConfig, step: int) -> Tensor:
-    rgb = (batch.rgb - 0.5) / 0.5
-    pred = module(rgb.contiguous(memory_format=torch.channels_last)).float()
-    target = affine_normalize(batch.disparity, batch.valid)
-    if step >= config.warmup:
-        pred = affine_normalize(pred, batch.valid)
-    known = batch.valid.sum().clamp(min=1)
-    difference = torch.where(batch.valid, (pred - target).abs(), 0.0).sum() / known
-    gradient = multi_scale_gradient(pred, target, batch.valid, scales=config.gradient_scales)
-    return difference + config.gradient_weight * gradient
+def save_picture(path: Path, pixels: np.ndarray) -> None:
+    """Write (h, w, 3) uint8 as a PNG."""
+    with atomic_write(path) as file:
+        PilImage.fromarray(pixels).save(file, format="PNG")
 
 
-def _optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW; the encoder learns slower; norms and biases do not decay."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in module.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        groups.setdefault((name.startswith("encoder."), parameter.ndim > 1), []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {
-                "params": parameters,
-                "peak": config.encoder_lr if encoder else config.lr,
-                "weight_decay": config.weight_decay if decays else 0.0,
-            }
-            for (encoder, decays), parameters in groups.items()
-        ]
-    )
+def _mix(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _set_rates(optimizer: torch.optim.Optimizer, config: TrainConfig, step: int) -> None:
-    """Linear warm-up, then cosine to zero."""
-    warm = min(1.0, (step + 1) / max(1, config.warmup))
-    share = max(0, step - config.warmup) / max(1, config.steps - config.warmup)
-    factor = warm * 0.5 * (1 + math.cos(math.pi * share))
-    for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * factor
+def _say_nothing(line: str) -> None:
+    del line

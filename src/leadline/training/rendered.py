@@ -1,15 +1,21 @@
 """Pictures of the procedural world, rendered ahead of training into shards on disk.
 
-Shard k holds ``config.shard`` pictures of one size and is a function of (seed, k) alone, so a run
-can be stopped, resumed and repeated. A picture is drawn from the newest ``window`` shards: each is
+Shard k holds ``world.shard`` samples of one size and is a function of (seed, k) alone, so a run
+can be stopped, resumed and repeated. A sample is drawn from the newest ``window`` shards: each is
 used a few times, with another crop and other colours each time, and then forgotten.
+
+What a sample holds is the recipe's affair: it hands in a function ``render(rng, size, count)``
+that gives named arrays of ``count`` samples (first axis) from pictures of ``size`` (height, width)
+pixels. The function is pickled for the renderers' processes: a function of a module, or a
+``functools.partial`` of one. Texture banks are set up for it with ``leadline.world.use_bank``.
 """
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
@@ -17,85 +23,197 @@ from pathlib import Path
 
 import numpy as np
 
+from leadline import world
 from leadline.errors import JobError
 from leadline.jobs import atomic_write
 from leadline.training.config import TrainConfig
-from leadline.world import TextureBank, sample_scene, sample_view
+from leadline.training.recipe import step_generator
 
-Frame = tuple[np.ndarray, np.ndarray]
-"""(rgb (h, w, 3) uint8, disparity (h, w) float16 in 1/m, NaN where unknown)."""
+Sample = dict[str, np.ndarray]
+"""Named arrays of one sample."""
 
-
-def shard_size(config: TrainConfig, index: int) -> tuple[int, int]:
-    """Input size (height, width) that shard ``index`` is rendered for."""
-    rng = np.random.default_rng([config.seed, 1, index])
-    return config.sizes[int(rng.integers(len(config.sizes)))]
+Render = Callable[[np.random.Generator, tuple[int, int], int], dict[str, np.ndarray]]
 
 
-def shards_needed(config: TrainConfig) -> int:
-    """How many shards the whole run draws from."""
-    return newest_shard(config, config.steps - 1) + 1
+def render_views(
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    count: int,
+    *,
+    kinds: tuple[str, ...] = (),
+    views: int = 3,
+) -> dict[str, np.ndarray]:
+    """Single pictures with their truth.
+
+    Args:
+        rng: decides everything.
+        size: (height, width) in pixels.
+        count: of pictures.
+        kinds: of scenes; empty: all, in their usual shares.
+        views: pictures per scene.
+
+    Returns:
+        ``rgb`` (n, h, w, 3) uint8; ``disparity`` (n, h, w) float16 in 1/m, 0 at the sky;
+        ``focal_px`` (n,) float32; ``kind`` (n,) int64, the place in ``leadline.world.KINDS``.
+    """
+    height, width = size
+    made: dict[str, np.ndarray] = {
+        "rgb": np.empty((count, height, width, 3), np.uint8),
+        "disparity": np.empty((count, height, width), np.float16),
+        "focal_px": np.empty(count, np.float32),
+        "kind": np.empty(count, np.int64),
+    }
+    for first in range(0, count, views):
+        scene = world.sample_scene(int(rng.integers(2**62)), scene_kind(rng, size, kinds))
+        for n in range(first, min(first + views, count)):
+            view = world.sample_view(scene, seed=n, size=size)
+            made["rgb"][n] = view.rgb
+            made["disparity"][n] = inverse_depth(view.depth)
+            made["focal_px"][n] = view.camera.fx
+            made["kind"][n] = world.KINDS.index(view.kind)
+    return made
 
 
-def newest_shard(config: TrainConfig, step: int) -> int:
-    """The newest shard that step ``step`` may draw from; the first steps share a few."""
-    return 2 + step // config.shard_steps
+def scene_kind(
+    rng: np.random.Generator, size: tuple[int, int], kinds: tuple[str, ...]
+) -> str | None:
+    """The kind of a scene to render; very wide pictures are mostly taken from cars."""
+    wide = size[1] > 2.3 * size[0] and rng.random() < 0.75
+    if wide and (not kinds or "street" in kinds):
+        return "street"
+    return str(rng.choice(kinds)) if kinds else None
 
 
-def render_shard(config: TrainConfig, index: int, textures: TextureBank) -> dict[str, np.ndarray]:
-    """Render shard ``index``: ``rgb`` (n, h, w, 3) uint8 and ``disparity`` (n, h, w) float16."""
-    height, width = shard_size(config, index)
-    size = (_even(height * config.margin), _even(width * config.margin))
-    rgb = np.empty((config.shard, *size, 3), np.uint8)
-    disparity = np.empty((config.shard, *size), np.float16)
-    rng = np.random.default_rng([config.seed, 3, index])
-    for first in range(0, config.shard, config.views):
-        # Very wide pictures are taken from cars.
-        kind = "street" if width > 2.3 * height and rng.random() < 0.75 else None
-        scene = sample_scene(int(rng.integers(2**62)), kind, bank=textures)
-        for n in range(first, min(first + config.views, config.shard)):
-            view = sample_view(scene, seed=n, size=size)
-            rgb[n] = view.rgb
-            disparity[n] = 1.0 / np.maximum(view.depth, 0.05)  # 0 where the depth is inf: sky
-    return {"rgb": rgb, "disparity": disparity}
+def inverse_depth(depth: np.ndarray) -> np.ndarray:
+    """1 / depth as float16: three digits at any distance; 0 where depth is infinite (sky)."""
+    return (1.0 / np.maximum(depth, 0.05)).astype(np.float16)
 
 
-def render_ahead(config: TrainConfig, folder: Path, worker: int, first: int) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that a renderer's process needs to know.
+
+    Attributes:
+        sizes: (height, width) of what is cut out of the pictures; repeats weigh.
+        margin: pictures are rendered this much larger.
+        shard, window, shard_steps, shards: as in :class:`~leadline.training.config.WorldConfig`.
+        seed, steps, workers: of the run.
+        textures: folder of textures, or empty.
+        render: see the module.
+    """
+
+    sizes: tuple[tuple[int, int], ...]
+    margin: float
+    shard: int
+    window: int
+    shard_steps: int
+    shards: int
+    seed: int
+    steps: int
+    workers: int
+    textures: str
+    render: Render
+
+    @classmethod
+    def of(
+        cls,
+        config: TrainConfig,
+        render: Render,
+        *,
+        sizes: tuple[tuple[int, int], ...] = (),
+        margin: float | None = None,
+    ) -> Plan:
+        """The plan of a run; ``sizes`` and ``margin`` in place of the config's."""
+        own = config.world
+        return cls(
+            sizes=sizes or config.sizes,
+            margin=own.margin if margin is None else margin,
+            shard=own.shard,
+            window=own.shards or own.window,
+            shard_steps=own.shard_steps,
+            shards=own.shards,
+            seed=config.seed if own.seed < 0 else own.seed,
+            steps=config.steps,
+            workers=config.workers,
+            textures=own.textures,
+            render=render,
+        )
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) that shard ``index`` is rendered for, without the margin."""
+        rng = np.random.default_rng([self.seed, 1, index])
+        return self.sizes[int(rng.integers(len(self.sizes)))]
+
+    def newest(self, step: int) -> int:
+        """The newest shard that step ``step`` may draw from; the first steps share a few."""
+        return self.shards - 1 if self.shards else 2 + step // self.shard_steps
+
+    def oldest(self, step: int) -> int:
+        """The oldest shard that step ``step`` may draw from."""
+        return max(0, self.newest(step) - self.window + 1)
+
+    def make(self, index: int) -> dict[str, np.ndarray]:
+        """Render shard ``index``; the texture bank is the world's default one."""
+        height, width = self.size(index)
+        size = (_even(height * self.margin), _even(width * self.margin))
+        return self.render(np.random.default_rng([self.seed, 3, index]), size, self.shard)
+
+
+def render_ahead(plan: Plan, folder: Path, worker: int, first: int) -> None:
     """Render the missing shards ``first + worker, first + worker + workers ...`` of the run."""
-    textures = TextureBank.load(config.textures) if config.textures else TextureBank.procedural(0)
-    for index in range(first + worker, shards_needed(config), config.workers):
+    bank = world.TextureBank
+    world.use_bank(bank.load(plan.textures) if plan.textures else bank.procedural(0))
+    for index in range(first + worker, plan.newest(plan.steps - 1) + 1, plan.workers):
         trainer = multiprocessing.parent_process()
         if trainer is not None and not trainer.is_alive():
             return  # killed without a chance to stop its renderers
-        if all(_path(folder, index, name).exists() for name in ("rgb", "disparity")):
-            continue
-        for name, array in render_shard(config, index, textures).items():
-            with atomic_write(_path(folder, index, name)) as file:
-                np.save(file, array)
+        if not _listing(folder, index).exists():
+            write_shard(folder, index, plan.make(index))
+
+
+def write_shard(folder: Path, index: int, arrays: dict[str, np.ndarray]) -> None:
+    """Write the arrays, and last the file that lists them."""
+    for name, array in arrays.items():
+        with atomic_write(_path(folder, index, name)) as file:
+            np.save(file, array)
+    with atomic_write(_listing(folder, index)) as file:
+        file.write(json.dumps(sorted(arrays)).encode())
 
 
 @dataclass(kw_only=True)
 class RenderedWorld:
     """The shards of a run: starts the renderers, waits for what a step needs, forgets the old."""
 
-    config: TrainConfig
+    plan: Plan
     folder: Path
     _processes: list[BaseProcess] = field(default_factory=list)
+    _here: bool = True
+
+    @classmethod
+    def of(cls, config: TrainConfig, plan: Plan, folder: Path) -> RenderedWorld:
+        """The world of a run in ``folder``, its shards where the config says."""
+        return cls(plan=plan, folder=Path(config.world.folder or folder / "world"))
 
     @contextmanager
-    def rendering(self, step: int) -> Generator[RenderedWorld]:
-        """Processes render what a run resumed at ``step`` still needs, while the block lasts."""
+    def rendering(self, step: int, *, here: bool = True) -> Generator[RenderedWorld]:
+        """Processes render what a run resumed at ``step`` still needs, while the block lasts.
+
+        Args:
+            step: first that will be drawn for.
+            here: False where another process of this machine renders into the same folder.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        first = max(0, newest_shard(self.config, step) - self.config.window + 1)
         context = multiprocessing.get_context("spawn")
+        first = self.plan.oldest(step)
         self._processes = [
             context.Process(
-                target=render_ahead, args=(self.config, self.folder, worker, first), daemon=True
+                target=render_ahead, args=(self.plan, self.folder, worker, first), daemon=True
             )
-            for worker in range(self.config.workers)
+            for worker in range(self.plan.workers if here else 0)
         ]
         for process in self._processes:
             process.start()
+        self._here = here
         try:
             yield self
         finally:
@@ -103,43 +221,54 @@ class RenderedWorld:
                 process.terminate()
                 process.join()
 
-    def draw(
-        self, rng: np.random.Generator, step: int, count: int
-    ) -> tuple[list[Frame], tuple[int, int]]:
-        """``count`` pictures for ``step``, all of one size, and the input size they are for."""
-        newest = newest_shard(self.config, step)
-        oldest = max(0, newest - self.config.window + 1)
-        lead = int(rng.integers(oldest, newest + 1))
-        size = shard_size(self.config, lead)
-        same = [k for k in range(oldest, newest + 1) if shard_size(self.config, k) == size]
-        frames = []
-        for _ in range(count):
-            shard = self._open(int(rng.choice(same)))
-            n = int(rng.integers(self.config.shard))
-            frames.append((shard[0][n], shard[1][n]))
-        return frames, size
+    def size(self, step: int) -> tuple[int, int]:
+        """(height, width) of all samples of ``step``, without the margin."""
+        rng = step_generator(self.plan.seed, step)
+        return self.plan.size(int(rng.integers(self.plan.oldest(step), self.plan.newest(step) + 1)))
+
+    def draw(self, rng: np.random.Generator, step: int) -> Sample:
+        """A sample for ``step`` of the step's size, margin included; ``rng`` says which."""
+        index, n = self.place(rng, step)
+        return {name: array[n] for name, array in self._open(index).items()}
+
+    def place(self, rng: np.random.Generator, step: int) -> tuple[int, int]:
+        """Which sample :meth:`draw` takes: its shard, and its place there."""
+        size, plan = self.size(step), self.plan
+        same = [k for k in range(plan.oldest(step), plan.newest(step) + 1) if plan.size(k) == size]
+        return int(rng.choice(same)), int(rng.integers(plan.shard))
 
     def forget(self, step: int) -> None:
-        """Delete the shards that no later step draws from."""
-        oldest = newest_shard(self.config, step) - self.config.window
+        """Delete the shards that no later step draws from; a fixed set is kept."""
+        if self.plan.shards:
+            return
+        oldest = self.plan.newest(step) - self.plan.window
         for index in range(max(0, oldest - 4), max(0, oldest)):
-            for name in ("rgb", "disparity"):
-                _path(self.folder, index, name).unlink(missing_ok=True)
+            listing = _listing(self.folder, index)
+            if listing.exists():
+                names = json.loads(listing.read_text())
+                listing.unlink()
+                for name in names:
+                    _path(self.folder, index, name).unlink(missing_ok=True)
 
-    def _open(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        paths = [_path(self.folder, index, name) for name in ("rgb", "disparity")]
-        while not all(path.exists() for path in paths):
-            if not any(process.is_alive() for process in self._processes):
+    def _open(self, index: int) -> dict[str, np.ndarray]:
+        listing = _listing(self.folder, index)
+        while not listing.exists():
+            if self._here and not any(process.is_alive() for process in self._processes):
                 raise JobError(
-                    f"shard {index} is missing and no renderer is running any more; see the "
-                    "renderer's error above, then start again with --resume."
+                    f"shard {index} is missing in {self.folder} and no renderer is running any "
+                    "more; see the renderer's error above, then start again with --resume."
                 )
-            time.sleep(0.2)
-        return np.load(paths[0], mmap_mode="r"), np.load(paths[1], mmap_mode="r")
+            time.sleep(0.1)
+        names = json.loads(listing.read_text())
+        return {name: np.load(_path(self.folder, index, name), mmap_mode="r") for name in names}
 
 
 def _path(folder: Path, index: int, name: str) -> Path:
     return folder / f"shard-{index:05d}.{name}.npy"
+
+
+def _listing(folder: Path, index: int) -> Path:
+    return folder / f"shard-{index:05d}.json"
 
 
 def _even(length: float) -> int:

@@ -1,0 +1,122 @@
+"""What happens to a sample before the network sees it: window, mirror, turn, colours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from leadline.training.config import AugmentConfig
+    from leadline.training.rendered import Sample
+
+PLANES = ("disparity", "depth", "valid", "mask")
+"""Arrays of a sample that are taken by nearest pixel; ``rgb*`` are pictures, all else numbers."""
+
+
+def random_window(
+    rng: np.random.Generator,
+    sample: Sample,
+    size: tuple[int, int],
+    config: AugmentConfig,
+    *,
+    aspect: float = 0.0,
+) -> tuple[Sample, float]:
+    """A random window of all maps of a sample, resampled to ``size``; some mirrored or turned.
+
+    Args:
+        rng: decides.
+        sample: ``rgb*`` (h, w, 3) uint8, maps named in :data:`PLANES`, and numbers. ``focal_px``
+            follows the resampling.
+        size: (height, width) of the result.
+        config: how much.
+        aspect: width by height of the window; 0: that of ``size``, so that nothing is stretched.
+
+    Returns:
+        The sample, and how much the window was enlarged against the largest that fits (>= 1).
+    """
+    h, w = sample["rgb"].shape[:2]
+    height, width = size
+    shape = (1.0, aspect or width / height)
+    largest = min(h / shape[0], w / shape[1])
+    share = float(rng.uniform(config.min_crop, 1.0))
+    ch = min(h, max(2, round(shape[0] * largest * share)))
+    cw = min(w, max(2, round(shape[1] * largest * share)))
+    top, left = int(rng.integers(h - ch + 1)), int(rng.integers(w - cw + 1))
+    mirrored = rng.random() < config.flip
+    angle = float(rng.uniform(-1, 1)) * config.rotate_deg
+    made: Sample = {}
+    for name, array in sample.items():
+        if array.ndim < 2:
+            made[name] = array
+            continue
+        part = _turned(array, name, angle) if angle else array
+        part = _resampled(part[top : top + ch, left : left + cw], size, picture="rgb" in name)
+        made[name] = np.ascontiguousarray(part[:, ::-1] if mirrored else part)
+    if "focal_px" in made:
+        made["focal_px"] = made["focal_px"] * np.float32(height / ch)
+    return made, 1 / share
+
+
+def _resampled(part: np.ndarray, size: tuple[int, int], *, picture: bool) -> np.ndarray:
+    height, width = size
+    if not picture:
+        plain = part.astype(np.float32) if part.dtype == np.float16 else part
+        return cv2.resize(
+            np.ascontiguousarray(plain), (width, height), interpolation=cv2.INTER_NEAREST
+        )
+    how = cv2.INTER_AREA if part.shape[0] > height else cv2.INTER_LINEAR
+    return cv2.resize(np.ascontiguousarray(part), (width, height), interpolation=how)
+
+
+def _turned(array: np.ndarray, name: str, angle_deg: float) -> np.ndarray:
+    """Turned about the centre, enlarged so that no border shows."""
+    h, w = array.shape[:2]
+    radians = np.deg2rad(abs(angle_deg))
+    grow = np.cos(radians) + np.sin(radians) * max(h / w, w / h)
+    matrix = cv2.getRotationMatrix2D(((w - 1) / 2, (h - 1) / 2), angle_deg, grow)
+    picture = "rgb" in name
+    plain = array.astype(np.float32) if array.dtype == np.float16 else array
+    how = cv2.INTER_LINEAR if picture else cv2.INTER_NEAREST
+    return cv2.warpAffine(plain, matrix, (w, h), flags=how, borderMode=cv2.BORDER_REPLICATE)
+
+
+def change_colours(rgb: Tensor, rng: np.random.Generator, how: str) -> Tensor:
+    """One picture (3, h, w) in [0, 1] in other colours; see ``AugmentConfig.colours``."""
+    if how == "strong":
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        return disturb_colours(rgb[None], generator)[0]
+    if how == "channels":
+        factors = torch.from_numpy(rng.uniform(0.8, 1.2, 3).astype(np.float32))
+        return (rgb * factors[:, None, None]).clamp(0, 1)
+    if how == "permute" and rng.random() < 0.25:
+        return rgb[torch.from_numpy(rng.permutation(3))]
+    return rgb
+
+
+def disturb_colours(rgb: Tensor, generator: torch.Generator) -> Tensor:
+    """Per picture: exposure, contrast, white balance, saturation, gamma, grey, noise, blur.
+
+    Args:
+        rgb: (b, 3, h, w) in [0, 1].
+        generator: decides everything.
+    """
+    b = rgb.shape[0]
+
+    def uniform(low: float, high: float, channels: int = 1) -> Tensor:
+        return torch.rand(b, channels, 1, 1, generator=generator) * (high - low) + low
+
+    grey = (rgb * rgb.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+    saturation = torch.where(uniform(0, 1) < 0.08, 0.0, uniform(0.5, 1.5))
+    rgb = grey + (rgb - grey) * saturation
+    mean = rgb.mean((1, 2, 3), keepdim=True)
+    rgb = (mean + (rgb - mean) * uniform(0.65, 1.4)) * uniform(0.65, 1.35)
+    rgb = rgb * uniform(0.88, 1.12, channels=3)
+    rgb = rgb.clamp(0, 1).add(1e-3).pow(uniform(0.75, 1.35))
+    blurred = torch.nn.functional.avg_pool2d(rgb, 3, stride=1, padding=1, count_include_pad=False)
+    rgb = rgb + (blurred - rgb) * (uniform(0, 1) < 0.25) * uniform(0.3, 1.0)
+    noise = torch.randn(rgb.shape, generator=generator) * uniform(0, 0.03) * (uniform(0, 1) < 0.4)
+    return (rgb + noise).clamp(0, 1)

@@ -1,0 +1,122 @@
+"""When a run goes wrong: which step, which samples, which files, and what was in them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from leadline.errors import JobError, LeadlineError
+from leadline.jobs import write_text
+
+if TYPE_CHECKING:
+    from leadline.training.config import TrainConfig
+    from leadline.training.recipe import Batch, BatchSource
+
+Parts = Sequence[tuple[range, "Batch"]]
+
+
+class Watch:
+    """Looks at every loss and gradient; what is not finite or explodes ends the run.
+
+    Args:
+        config: of the run.
+        out: run directory; the diagnosis is written there.
+    """
+
+    def __init__(self, config: TrainConfig, out: Path) -> None:
+        self.config, self.out = config, out
+        self._losses: deque[float] = deque(maxlen=100)
+
+    def check_loss(
+        self,
+        loss: Tensor,
+        rows: range,
+        step: int,
+        source: BatchSource,
+        value: Callable[[Batch], float],
+        batch: Batch,
+    ) -> None:
+        """Raise JobError, naming the samples, unless the loss is finite."""
+        number = float(loss.detach())
+        if math.isfinite(number):
+            return
+        single = []
+        for n in range(len(rows)):
+            try:
+                single.append(value({name: array[n : n + 1] for name, array in batch.items()}))
+            except LeadlineError:
+                single.append(math.nan)
+        self._stop(f"the loss is {number}", [(rows, batch)], step, source, single)
+
+    def check_gradient(self, norm: Tensor, parts: Parts, step: int, source: BatchSource) -> None:
+        """Raise JobError unless the gradient is finite."""
+        if not math.isfinite(float(norm)):
+            self._stop(f"the gradient's norm is {float(norm)}", parts, step, source)
+
+    def check_explosion(self, loss: float, parts: Parts, step: int, source: BatchSource) -> None:
+        """Raise JobError when the loss is many times its recent median."""
+        limit = self.config.explosion
+        if limit and len(self._losses) >= 20:
+            median = sorted(self._losses)[len(self._losses) // 2]
+            if loss > limit * median:
+                self._stop(
+                    f"the loss is {loss:.4g}, {loss / median:.0f} times its recent median",
+                    parts,
+                    step,
+                    source,
+                )
+        self._losses.append(loss)
+
+    def _stop(
+        self,
+        what: str,
+        parts: Parts,
+        step: int,
+        source: BatchSource,
+        single: Sequence[float] = (),
+    ) -> None:
+        rows = [row for some, _ in parts for row in some]
+        samples: list[dict[str, Any]] = [
+            {"row": row, "origin": source.origin(step, row)} for row in rows
+        ]
+        for sample, loss in zip(samples, single, strict=False):
+            sample["loss"] = loss
+        for (some, batch), first in zip(parts, _firsts(parts), strict=True):
+            for n in range(len(some)):
+                samples[first + n]["ranges"] = {k: _range(v[n]) for k, v in batch.items()}
+        bad = [s for s in samples if not math.isfinite(s.get("loss", 0.0))] or samples
+        report = {"step": step, "what": what, "lr": self.config.lr, "samples": samples}
+        path = self.out / "diagnosis.json"
+        write_text(path, json.dumps(report, indent=2) + "\n")
+        named = "; ".join(f"row {s['row']} ({s['origin']})" for s in bad[:3])
+        raise JobError(
+            f"{what} at step {step}: {named}{' ...' if len(bad) > 3 else ''}. {path} tells about "
+            f"every sample. Look at these, or lower lr ({self.config.lr}) or clip "
+            f"({self.config.clip}), and go on from the last checkpoint with --resume."
+        )
+
+
+def _firsts(parts: Parts) -> list[int]:
+    firsts, total = [], 0
+    for rows, _ in parts:
+        firsts.append(total)
+        total += len(rows)
+    return firsts
+
+
+def _range(values: Tensor) -> list[float | str]:
+    """Smallest and largest value, and how many are not finite."""
+    flat = values.detach().float().flatten()
+    finite = flat[torch.isfinite(flat)]
+    if not len(finite):
+        return ["nothing finite"]
+    bad = len(flat) - len(finite)
+    ends: list[float | str] = [float(finite.min()), float(finite.max())]
+    return [*ends, f"{bad} not finite"] if bad else ends

@@ -1,0 +1,119 @@
+"""Optimiser, learning rates over a run, and what is frozen."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from leadline.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from leadline.training.config import TrainConfig
+
+
+def rate_factor(config: TrainConfig, step: int) -> float:
+    """What every peak rate is multiplied by at ``step``.
+
+    After a linear warm-up, over the share of the run that is left:
+
+    - ``cosine``: half a cosine to zero;
+    - ``one-cycle``: cosine from 1/25 up to 1 within the first 30 %, then down to 1/250,000 (Smith
+      and Topin 2018, with PyTorch's numbers); it is its own warm-up;
+    - ``poly``: (1 - share) ** power;
+    - ``step``: times ``factor`` at each of ``milestones``;
+    - ``constant``.
+    """
+    if config.schedule == "one-cycle":
+        return _one_cycle(step / max(1, config.steps - 1))
+    warm = min(1.0, (step + 1) / max(1, config.warmup))
+    share = max(0, step - config.warmup) / max(1, config.steps - config.warmup)
+    if config.schedule == "cosine":
+        return warm * 0.5 * (1 + math.cos(math.pi * share))
+    if config.schedule == "poly":
+        return warm * (1 - share) ** config.power
+    if config.schedule == "step":
+        passed = bisect.bisect_right(sorted(config.milestones), step / config.steps)
+        return warm * config.factor**passed
+    return warm
+
+
+def _one_cycle(share: float, *, rise: float = 0.3, first: float = 1 / 25) -> float:
+    last = first / 1e4
+    if share < rise:
+        low, high, part = first, 1.0, share / rise
+    else:
+        low, high, part = 1.0, last, (share - rise) / (1 - rise)
+    return high + (low - high) * 0.5 * (1 + math.cos(math.pi * min(1.0, part)))
+
+
+def encoder_groups(module: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+    """Groups for the optimiser: the encoder learns slower; vectors (norms, biases) do not decay."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            inside = "encoder" in name.split(".")
+            groups.setdefault((inside, parameter.ndim > 1), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": config.encoder_lr if inside else config.lr,
+            "weight_decay": config.weight_decay if decays else 0.0,
+        }
+        for (inside, decays), parameters in groups.items()
+    ]
+
+
+def make_optimizer(groups: list[dict[str, Any]], config: TrainConfig) -> torch.optim.Optimizer:
+    """The optimiser; the ``lr`` of each group is kept as its ``peak``.
+
+    Raises:
+        InputError: nothing is left that learns.
+    """
+    groups = [{**group, "peak": group["lr"]} for group in groups if group["params"]]
+    if not groups:
+        raise InputError("nothing learns: every parameter is frozen; look at freeze and lr.")
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=config.lr)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, config: TrainConfig, step: int) -> float:
+    """Set every group's rate for ``step``; returns the factor."""
+    factor = rate_factor(config, step)
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * factor
+    return factor
+
+
+def freeze(module: nn.Module, beginnings: Iterable[str], *, frozen: bool) -> None:
+    """Freeze or thaw the parameters whose names begin so; frozen parts keep their statistics.
+
+    Raises:
+        InputError: a beginning that no parameter has.
+    """
+    for beginning in beginnings:
+        found = False
+        for name, parameter in module.named_parameters():
+            if _begins(name, beginning):
+                parameter.requires_grad_(not frozen)
+                found = True
+        if not found:
+            parts = sorted({name.split(".")[0] for name, _ in module.named_parameters()})
+            raise InputError(
+                f"freeze={beginning!r}: no parameter is named so; names begin with "
+                f"{', '.join(parts)}."
+            )
+        for name, part in module.named_modules():
+            if _begins(name, beginning):
+                part.train(not frozen)
+
+
+def _begins(name: str, beginning: str) -> bool:
+    return name == beginning or name.startswith(beginning.rstrip(".") + ".")

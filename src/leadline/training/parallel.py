@@ -1,0 +1,134 @@
+"""Several processes, started by torchrun: who does what, and how gradients come together.
+
+    torchrun --nproc-per-node 4 -m leadline train relative --out runs/relative
+
+Every process takes its rows of each batch; the first one writes. On one machine the first process
+renders the world for all; on several, each machine's first does, into the run's folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from leadline.errors import DeviceError, InputError
+
+if TYPE_CHECKING:
+    from leadline.training.config import TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Which process this is.
+
+    Attributes:
+        rank, world_size: number of this process, and of all.
+        device: where its module lives.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes and speaks."""
+        return self.rank == 0
+
+    def rows(self, config: TrainConfig, part: int) -> range:
+        """The rows of a batch that this process takes in its ``part``-th turn."""
+        parts = self.world_size * config.accumulate
+        if config.batch % parts:
+            raise InputError(
+                f"batch={config.batch} for {self.world_size} processes and accumulate="
+                f"{config.accumulate}: a multiple of {parts} is needed."
+            )
+        size = config.batch // parts
+        first = (self.rank * config.accumulate + part) * size
+        return range(first, first + size)
+
+
+def renders_here() -> bool:
+    """Whether this process is the one of its machine that renders."""
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0
+
+
+@contextmanager
+def processes(config: TrainConfig) -> Generator[Place]:
+    """Join torchrun's group of processes while the block lasts; without torchrun, be alone."""
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    device = choose_device(config.device)
+    if world_size == 1:
+        yield Place(device=device)
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Place(rank=dist.get_rank(), world_size=world_size, device=device)
+    finally:
+        dist.destroy_process_group()
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; ``auto``: cuda, then mps, then the CPU.
+
+    Raises:
+        DeviceError: it is not here.
+    """
+    here = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, there in here.items() if there))
+    if not here.get(name.partition(":")[0], False):
+        offers = ", ".join(kind for kind, there in here.items() if there)
+        raise DeviceError(f"device={name!r}: PyTorch offers {offers} here; choose one of these.")
+    return torch.device(name)
+
+
+def distributed(module: nn.Module, place: Place, config: TrainConfig) -> nn.Module:
+    """The module whose gradients are averaged over all processes; alone: itself."""
+    if place.world_size == 1:
+        return module
+    if config.parallel == "fsdp":
+        from torch.distributed.fsdp import fully_shard
+
+        fully_shard(module)
+        return module
+    ids = [place.device.index] if place.device.type == "cuda" else None
+    return nn.parallel.DistributedDataParallel(module, device_ids=ids, find_unused_parameters=True)
+
+
+def mean_over_processes(value: Tensor, place: Place) -> Tensor:
+    """The mean of a detached tensor over all processes."""
+    if place.world_size == 1:
+        return value
+    total = value.clone()
+    dist.all_reduce(total)
+    return total / place.world_size
+
+
+def wait_for_all(place: Place) -> None:
+    """Go on when every process is here."""
+    if place.world_size > 1:
+        dist.barrier()
+
+
+def gathered_state(module: nn.Module, place: Place, config: TrainConfig) -> dict[str, Any]:
+    """The whole state dict on every process, its parts collected where they are sharded."""
+    if place.world_size == 1 or config.parallel == "ddp":
+        return module.state_dict()
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+    return get_model_state_dict(module, options=StateDictOptions(full_state_dict=True))

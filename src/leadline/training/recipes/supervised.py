@@ -1,0 +1,195 @@
+"""Supervised metric depth, as the classics were trained.
+
+| loss | pred and target | source |
+|---|---|---|
+| ``eigen`` | scale-invariant log error of depth | Eigen et al. 2014, equation 4 |
+| ``silog-bts``, ``silog-zoedepth``, ``silog-depth-anything-v2`` | root forms of it | BTS, ... |
+| ``densedepth`` | SSIM, edges, difference of ``max_depth / depth`` | Alhashim and Wonka 2018, 3.2 |
+| ``l1`` | mean absolute difference of depth | Ma and Karaman 2018; FastDepth |
+| ``berhu`` | reverse Huber of depth | Laina et al. 2016, section 3.2 |
+
+Eigen's network learns in two phases: its coarse stack, then, with that frozen, its fine stack.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from leadline.errors import InputError
+from leadline.losses import densedepth_loss, masked_l1, masked_mean, scale_invariant_log, silog
+from leadline.training.network import build_network, delivered_spec, normalised
+from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
+from leadline.training.samples import depth_samples
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from leadline.models.eigen14 import Eigen14
+
+Loss = Literal[
+    "l1", "berhu", "eigen", "silog-bts", "silog-zoedepth", "silog-depth-anything-v2", "densedepth"
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisedOptions:
+    """Choices of the supervised recipe.
+
+    Attributes:
+        loss: see the module.
+        max_depth, min_depth: metres; depths outside count for nothing.
+        aspect: width by height of what is cut from a picture and stretched to the input; 0: that
+            of the input. FastDepth's square input shows pictures of 4:3.
+        zoom_is_near: a window that is enlarged shows nearer depths (Eigen, FastDepth); otherwise
+            depths stay as they are.
+        coarse_share: share of the steps in which a network with a coarse and a fine stack trains
+            the coarse one; the rest trains the fine one alone.
+    """
+
+    loss: Loss = "l1"
+    max_depth: float = 10.0
+    min_depth: float = 0.1
+    aspect: float = 0.0
+    zoom_is_near: bool = True
+    coarse_share: float = 0.6
+
+
+class Supervised(Recipe):
+    """Depth in metres from pictures with measured or rendered depth."""
+
+    name = "supervised"
+    Options = SupervisedOptions
+    protocol = "depth-anything-v2-metric"
+
+    def build(self) -> nn.Module:
+        """The config's network; Eigen's in a wrapper that shows both stacks."""
+        if self.config.model.startswith("eigen14"):
+            return TwoStacks(build_network(self.config))
+        if self.config.model.startswith("densedepth"):
+            return build_network(self.config, max_depth=self.options.max_depth, output="inverse")
+        return build_network(self.config)
+
+    def delivered(self, module: Any) -> Delivered:
+        """The network, giving metres."""
+        network = module.network if isinstance(module, TwoStacks) else module
+        options: dict[str, Any] = {}
+        if self.config.model.startswith("densedepth"):
+            options = {"output": "depth", "max_depth": self.options.max_depth}
+        spec = delivered_spec(self.config, network, **options)
+        if not spec.kind.is_metric:
+            raise InputError(
+                f"model={self.config.model!r} gives {spec.kind}; the supervised recipe trains "
+                "networks of metric depth, as fastdepth, densedepth or eigen14-nyu; take the "
+                "recipe `relative`."
+            )
+        return Delivered(spec=replace(spec, max_depth=self.options.max_depth), module=network)
+
+    def parameter_groups(self, module: nn.Module) -> list[dict[str, Any]]:
+        """Eigen's own rates, scaled by ``lr``; the usual groups otherwise."""
+        if isinstance(module, TwoStacks):
+            return module.network.parameter_groups(self.config.lr)
+        return super().parameter_groups(module)
+
+    def begin_step(self, module: nn.Module, step: int) -> None:
+        """The coarse stack learns first, then the fine one alone."""
+        if isinstance(module, TwoStacks):
+            module.fine_phase = step >= self.options.coarse_share * self.config.steps
+            module.network.coarse.requires_grad_(not module.fine_phase)
+            module.network.coarse.train(not module.fine_phase)
+            module.network.fine.requires_grad_(module.fine_phase)
+
+    def data(self, folder: Path, step: int) -> AbstractContextManager[BatchSource]:
+        """Pictures with depth, from all sources."""
+        return depth_samples(
+            self.config,
+            folder,
+            step,
+            aspect=self.options.aspect,
+            zoom_is_near=self.options.zoom_is_near,
+        )
+
+    def loss(self, forward: Forward, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss by name, on the network's own grid."""
+        pred = forward(normalised(batch["rgb"], self.config.model))
+        target = self._on_grid(batch["depth"], pred)
+        known = self._on_grid(batch["valid"].float(), pred) > 0.5
+        low, high = self.options.min_depth, self.options.max_depth
+        valid = known & (target > low) & (target <= high)
+        total = supervised_loss(self.options.loss, pred, target, valid, max_depth=high)
+        with torch.no_grad():
+            share = valid.float().mean()
+        return total, {"valid_share": share}
+
+    def _on_grid(self, values: Tensor, pred: Tensor) -> Tensor:
+        """Targets at the pixels that the network's places look at, by nearest pixel."""
+        if pred.shape[-2:] == values.shape[-2:]:
+            return values
+        if self.config.model.startswith("eigen14"):
+            h, w = pred.shape[-2:]
+            top = (values.shape[-2] - 4 * h) // 2 + 2
+            left = (values.shape[-1] - 4 * w) // 2 + 2
+            return values[:, top : top + 4 * h : 4, left : left + 4 * w : 4]
+        return F.interpolate(values[:, None], size=pred.shape[-2:], mode="nearest-exact")[:, 0]
+
+
+class TwoStacks(nn.Module):
+    """Eigen's network, giving the map of the stack that learns, in metres."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network: Eigen14 = network
+        self.fine_phase = False
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """(b, 3, h, w) -> (b, h', w') metres."""
+        outputs = self.network.forward_all(batch)
+        return (outputs.log_depth if self.fine_phase else outputs.coarse_log_depth).exp()
+
+
+def supervised_loss(
+    name: Loss, pred: Tensor, target: Tensor, valid: Tensor, *, max_depth: float
+) -> Tensor:
+    """One of the supervised losses, a scalar.
+
+    Args:
+        name: see the module.
+        pred: (b, h, w) metres; for ``densedepth`` ``max_depth / metres``.
+        target: (b, h, w) metres.
+        valid: (b, h, w) bool.
+        max_depth: metres.
+    """
+    if name == "l1":
+        return masked_l1(pred, target, valid)
+    if name == "berhu":
+        return berhu(pred, target, valid)
+    if name == "densedepth":
+        from leadline.models.densedepth import depth_to_inverse
+
+        inverse = depth_to_inverse(torch.where(valid, target, max_depth), max_depth)
+        return densedepth_loss(pred, inverse, valid).total
+    if name == "eigen":
+        return scale_invariant_log(pred, target, valid)
+    return silog(pred, target, valid, form=name.removeprefix("silog-"))
+
+
+def berhu(pred: Tensor, target: Tensor, valid: Tensor, *, share: float = 0.2) -> Tensor:
+    """Reverse Huber: absolute below c, (x^2 + c^2) / 2c above; c is a share of the largest error.
+
+    Args:
+        pred: (b, h, w).
+        target: (b, h, w), in the same unit.
+        valid: (b, h, w) bool.
+        share: of the largest absolute error of the batch.
+
+    Source: Laina et al. 2016, section 3.2, equation 1.
+    """
+    error = torch.where(valid, pred - torch.where(valid, target, 0.0), 0.0).abs()
+    c = (share * error.detach().amax()).clamp(min=1e-6)
+    return masked_mean(torch.where(error <= c, error, (error.square() + c * c) / (2 * c)), valid)

@@ -1,0 +1,183 @@
+"""Batches of pictures with depth: the world, data sets and folders, mixed by weight.
+
+What ``relative``, ``supervised`` and ``metric`` learn from. A batch holds
+
+- ``rgb`` (b, 3, h, w) in [0, 1];
+- ``depth`` (b, h, w) in metres, 0 where unknown or at the sky;
+- ``disparity`` (b, h, w) in 1/m, 0 at the sky, and ``valid`` (b, h, w) bool: where it is known;
+- ``focal_px`` (b,), 0 where unknown; ``kind`` (b,) int64, of the world's scenes, -1 elsewhere;
+- ``source`` (b,) int64, the place of the sample's source in ``config.data``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leadline.datasets import Options, get, open_dataset
+from leadline.training.augment import change_colours, random_window
+from leadline.training.parallel import renders_here
+from leadline.training.recipe import BatchSource, sample_generator, step_generator
+from leadline.training.rendered import Plan, RenderedWorld, Sample, render_views
+
+if TYPE_CHECKING:
+    from leadline.datasets.frame import FrameRef
+    from leadline.training.config import DataConfig, TrainConfig
+
+
+class DepthSamples(BatchSource):
+    """Pictures with depth; see the module. Open it with :func:`depth_samples`."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        *,
+        world: RenderedWorld | None,
+        frames: Sequence[Sequence[FrameRef]],
+        aspect: float = 0.0,
+        zoom_is_near: bool = False,
+    ) -> None:
+        self.config = config
+        shapes = rendered_sizes(config.sizes, aspect)
+        self.input_of = dict(zip(shapes, config.sizes, strict=True))
+        self.world = world
+        self.frames = frames
+        self.aspect = aspect
+        self.zoom_is_near = zoom_is_near
+        weights = np.array([data.weight for data in config.data], dtype=float)
+        self.shares = weights / weights.sum()
+
+    def batch(self, step: int, rows: Sequence[int]) -> dict[str, Tensor]:
+        """See :class:`~leadline.training.recipe.BatchSource`."""
+        samples = [self._sample(step, row) for row in rows]
+        return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
+
+    def forget(self, step: int) -> None:
+        """Delete shards that no later step draws from."""
+        if self.world is not None:
+            self.world.forget(step)
+
+    def origin(self, step: int, row: int) -> str:
+        """The shard and the place in it, or the frame's name."""
+        rng = sample_generator(self.config.seed, step, row)
+        source = self._source(rng)
+        if not self.frames[source]:
+            index, n = self._world().place(rng, step)
+            return f"world: shard {index}, picture {n}"
+        ref = self.frames[source][int(rng.integers(len(self.frames[source])))]
+        return f"{self.config.data[source].name}: {ref.name}"
+
+    def size(self, step: int) -> tuple[int, int]:
+        """Input size (height, width) of the batch of ``step``."""
+        if self.world is not None:
+            return self.input_of[self.world.size(step)]
+        rng = step_generator(self.config.seed, step)
+        return self.config.sizes[int(rng.integers(len(self.config.sizes)))]
+
+    def _sample(self, step: int, row: int) -> dict[str, Tensor]:
+        rng = sample_generator(self.config.seed, step, row)
+        source = self._source(rng)
+        if self.frames[source]:
+            ref = self.frames[source][int(rng.integers(len(self.frames[source])))]
+            sample = from_frame(ref)
+        else:
+            sample = self._world().draw(rng, step)
+        config = self.config.augment
+        size = self.size(step)
+        sample, enlarged = random_window(rng, sample, size, config, aspect=self.aspect)
+        made = as_tensors(sample, nearer=enlarged if self.zoom_is_near else 1.0)
+        made["rgb"] = change_colours(made["rgb"], rng, config.colours)
+        made["source"] = torch.tensor(source)
+        return made
+
+    def _source(self, rng: np.random.Generator) -> int:
+        return int(rng.choice(len(self.shares), p=self.shares))
+
+    def _world(self) -> RenderedWorld:
+        if self.world is None:
+            raise LookupError("these samples have no rendered world.")
+        return self.world
+
+
+@contextmanager
+def depth_samples(
+    config: TrainConfig, folder: Path, step: int, *, aspect: float = 0.0, zoom_is_near: bool = False
+) -> Generator[DepthSamples]:
+    """Open the config's data for a run that goes on at ``step``.
+
+    Args:
+        config: of the run.
+        folder: of the run.
+        step: the first that will be asked for.
+        aspect: width by height of what is cut from a picture; 0: that of the input.
+        zoom_is_near: divide depth by the window's enlargement, as if the camera kept its lens and
+            went nearer (Eigen et al. 2014, section 3.3).
+    """
+    frames = [training_frames(data) for data in config.data]
+    if all(frames):
+        yield DepthSamples(
+            config, world=None, frames=frames, aspect=aspect, zoom_is_near=zoom_is_near
+        )
+        return
+    render = partial(render_views, kinds=config.world.kinds, views=config.world.views)
+    plan = Plan.of(config, render, sizes=rendered_sizes(config.sizes, aspect))
+    rendered = RenderedWorld.of(config, plan, folder)
+    with rendered.rendering(step, here=renders_here()) as world:
+        yield DepthSamples(
+            config, world=world, frames=frames, aspect=aspect, zoom_is_near=zoom_is_near
+        )
+
+
+def rendered_sizes(
+    sizes: tuple[tuple[int, int], ...], aspect: float
+) -> tuple[tuple[int, int], ...]:
+    """Sizes of the pictures from which inputs of ``sizes`` are made, by width over height."""
+    return tuple((h, round(h * aspect / 2) * 2) for h, w in sizes) if aspect else sizes
+
+
+def training_frames(data: DataConfig) -> list[FrameRef]:
+    """The frames of one source; none for the world, which is rendered."""
+    if data.name == "world":
+        return []
+    splits = get(data.name).splits
+    split = data.split or next((name for name in splits if "train" in name), None)
+    options = Options(split=split, every=data.every, per_metre=data.per_metre or None)
+    return open_dataset(data.name, data.root or None, options)
+
+
+def from_frame(ref: FrameRef) -> Sample:
+    """A frame of a data set as a sample: unknown disparity is NaN."""
+    frame = ref.read()
+    with np.errstate(divide="ignore"):
+        disparity = np.where(frame.valid, 1 / frame.depth, np.nan).astype(np.float32)
+    camera = frame.image.camera
+    return {
+        "rgb": frame.image.pixels,
+        "disparity": disparity,
+        "focal_px": np.float32(0 if camera is None else camera.fx),
+        "kind": np.int64(-1),
+    }
+
+
+def as_tensors(sample: Sample, *, nearer: float = 1.0) -> dict[str, Tensor]:
+    """The tensors of one sample, depth divided by ``nearer``."""
+    disparity = torch.from_numpy(np.asarray(sample["disparity"], np.float32)) * nearer
+    valid = disparity.isfinite()
+    disparity = disparity.nan_to_num()
+    depth = torch.where(disparity > 1e-3, 1 / disparity.clamp(min=1e-3), 0.0)
+    rgb = torch.from_numpy(sample["rgb"]).permute(2, 0, 1).float().div_(255)
+    return {
+        "rgb": rgb,
+        "depth": depth,
+        "disparity": disparity,
+        "valid": valid,
+        "focal_px": torch.tensor(float(sample["focal_px"])),
+        "kind": torch.tensor(int(sample["kind"])),
+    }

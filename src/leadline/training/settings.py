@@ -1,0 +1,146 @@
+"""Change frozen dataclasses by plain values, checked by name and by type.
+
+The values come from TOML files, from JSON, and from text on the command line.
+"""
+
+from __future__ import annotations
+
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from leadline.errors import InputError, UnknownNameError
+
+Config = TypeVar("Config")
+
+
+def updated(config: Config, changes: Mapping[str, Any], *, what: str) -> Config:
+    """``config``, a frozen dataclass, with some of its values changed.
+
+    Args:
+        config: the dataclass; fields may be dataclasses themselves.
+        changes: plain values by name; ``table.key`` reaches into a field.
+        what: the config in words, for messages.
+
+    Raises:
+        UnknownNameError: no such field; the message lists all.
+        InputError: a value that does not fit.
+    """
+    dataclass: Any = config
+    hints = get_type_hints(type(config))
+    known = [f.name for f in fields(dataclass)]
+    clean: dict[str, Any] = {}
+    for key, value in _nested(changes).items():
+        if key not in known:
+            raise UnknownNameError(f"{what} key", key, known)
+        clean[key] = _fitted(f"{what} key {key}", value, hints[key], getattr(config, key))
+    return replace(dataclass, **clean)
+
+
+def _nested(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys as tables: ``{"world.shard": 3}`` -> ``{"world": {"shard": 3}}``."""
+    result: dict[str, Any] = {}
+    for key, value in changes.items():
+        first, dot, rest = key.partition(".")
+        if not dot:
+            result[key] = value
+        else:
+            table = result.get(first)
+            result[first] = {**(table if isinstance(table, Mapping) else {}), rest: value}
+    return result
+
+
+def _fitted(where: str, value: Any, hint: Any, old: Any) -> Any:
+    """``value`` as the type ``hint``; tables are laid over ``old``."""
+    if is_dataclass(old) and not isinstance(old, type):
+        if isinstance(value, type(old)):
+            return value
+        if not isinstance(value, Mapping):
+            raise InputError(f"{where}={value!r}: a table with keys of its own is needed.")
+        return updated(old, value, what=where)
+    if get_origin(hint) is Mapping or hint is dict:
+        table = _read(value)
+        if not isinstance(table, Mapping):
+            raise InputError(f"{where}={value!r}: a table is needed.")
+        return {**(old or {}), **{key: _read(item) for key, item in _nested(table).items()}}
+    return convert(where, value, hint)
+
+
+def convert(where: str, value: Any, hint: Any) -> Any:
+    """``value`` as the type ``hint``: a number, text, truth value, tuple, Literal or union.
+
+    Raises:
+        InputError: it does not fit; the message starts with ``where``.
+    """
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return _one_of(where, value, get_args(hint))
+    if origin is Literal:
+        if value not in get_args(hint):
+            raise UnknownNameError(f"value of {where}", value, [str(o) for o in get_args(hint)])
+        return value
+    if origin is tuple:
+        return _tuple(where, value, get_args(hint))
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _dataclass(where, value, hint)
+    if hint is Any:
+        return value
+    plain = value if hint is str else _read(value)
+    exact = {bool: (bool,), int: (int,), float: (int, float), str: (str,), types.NoneType: ()}
+    whole = hint is int and isinstance(plain, float) and plain.is_integer()
+    fits = isinstance(plain, exact.get(hint, (hint,))) or whole
+    if not fits or (isinstance(plain, bool) and hint is not bool):
+        raise InputError(f"{where}={value!r}: {_words(hint)} is needed.")
+    return hint(plain)
+
+
+def _one_of(where: str, value: Any, hints: tuple[Any, ...]) -> Any:
+    if types.NoneType in hints and value in (None, "none", ""):
+        return None
+    for hint in hints:
+        if hint is types.NoneType:
+            continue
+        try:
+            return convert(where, value, hint)
+        except (InputError, UnknownNameError):
+            continue
+    raise InputError(f"{where}={value!r}: {' or '.join(_words(h) for h in hints)} is needed.")
+
+
+def _tuple(where: str, value: Any, hints: tuple[Any, ...]) -> tuple[Any, ...]:
+    items = _read(value)
+    if not isinstance(items, (list, tuple)):
+        items = [part for part in str(value).split(",") if part]
+    if hints and hints[-1] is Ellipsis:
+        return tuple(convert(where, item, hints[0]) for item in items)
+    if len(items) != len(hints):
+        raise InputError(f"{where}={value!r}: {len(hints)} values are needed.")
+    return tuple(convert(where, item, hint) for item, hint in zip(items, hints, strict=True))
+
+
+def _dataclass(where: str, value: Any, kind: Any) -> Any:
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, Mapping):
+        return updated(kind(), value, what=where)
+    from_text = getattr(kind, "from_text", None)
+    if isinstance(value, str) and from_text is not None:
+        return from_text(value)
+    raise InputError(f"{where}={value!r}: a table with keys of its own is needed.")
+
+
+def _read(value: Any) -> Any:
+    """Text as the TOML value that it spells, where it spells one."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value
+
+
+def _words(hint: Any) -> str:
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    return names.get(hint, str(hint))
