@@ -59,7 +59,25 @@ def lite_accuracy(results: dict) -> str:
     return "\n".join(lines)
 
 
-TABLES = {"lite_accuracy": lite_accuracy}
+def model_costs(results: dict) -> str:
+    """What a picture costs, model by model; the time only when it was measured."""
+    timed = any(row["latency_ms"] is not None for row in results["models"])
+    lines = [
+        "| model | million parameters | input, height x width | GFLOP |" + " ms |" * timed,
+        "| --- | ---: | ---: | ---: |" + " ---: |" * timed,
+    ]
+    for row in results["models"]:
+        height, width = row["input_size"]
+        digits = 1 if row["gflop"] > 20 else 2
+        line = f"| `{row['name']}` | {row['parameters'] / 1e6:.2f} | {height}x{width} | "
+        line += f"{row['gflop']:,.{digits}f} |"
+        if timed:
+            line += " - |" if row["latency_ms"] is None else f" {row['latency_ms']:.0f} |"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+TABLES = {"lite_accuracy": lite_accuracy, "model_costs": model_costs}
 
 
 def tables() -> None:

@@ -160,14 +160,13 @@ def prepare(setup: Setup, contenders: tuple[str, ...]) -> dict[str, Any]:
 def gflop(setup: Setup) -> float:
     """10^9 additions and multiplications for one picture: convolutions, matrices, attention."""
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
+
+    from leadline.benchmark.costs import count_gflop
 
     with torch.device("meta"):
         module = torch_module(replace(setup, weights=None))
         batch = torch.zeros(1, 3, *setup.size)
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        module(batch)
-    return counter.get_total_flops() / 1e9
+    return count_gflop(module, batch)
 
 
 def _write_plain(module: DepthModule, setup: Setup) -> None:

@@ -1,4 +1,4 @@
-"""``leadline models``: what there is, and which weights are on this machine."""
+"""``leadline models``: what there is, which weights are on this machine, what a picture costs."""
 
 from __future__ import annotations
 
@@ -8,16 +8,38 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from leadline.spec import ModelSpec
 
 
 def models(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Only these models.", show_default="all")
+    ] = None,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Parameters and GFLOP at the paper's size too; needs PyTorch."
+        ),
+    ] = False,
+    latency: Annotated[
+        bool,
+        typer.Option(
+            "--latency", help="Also time PyTorch here, float32, random weights; says --verbose."
+        ),
+    ] = False,
+    runs: Annotated[int, typer.Option(min=1, help="Timed runs of --latency.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List the models: kind, size, licence, whether weights are here and where they come from."""
     from leadline import catalog
 
-    entries = [_entry(spec) for spec in catalog.MODELS.values()]
+    specs = [catalog.get(name) for name in names] if names else list(catalog.MODELS.values())
+    if verbose or latency:
+        _print_costs(specs, runs if latency else 0, as_json)
+        return
+    entries = [_entry(spec) for spec in specs]
     if as_json:
         typer.echo(json.dumps(entries, indent=2))
         return
@@ -34,6 +56,35 @@ def models(
             mark = "*" if file["path"] else " "
             typer.echo(f"  {mark} {file['path'] or file['address']}")
     typer.echo("\n* on this machine; other files are downloaded from their address when needed.")
+
+
+def _print_costs(specs: Sequence[ModelSpec], runs: int, as_json: bool) -> None:
+    """A line a model, as it is counted; with ``as_json`` the entries at the end."""
+    from dataclasses import asdict
+
+    from leadline.benchmark.costs import cost_of
+
+    entries = []
+    if not as_json:
+        typer.echo(f"{'NAME':38} {'PARAMETERS':>13} {'INPUT':>9} {'GFLOP':>8} {'MS':>8}  KIND")
+    for spec in specs:
+        cost = cost_of(spec, runs=runs)
+        entries.append(_entry(spec) | asdict(cost))
+        size = f"{cost.input_size[0]}x{cost.input_size[1]}"
+        time = "-" if cost.latency_ms is None else f"{cost.latency_ms:.1f}"
+        if not as_json:
+            typer.echo(
+                f"{spec.name:38} {cost.parameters:13,} {size:>9} {cost.gflop:8.2f} {time:>8}  "
+                f"{spec.kind}"
+            )
+    if as_json:
+        typer.echo(json.dumps(entries, indent=2))
+        return
+    typer.echo(
+        "\nPARAMETERS: of the whole network, parts used only in training included. INPUT: height x "
+        "width\nin pixels. GFLOP: a multiply-add counts as two. MS: PyTorch, float32, this machine "
+        "(--latency)."
+    )
 
 
 def _entry(spec: ModelSpec) -> dict[str, Any]:
