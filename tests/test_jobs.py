@@ -1,3 +1,4 @@
+import os
 import threading
 import time
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from leadline.errors import InputError, JobError
-from leadline.jobs import Progress, atomic_write, run_job, write_text
+from leadline.jobs import Progress, atomic_write, run_job, run_parts, write_text
 
 
 def test_atomic_write_makes_folders_and_leaves_no_temporary(tmp_path: Path) -> None:
@@ -137,3 +138,42 @@ def test_progress_tells_rate_and_time_left() -> None:
     assert progress.rate == 2.0
     assert progress.eta_s == 2.0
     assert Progress(total=10, skipped=4, seconds=1.0).eta_s is None
+
+
+class _Counting:
+    """Work that says which process did it, and fails on one part."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, part: int) -> tuple[int, int]:
+        self.calls += 1
+        if part == 3:
+            raise InputError("part 3 is bad")
+        return self.calls, os.getpid()
+
+
+def test_parts_are_worked_on_by_one_worker_that_is_made_once() -> None:
+    outcomes = list(run_parts(range(5), _Counting))
+    assert [outcome.result and outcome.result[0] for outcome in outcomes] == [1, 2, 3, None, 5]
+    assert outcomes[3].error == "InputError: part 3 is bad"
+    assert {outcome.result[1] for outcome in outcomes if outcome.result} == {os.getpid()}
+
+
+@pytest.mark.slow
+def test_parts_in_processes() -> None:
+    outcomes = list(run_parts(range(5), _Counting, workers=2))
+    assert sorted(outcome.item for outcome in outcomes) == [0, 1, 2, 3, 4]
+    assert os.getpid() not in {outcome.result[1] for outcome in outcomes if outcome.result}
+    assert [outcome.item for outcome in outcomes if outcome.error] == [3]
+
+
+class _Dying:
+    def __call__(self, part: int) -> int:
+        os._exit(9)
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_told() -> None:
+    with pytest.raises(JobError, match="run the same job again"):
+        list(run_parts(range(3), _Dying, workers=1))

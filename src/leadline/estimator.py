@@ -9,7 +9,7 @@ prediction = estimator.predict("photo.jpg")
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -137,12 +137,17 @@ class DepthEstimator:
             done.update(self._predict_group(group))
         return [done[index] for index in sorted(done)]
 
+    def predict_many(self, prepared: Sequence[Prepared]) -> list[Prediction]:
+        """Depth of pictures from :meth:`prepare` that have one input size, in one run."""
+        outputs = self._run(stack(prepared))
+        return [
+            self._sharpened(self._restore(outputs, one, place), one.image)
+            for place, one in enumerate(prepared)
+        ]
+
     def _predict_group(self, group: list[tuple[int, Prepared]]) -> dict[int, Prediction]:
-        outputs = self._run(stack([prepared for _, prepared in group]))
-        return {
-            index: self._sharpened(self._restore(outputs, prepared, place), prepared.image)
-            for place, (index, prepared) in enumerate(group)
-        }
+        made = self.predict_many([prepared for _, prepared in group])
+        return {index: one for (index, _), one in zip(group, made, strict=True)}
 
     def _sharpened(self, whole: Prediction, image: Image, *, batch_size: int = 4) -> Prediction:
         """The whole picture's map with the detail of its tiles."""

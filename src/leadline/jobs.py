@@ -5,17 +5,31 @@ with atomic_write("out/depth.npy") as file:      # a crash leaves the old file, 
     np.save(file, values)
 
 report = run_job(paths, prepare=read, work=run, finish=write, is_done=has_output)
+
+for outcome in run_parts(parts, MakeWorker(model="lite"), workers=4):   # processes
+    print(outcome.item, outcome.result)
 ```
+
+:func:`run_parts` is the coarse loop, over parts of a job that each take minutes; what it does in
+processes, :func:`leadline.cluster.run_parts` does on a Ray cluster, with the same callables.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import (
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+)
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,6 +195,81 @@ def run_job(
         failures=[run.failures[index] for index in sorted(run.failures)],
         seconds=time.perf_counter() - run.start,
     )
+
+
+Work = Callable[[Item], Result]
+"""Works on one part; it stays where it was made and may hold a network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome(Generic[Item, Result]):
+    """What became of one part: ``result``, or the ``error`` in one line."""
+
+    item: Item
+    result: Result | None = None
+    error: str | None = None
+
+
+def attempt(
+    work: Callable[[Item], Result],
+    item: Item,
+    catch: tuple[type[Exception], ...] = (LeadlineError, OSError),
+) -> Outcome[Item, Result]:
+    """Work on one part; an exception of ``catch`` becomes the outcome's error."""
+    try:
+        return Outcome(item=item, result=work(item))
+    except catch as error:
+        return Outcome(item=item, error=" ".join(f"{type(error).__name__}: {error}".split()))
+
+
+def run_parts(
+    parts: Iterable[Item],
+    make_work: Callable[[], Callable[[Item], Result]],
+    *,
+    workers: int = 0,
+) -> Iterator[Outcome[Item, Result]]:
+    """Work on every part of a job, here or in processes; outcomes come as they are ready.
+
+    A part is worked on as a whole. So that nothing is lost or doubled when something is killed, it
+    writes its result under a name that depends on the part alone, whole or not at all.
+
+    Args:
+        parts: what to work on; picklable with ``workers``.
+        make_work: makes the callable that works on a part; called once in every process, which is
+            where a network is opened. Picklable with ``workers``.
+        workers: number of processes; 0 works in this one.
+
+    Raises:
+        JobError: a process died; finished parts are kept.
+    """
+    if workers == 0:
+        work = make_work()
+        yield from (attempt(work, part) for part in parts)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _make_in_process, (make_work,)) as pool:
+        futures = {pool.submit(_work_in_process, part): part for part in parts}
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise JobError(
+                f"one of {workers} worker processes died (killed, or out of memory). Finished "
+                "parts are kept; run the same job again, with fewer workers if memory was short."
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+_process_work: list[Callable[[Any], Any]] = []
+
+
+def _make_in_process(make_work: Callable[[], Callable[[Any], Any]]) -> None:
+    _process_work[:] = [make_work()]
+
+
+def _work_in_process(part: Any) -> Outcome[Any, Any]:
+    return attempt(_process_work[0], part)
 
 
 class _Inline(Executor):

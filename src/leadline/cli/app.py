@@ -12,6 +12,7 @@ from leadline.cli.datasets import datasets
 from leadline.cli.doctor import doctor
 from leadline.cli.evaluate import evaluate
 from leadline.cli.export import export
+from leadline.cli.label import label
 from leadline.cli.leaderboard import leaderboard
 from leadline.cli.models import models
 from leadline.cli.predict import predict
@@ -27,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(predict)
+app.command()(label)
 app.command()(train)
 app.command()(export)
 app.command()(evaluate)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Files = dict[str, Path]
 
+_FORMATS = "npz,color"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
@@ -41,12 +43,13 @@ def predict(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Pictures, folders, patterns, or - for a list on standard input.",
+            help="Pictures, folders, patterns, or - for a list on standard input; with --cluster "
+            "also addresses (s3://...) and WebDataset shards (.tar).",
             show_default=False,
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for the results.", show_default=False)
+        str, typer.Option("--out", "-o", help="Folder for the results.", show_default=False)
     ],
     model: Annotated[
         str, typer.Option("--model", "-m", help="Name (see `leadline models`), file or hub id.")
@@ -56,8 +59,13 @@ def predict(
     ] = None,
     formats: Annotated[
         str,
-        typer.Option("--format", "-f", help="Any of npz, npy, png16, color, side, pfm, ply."),
-    ] = "npz,color",
+        typer.Option(
+            "--format",
+            "-f",
+            help="Any of npz, npy, png16, color, side, pfm, ply; with --cluster webdataset or "
+            "parquet.",
+        ),
+    ] = _FORMATS,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     runtime: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, f32, bf16 or f16.")] = "auto",
@@ -83,6 +91,11 @@ def predict(
         str, typer.Option(help="inferno, magma, viridis, turbo, spectral or grey.")
     ] = "inferno",
     threads: Annotated[int | None, typer.Option(help="Threads of the network.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Work on a Ray cluster: its address, or local.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Actors of the cluster.")] = 2,
+    gpus: Annotated[float, typer.Option(help="GPUs of an actor of the cluster.")] = 0.0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a summary as JSON on standard output.")
     ] = False,
@@ -90,24 +103,35 @@ def predict(
     """Write the depth of every INPUT to the folder --out.
 
     Results are named OUT/<stem>.<ext>; only where stems collide, OUT/<parent>__<stem>.<ext>. Where
-    several formats end in .png, their names tell them apart: <stem>.color.png. Exit code: 0 all
+    several formats end in .png, their names tell them apart: <stem>.color.png. With --cluster the
+    maps go into shards of 16-bit PNGs, and a rerun goes on where it stopped. Exit code: 0 all
     done, 1 some inputs failed, 2 the command could not start.
     """
-    from leadline.estimator import load
+    from leadline.bulk import ModelChoice
 
-    outputs = _plan(inputs, out, _words(formats), cmap, recursive=recursive)
-    estimator = load(
-        model,
+    choice = ModelChoice(
+        name=model,
         weights=weights,
-        runtime=runtime,  # ty: ignore[invalid-argument-type] - checked there
-        device=device,  # ty: ignore[invalid-argument-type]
-        precision=precision,  # ty: ignore[invalid-argument-type]
+        runtime=runtime,
+        device=device,
+        precision=precision,
         policy="flip" if flip else "single",
         tiles=tiles,
         size=size,
         max_depth=max_depth,
         threads=threads,
     )
+    if cluster is not None:
+        from leadline.bulk import Where
+        from leadline.cli.shards import predict_shards
+
+        where = Where(address=cluster, workers=workers, gpus_per_worker=gpus)
+        layout = "webdataset" if formats == _FORMATS else formats
+        predict_shards(choice, inputs, where, out=out, layout=layout, as_json=as_json)
+        return
+    folder = Path(out)
+    outputs = _plan(inputs, folder, _words(formats), cmap, recursive=recursive)
+    estimator = choice.load()
     try:
         report = _work(estimator, outputs, resume=resume)
     except KeyboardInterrupt:
@@ -116,7 +140,7 @@ def predict(
     if as_json:
         typer.echo(json.dumps(_summary(estimator, report), indent=2))
     else:
-        typer.echo(_sentence(report, out), err=True)
+        typer.echo(_sentence(report, folder), err=True)
     if report.failures:
         raise typer.Exit(1)
 

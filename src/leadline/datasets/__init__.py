@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from leadline.datasets.frame import Frame, FrameRef
 from leadline.datasets.kitti import iter_kitti_depth, iter_kitti_object, iter_kitti_raw
+from leadline.datasets.labels import Label, LabelRef, open_labels
 from leadline.datasets.nyu import iter_nyu
 from leadline.datasets.rgbd import iter_kinect_poses, iter_seven_scenes
 from leadline.datasets.table import DATASETS, DatasetSpec, Options, get, iter_dataset, open_dataset
@@ -64,6 +65,8 @@ __all__ = [
     "DatasetSpec",
     "Frame",
     "FrameRef",
+    "Label",
+    "LabelRef",
     "Options",
     "get",
     "iter_dataset",
@@ -75,6 +78,7 @@ __all__ = [
     "iter_nyu",
     "iter_seven_scenes",
     "open_dataset",
+    "open_labels",
     "project_velodyne",
     "read_calibration",
     "read_velodyne",

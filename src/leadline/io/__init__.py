@@ -5,12 +5,22 @@ from leadline.io.images import list_images, read_image
 from leadline.io.npz import read_npy, read_npz, write_npz
 from leadline.io.pfm import read_pfm, write_pfm
 from leadline.io.ply import PointCloud, write_ply
-from leadline.io.png16 import Png16, read_depth_png, read_png16, write_png16
+from leadline.io.png16 import (
+    Png16,
+    decode_png16,
+    encode_png16,
+    read_depth_png,
+    read_png16,
+    read_png16_record,
+    write_png16,
+)
 
 __all__ = [
     "FORMATS",
     "Png16",
     "PointCloud",
+    "decode_png16",
+    "encode_png16",
     "format_of",
     "list_images",
     "output_suffixes",
@@ -20,6 +30,7 @@ __all__ = [
     "read_npz",
     "read_pfm",
     "read_png16",
+    "read_png16_record",
     "write_npz",
     "write_pfm",
     "write_ply",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +62,29 @@ def write_png16(
         valid: False where there is no value; non-finite values have none either.
         info: JSON-able record stored beside scale and offset, e.g. ``{"kind": ...}``.
     """
+    data, text = _encoded(values, valid, info, str(path))
+    write_text(sidecar_of(path), text + "\n")
+    with atomic_write(path) as file:
+        file.write(data)
+
+
+def encode_png16(
+    values: Float[np.ndarray, "h w"],
+    *,
+    valid: Bool[np.ndarray, "h w"] | None = None,
+    info: Mapping[str, Any] | None = None,
+) -> bytes:
+    """The bytes of the file that :func:`write_png16` writes, record included."""
+    return _encoded(values, valid, info, "a 16-bit PNG")[0]
+
+
+def _encoded(
+    values: np.ndarray, valid: np.ndarray | None, info: Mapping[str, Any] | None, name: str
+) -> tuple[bytes, str]:
+    """The PNG's bytes and its record."""
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 2 or values.size == 0:
-        raise InputError(f"map of shape {values.shape} for {path}: (h, w) is needed.")
+        raise InputError(f"map of shape {values.shape} for {name}: (h, w) is needed.")
     known = np.isfinite(values) if valid is None else np.isfinite(values) & valid
     low, high = (values[known].min(), values[known].max()) if known.any() else (0.0, 0.0)
     scale = (high - low) / _STEPS
@@ -81,9 +102,9 @@ def write_png16(
     text = json.dumps(record, indent=2, sort_keys=True)
     chunk = PngInfo()
     chunk.add_itxt(CHUNK, text)
-    write_text(sidecar_of(path), text + "\n")
-    with atomic_write(path) as file:
-        PilImage.fromarray(codes).save(file, format="PNG", pnginfo=chunk)
+    file = BytesIO()
+    PilImage.fromarray(codes).save(file, format="PNG", pnginfo=chunk)
+    return file.getvalue(), text
 
 
 def read_png16(path: str | os.PathLike[str]) -> Png16:
@@ -92,7 +113,7 @@ def read_png16(path: str | os.PathLike[str]) -> Png16:
     Raises:
         InputError: missing or damaged, not 16-bit, or without its record.
     """
-    codes, text = _read_codes(path)
+    codes, text = _read_codes(path, str(path))
     if text is None and sidecar_of(path).is_file():
         text = sidecar_of(path).read_text(encoding="utf-8")
     if text is None:
@@ -100,11 +121,42 @@ def read_png16(path: str | os.PathLike[str]) -> Png16:
             f"{path} carries no 'leadline' text chunk and has no sidecar {sidecar_of(path).name}: "
             "its scale is unknown. Read it with leadline.io.read_depth_png(path, per_unit=...)."
         )
+    return _decoded(codes, text, str(path))
+
+
+def decode_png16(data: bytes, *, name: str = "16-bit PNG") -> Png16:
+    """Read what :func:`encode_png16` made; ``name`` is for messages.
+
+    Raises:
+        InputError: damaged, not 16-bit, or without its record.
+    """
+    codes, text = _read_codes(BytesIO(data), name)
+    if text is None:
+        raise InputError(f"{name} carries no 'leadline' text chunk: its scale is unknown.")
+    return _decoded(codes, text, name)
+
+
+def read_png16_record(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The record of a file of :func:`write_png16`, without decoding its pixels.
+
+    Raises:
+        InputError: missing or damaged, or without its record.
+    """
+    try:
+        with PilImage.open(path) as picture:
+            return json.loads(picture.info[CHUNK])
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path.") from None
+    except (OSError, SyntaxError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: its record cannot be read ({error}); write it again.") from error
+
+
+def _decoded(codes: np.ndarray, text: str, name: str) -> Png16:
     try:
         info = json.loads(text)
         scale, offset = float(info["scale"]), float(info["offset"])
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: its record cannot be read ({error}); write it again.") from error
+        raise InputError(f"{name}: its record cannot be read ({error}); write it again.") from error
     valid = codes > 0
     values = np.where(valid, offset + scale * codes, np.nan).astype(np.float32)
     return Png16(values=values, valid=valid, info=info)
@@ -119,7 +171,7 @@ def read_depth_png(path: str | os.PathLike[str], *, per_unit: float) -> Float[np
     """
     if not per_unit > 0:
         raise InputError(f"per_unit={per_unit} for {path}: codes per unit are positive.")
-    codes, _ = _read_codes(path)
+    codes, _ = _read_codes(path, str(path))
     return (codes / per_unit).astype(np.float32)
 
 
@@ -129,9 +181,11 @@ def sidecar_of(path: str | os.PathLike[str]) -> Path:
     return path.with_name(path.name + ".json")
 
 
-def _read_codes(path: str | os.PathLike[str]) -> tuple[np.ndarray, str | None]:
+def _read_codes(
+    source: str | os.PathLike[str] | BytesIO, path: str
+) -> tuple[np.ndarray, str | None]:
     try:
-        with PilImage.open(path) as picture:
+        with PilImage.open(source) as picture:
             codes = np.asarray(picture)
             text = picture.info.get(CHUNK)
             mode = picture.mode

@@ -1,0 +1,86 @@
+"""Pseudo labels as single files: a teacher's maps of pictures that nobody measured.
+
+Source: Yang et al., Depth Anything, CVPR 2024, section 3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leadline.bulk.manifest import check_manifest, described, write_manifest
+from leadline.bulk.receipts import Receipt, Tally
+from leadline.bulk.worker import BulkJob, label_of, label_record
+from leadline.io import encode_png16, read_png16_record
+from leadline.jobs import Failure, JobReport, Progress, atomic_write, run_job
+
+if TYPE_CHECKING:
+    from leadline.prediction import Prediction
+
+FOLDER = "folder"
+"""The layout of single files: ``depth/<stem>.png`` and ``manifest.json``."""
+
+
+def label_files(
+    job: BulkJob,
+    files: Mapping[Path, Path],
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_failure: Callable[[Failure[Path]], None] | None = None,
+) -> JobReport[Path, Path]:
+    """Write one 16-bit label per picture, and the manifest; what is there is left as it is.
+
+    Args:
+        job: the teacher, and what to make; ``out`` is a local folder.
+        files: picture -> its label.
+        on_progress: see :func:`leadline.jobs.run_job`.
+        on_failure: see :func:`leadline.jobs.run_job`.
+
+    Raises:
+        InputError: the folder holds the labels of another teacher.
+    """
+    record = described(job, FOLDER)
+    check_manifest(job.out, record)
+    write_manifest(job.out, record, Tally(), complete=False)
+    estimator = job.model.load()
+
+    def write(picture: Path, prediction: Prediction) -> Path:
+        label = label_of(prediction, str(picture), job)
+        info = label_record(label, str(picture.absolute()))
+        data = encode_png16(label.values, valid=label.valid, info=info)
+        with atomic_write(files[picture]) as file:
+            file.write(data)
+        return files[picture]
+
+    report = run_job(
+        list(files),
+        prepare=estimator.prepare,
+        work=lambda _, prepared: estimator.predict_prepared(prepared),
+        finish=write,
+        is_done=lambda picture: files[picture].is_file(),
+        on_progress=on_progress,
+        on_failure=on_failure,
+    )
+    tally = _tally(Path(job.out) / "depth", len(report.failures))
+    write_manifest(job.out, record, tally, complete=not report.failures)
+    return report
+
+
+def _tally(folder: Path, failed: int) -> Tally:
+    """Counts and the range of all values, from the files' own records."""
+    tally = Tally()
+    for index, path in enumerate(sorted(folder.glob("*.png"))):
+        record = read_png16_record(path)
+        scale, offset = float(record["scale"]), float(record["offset"])
+        tally.add(
+            Receipt(
+                part=index,
+                count=1,
+                low=offset + scale,
+                high=offset + scale * 65535,
+                size=path.stat().st_size,
+            )
+        )
+    tally.failed += [("", "")] * failed
+    return tally

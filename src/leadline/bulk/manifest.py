@@ -1,0 +1,93 @@
+"""``manifest.json``: what a folder of maps holds, and which network made it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from leadline import __version__
+from leadline.bulk.sources import inside, names_in, read_bytes, write_bytes
+from leadline.errors import InputError
+from leadline.kinds import DepthKind
+
+if TYPE_CHECKING:
+    from leadline.bulk.receipts import Tally
+    from leadline.bulk.worker import BulkJob
+
+MANIFEST = "manifest.json"
+_MUST_AGREE = (
+    *("kind", "layout", "model", "model_sha256", "policy", "tiles", "size", "max_depth"),
+    *("sky", "keep_pictures"),
+)
+
+
+def described(job: BulkJob, layout: str) -> dict[str, Any]:
+    """What is known of the maps before the first is made.
+
+    Raises:
+        InputError: a network whose maps cannot become disparities, when these are asked for.
+    """
+    model = job.model.describe()
+    kind = DepthKind(model["model_kind"])
+    if job.disparity and kind is DepthKind.AFFINE_DEPTH:
+        raise InputError(
+            f"{model['model']} gives affine_depth, which has no inverse; take a teacher of "
+            "disparity or metric depth."
+        )
+    if job.disparity and not kind.larger_is_nearer:
+        kind = DepthKind.AFFINE_DISPARITY
+    return {
+        "format": "leadline-maps",
+        "schema": 1,
+        "kind": str(kind),
+        "layout": layout,
+        "encoding": "16-bit PNG with its own scale and offset: value = offset + scale * code, "
+        "code 0 = no value",
+        **model,
+        "sky": job.sky,
+        "keep_pictures": job.keep_pictures,
+        "leadline_version": __version__,
+    }
+
+
+def check_manifest(out: str, wanted: dict[str, Any]) -> None:
+    """Refuse to mix maps of two networks, or of two ways of looking, in one folder.
+
+    Raises:
+        InputError: the folder's manifest says something else than ``wanted``.
+    """
+    if MANIFEST not in names_in(out):
+        return
+    there = read_manifest(out)
+    other = [key for key in _MUST_AGREE if there.get(key) != wanted.get(key)]
+    if other:
+        says = ", ".join(f"{key} {there.get(key)!r} (now {wanted.get(key)!r})" for key in other)
+        raise InputError(
+            f"{inside(out, MANIFEST)} says {says}; maps of two kinds would be mixed. Give another "
+            "folder with --out."
+        )
+
+
+def write_manifest(out: str, record: dict[str, Any], tally: Tally, *, complete: bool) -> None:
+    """Write the manifest with what was made so far."""
+    limits = None if tally.low is None else [tally.low, tally.high]
+    counts = {"count": tally.count, "failed": len(tally.failed), "bytes": tally.size}
+    text = json.dumps({**record, "range": limits, **counts, "complete": complete}, indent=2)
+    write_bytes(inside(out, MANIFEST), (text + "\n").encode())
+
+
+def read_manifest(out: str) -> dict[str, Any]:
+    """The manifest of a folder of maps.
+
+    Raises:
+        InputError: none there, or damaged.
+    """
+    address = inside(out, MANIFEST)
+    try:
+        record = json.loads(read_bytes(address))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{address} cannot be read ({error}); a folder that `leadline label` or `leadline "
+            "predict --cluster` wrote is needed."
+        ) from error
+    return record

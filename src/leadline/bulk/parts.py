@@ -1,0 +1,89 @@
+"""The plan of a job: which pictures each part has, decided once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leadline.bulk.receipts import receipt_name
+from leadline.bulk.sources import SHARD_SUFFIX, inside, names_in, read_bytes, write_bytes
+from leadline.errors import InputError
+
+PLAN = "plan.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Some pictures that become one shard.
+
+    Attributes:
+        index: number of the part, and of its shard.
+        sources: addresses of pictures, or of one WebDataset shard.
+    """
+
+    index: int
+    sources: tuple[str, ...]
+
+
+def plan(out: str, sources: Sequence[str], *, per_part: int = 1000) -> list[Part]:
+    """Divide ``sources`` into parts, or go on with the division that is in ``out`` already.
+
+    Sources that came since the last run are appended as new parts; those that went stay in theirs
+    and are counted as failed if they are still to do. So a part never changes.
+
+    Args:
+        out: folder or address of the job's results.
+        sources: see :func:`leadline.bulk.list_sources`.
+        per_part: pictures of a part; a WebDataset shard is a part of its own.
+    """
+    if per_part < 1:
+        raise InputError(f"per_part={per_part}: at least 1 picture a part is needed.")
+    parts = _read(out)
+    known = {source for part in parts for source in part.sources}
+    new = [source for source in sources if source not in known]
+    shards = [(source,) for source in new if source.endswith(SHARD_SUFFIX)]
+    pictures = [source for source in new if not source.endswith(SHARD_SUFFIX)]
+    groups = [tuple(pictures[n : n + per_part]) for n in range(0, len(pictures), per_part)]
+    for group in (*shards, *groups):
+        parts.append(Part(index=len(parts), sources=group))
+    if new:
+        lines = [json.dumps({"part": part.index, "sources": part.sources}) for part in parts]
+        write_bytes(inside(out, PLAN), "".join(f"{line}\n" for line in lines).encode())
+    return parts
+
+
+def todo(out: str, parts: Sequence[Part], suffix: str) -> list[Part]:
+    """The parts whose shard or receipt is not there yet.
+
+    Args:
+        out: folder or address of the job's results.
+        parts: from :func:`plan`.
+        suffix: of the shards, see :data:`leadline.bulk.LAYOUTS`.
+    """
+    names = names_in(out)
+    return [
+        part
+        for part in parts
+        if not {receipt_name(part.index), shard_name(part.index, suffix)} <= names
+    ]
+
+
+def shard_name(index: int, suffix: str) -> str:
+    """File name of a part's shard."""
+    return f"shard-{index:06d}{suffix}"
+
+
+def _read(out: str) -> list[Part]:
+    if PLAN not in names_in(out):
+        return []
+    parts = []
+    for line in read_bytes(inside(out, PLAN)).decode().splitlines():
+        try:
+            record = json.loads(line)
+            parts.append(Part(index=int(record["part"]), sources=tuple(record["sources"])))
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{inside(out, PLAN)} is damaged ({error}); give another output folder."
+            ) from error
+    return parts

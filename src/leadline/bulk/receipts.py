@@ -1,0 +1,86 @@
+"""Receipts: what became of each part, in a small file beside its shard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+
+from leadline.bulk.sources import inside, names_in, read_bytes, write_bytes
+from leadline.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What became of a part.
+
+    Attributes:
+        part: its index.
+        count: maps in its shard.
+        low, high: least and greatest value of all its maps; None without maps.
+        size: bytes of the shard.
+        failed: ``[source, why]`` of pictures that could not be read.
+    """
+
+    part: int
+    count: int
+    low: float | None
+    high: float | None
+    size: int
+    failed: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """Sums over receipts."""
+
+    count: int = 0
+    low: float | None = None
+    high: float | None = None
+    size: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, receipt: Receipt) -> None:
+        """Count one more part."""
+        self.count += receipt.count
+        self.size += receipt.size
+        self.failed += receipt.failed
+        if receipt.low is not None and receipt.high is not None:
+            self.low = receipt.low if self.low is None else min(self.low, receipt.low)
+            self.high = receipt.high if self.high is None else max(self.high, receipt.high)
+
+
+def receipt_name(index: int) -> str:
+    """File name of a part's receipt."""
+    return f"shard-{index:06d}.json"
+
+
+def write_receipt(out: str, receipt: Receipt) -> None:
+    """Write the receipt; its shard is there already."""
+    text = json.dumps(asdict(receipt), sort_keys=True) + "\n"
+    write_bytes(inside(out, receipt_name(receipt.part)), text.encode())
+
+
+def gather(out: str, indices: Iterable[int]) -> Tally:
+    """Sums over the receipts that are there.
+
+    Raises:
+        InputError: a receipt that cannot be read.
+    """
+    names, tally = names_in(out), Tally()
+    for index in indices:
+        if receipt_name(index) in names:
+            tally.add(_read(out, index))
+    return tally
+
+
+def _read(out: str, index: int) -> Receipt:
+    address = inside(out, receipt_name(index))
+    try:
+        record = json.loads(read_bytes(address))
+        record["failed"] = tuple((source, why) for source, why in record["failed"])
+        return Receipt(**record)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{address} is damaged ({error}); delete it, and its part is done again."
+        ) from error

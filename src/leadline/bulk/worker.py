@@ -1,0 +1,295 @@
+"""A part becomes a shard: read and decode in threads, run in batches, encode, write at once."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from leadline import __version__
+from leadline.bulk.parts import Part, shard_name
+from leadline.bulk.receipts import Receipt, write_receipt
+from leadline.bulk.sources import Picture, inside, is_address, pictures_of, write_bytes
+from leadline.errors import InputError, LeadlineError, MissingDependencyError, UnknownNameError
+from leadline.estimator import DepthEstimator, load
+from leadline.hub import sha256_of
+from leadline.io import encode_png16, read_image
+from leadline.jobs import run_job
+from leadline.provenance import identify
+
+if TYPE_CHECKING:
+    from leadline.prediction import Prediction
+    from leadline.preprocess import Prepared
+
+LAYOUTS = MappingProxyType({"webdataset": ".tar", "parquet": ".parquet"})
+"""Layout of the shards -> suffix."""
+
+MAP = "depth.png"
+"""Extension of the 16-bit map in a shard."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelChoice:
+    """Which network, and how it looks at pictures; :func:`leadline.load`'s arguments."""
+
+    name: str = "lite"
+    weights: str | None = None
+    runtime: str = "auto"
+    device: str = "auto"
+    precision: str = "auto"
+    policy: str = "single"
+    tiles: int = 1
+    size: int | None = None
+    max_depth: float | None = None
+    threads: int | None = None
+
+    def load(self) -> DepthEstimator:
+        """Open the network."""
+        return load(
+            self.name,
+            weights=self.weights,
+            runtime=self.runtime,  # ty: ignore[invalid-argument-type] - checked there
+            device=self.device,  # ty: ignore[invalid-argument-type]
+            precision=self.precision,  # ty: ignore[invalid-argument-type]
+            policy=self.policy,  # ty: ignore[invalid-argument-type]
+            tiles=self.tiles,
+            size=self.size,
+            max_depth=self.max_depth,
+            threads=self.threads,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """What made the maps: name, kind, hash of the weights, and all that changes values."""
+        prefer: Literal["graph", "checkpoint"] | None = None  # as load() chooses
+        if self.runtime in ("openvino", "onnxruntime"):
+            prefer = "graph"
+        elif self.runtime == "torch" or self.device in ("cuda", "mps"):
+            prefer = "checkpoint"
+        origin = identify(self.name, weights=self.weights, max_depth=self.max_depth, prefer=prefer)
+        return {
+            "model": origin.spec.name,
+            "model_kind": str(origin.spec.kind),
+            "model_sha256": sha256_of(origin.path),
+            "policy": self.policy,
+            "tiles": self.tiles,
+            "size": self.size,
+            "max_depth": origin.spec.max_depth,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class BulkJob:
+    """What to make of every part; picklable, so that it travels to other machines.
+
+    Attributes:
+        model: which network.
+        out: folder or address of the results.
+        layout: of the shards, one of :data:`LAYOUTS`.
+        disparity: turn depths into disparities, as students of relative depth want them.
+        sky: folder of masks, ``<stem of the picture>.png``, not black where there is sky: there the
+            map gets its farthest value.
+        keep_pictures: put the pictures' own files into the shards too.
+        batch_size: pictures that the network sees at once.
+    """
+
+    model: ModelChoice
+    out: str
+    layout: str = "webdataset"
+    disparity: bool = False
+    sky: str | None = None
+    keep_pictures: bool = False
+    batch_size: int = 8
+
+    def __post_init__(self) -> None:
+        if self.layout not in LAYOUTS:
+            raise UnknownNameError("layout of shards", self.layout, LAYOUTS)
+        if not is_address(self.out):  # other processes may stand in other folders
+            object.__setattr__(self, "out", os.path.abspath(self.out))  # noqa: PTH100
+
+    @property
+    def suffix(self) -> str:
+        """Of the shards."""
+        return LAYOUTS[self.layout]
+
+
+class Sample(NamedTuple):
+    """One map, ready to be written.
+
+    Attributes:
+        picture: whose map it is.
+        data: the picture's bytes, empty when they are not kept.
+        png: the map as 16-bit PNG.
+        record: what the PNG's own record says, and the source.
+        low, high: of the values.
+    """
+
+    picture: Picture
+    data: bytes
+    png: bytes
+    record: dict[str, Any]
+    low: float | None
+    high: float | None
+
+
+class ShardWriter:
+    """Makes the shard of one part after another; holds the network between them."""
+
+    def __init__(self, job: BulkJob) -> None:
+        self.job = job
+        self._estimator = job.model.load()
+
+    def __call__(self, part: Part) -> Receipt:
+        """Work on a part; its shard and receipt are written, the receipt is returned."""
+        job = self.job
+        with pictures_of(part.sources, part.index) as pictures:
+            samples, failed = self._work(pictures)
+        data = _WRITERS[job.layout](samples)
+        write_bytes(inside(job.out, shard_name(part.index, job.suffix)), data)
+        receipt = Receipt(
+            part=part.index,
+            count=len(samples),
+            low=min((s.low for s in samples if s.low is not None), default=None),
+            high=max((s.high for s in samples if s.high is not None), default=None),
+            size=len(data),
+            failed=tuple(failed),
+        )
+        write_receipt(job.out, receipt)
+        return receipt
+
+    def _work(self, pictures: Sequence[Picture]) -> tuple[list[Sample], list[tuple[str, str]]]:
+        """The samples of all pictures in their order, and those that could not be read."""
+        step = self.job.batch_size
+        chunks = [list(pictures[n : n + step]) for n in range(0, len(pictures), step)]
+        failed: list[tuple[str, str]] = []
+        report = run_job(
+            range(len(chunks)),
+            prepare=lambda index: [self._read(picture) for picture in chunks[index]],
+            work=lambda index, ready: self._predict(chunks[index], ready, failed),
+            finish=lambda _, made: [_sample(*one, self.job) for one in made],
+        )
+        report.raise_failures()
+        return [sample for _, samples in report.results for sample in samples], failed
+
+    def _read(self, picture: Picture) -> tuple[bytes, Prepared] | str:
+        try:
+            data = picture.read()
+            return data, self._estimator.prepare(data)
+        except LeadlineError as error:
+            return " ".join(str(error).split())
+
+    def _predict(
+        self,
+        pictures: list[Picture],
+        ready: list[tuple[bytes, Prepared] | str],
+        failed: list[tuple[str, str]],
+    ) -> list[tuple[Picture, bytes, Prediction]]:
+        """Run the pictures of one input size together, and give all in their order."""
+        groups: dict[tuple[int, int], list[int]] = {}
+        readable: dict[int, tuple[bytes, Prepared]] = {}
+        for index, one in enumerate(ready):
+            if isinstance(one, str):
+                failed.append((pictures[index].source, one))
+            else:
+                readable[index] = one
+                groups.setdefault(one[1].input_size, []).append(index)
+        made: dict[int, Prediction] = {}
+        for indices in groups.values():
+            maps = self._estimator.predict_many([readable[index][1] for index in indices])
+            made.update(zip(indices, maps, strict=True))
+        return [(pictures[index], readable[index][0], made[index]) for index in sorted(made)]
+
+
+def label_of(prediction: Prediction, source: str, job: BulkJob) -> Prediction:
+    """The map as it is written: a disparity if that is asked for, the sky far away."""
+    label = prediction.to_disparity() if job.disparity else prediction
+    if job.sky is None:
+        return label
+    mask = Path(job.sky) / f"{PurePosixPath(source).stem}.png"
+    if not mask.is_file():
+        return label
+    sky = read_image(mask).pixels.any(axis=2)
+    if sky.shape != label.size:
+        raise InputError(
+            f"{mask} has {sky.shape} pixels, its picture {label.size}; the same size is needed."
+        )
+    known = label.values[label.known]
+    far = known.min() if label.kind.larger_is_nearer else known.max()
+    return replace(label, values=np.where(sky, far, label.values), valid=label.known | sky)
+
+
+def label_record(prediction: Prediction, source: str) -> dict[str, Any]:
+    """What a map's file says about it."""
+    camera = prediction.camera
+    return {
+        "kind": str(prediction.kind),
+        "camera": None if camera is None else camera.to_dict(),
+        "model": prediction.model,
+        "version": __version__,
+        "source": source,
+    }
+
+
+def _sample(picture: Picture, data: bytes, prediction: Prediction, job: BulkJob) -> Sample:
+    label = label_of(prediction, picture.source, job)
+    record = label_record(label, picture.source)
+    known = label.values[label.known]
+    return Sample(
+        picture,
+        data if job.keep_pictures else b"",
+        encode_png16(label.values, valid=label.valid, info=record),
+        {**record, "height": label.size[0], "width": label.size[1]},
+        float(known.min()) if known.size else None,
+        float(known.max()) if known.size else None,
+    )
+
+
+def _tar(samples: Sequence[Sample]) -> bytes:
+    """A WebDataset shard: KEY.depth.png, KEY.json and, when kept, KEY.jpg (or its own suffix)."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as shard:
+        for sample in samples:
+            text = json.dumps(sample.record, sort_keys=True).encode()
+            members = {MAP: sample.png, "json": text}
+            if sample.data:
+                members = {sample.picture.suffix[1:] or "jpg": sample.data, **members}
+            for extension, data in members.items():
+                info = tarfile.TarInfo(f"{sample.picture.key}.{extension}")
+                info.size = len(data)  # every other field is constant: same part, same bytes
+                shard.addfile(info, io.BytesIO(data))
+    return file.getvalue()
+
+
+def _parquet(samples: Sequence[Sample]) -> bytes:
+    """One row a map: key, source, kind, height, width, depth (PNG bytes), picture (bytes)."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingDependencyError("pyarrow", "the layout parquet", "cluster") from error
+    columns: dict[str, tuple[Any, Callable[[Sample], Any]]] = {
+        "key": (pa.string(), lambda s: s.picture.key),
+        "source": (pa.string(), lambda s: s.picture.source),
+        "kind": (pa.string(), lambda s: s.record["kind"]),
+        "height": (pa.int32(), lambda s: s.record["height"]),
+        "width": (pa.int32(), lambda s: s.record["width"]),
+        "depth": (pa.binary(), lambda s: s.png),
+        "picture": (pa.binary(), lambda s: s.data or None),
+    }
+    arrays = {
+        name: pa.array([value(sample) for sample in samples], type=kind)
+        for name, (kind, value) in columns.items()
+    }
+    file = io.BytesIO()
+    pq.write_table(pa.table(arrays), file, compression="none")
+    return file.getvalue()
+
+
+_WRITERS: dict[str, Callable[[Sequence[Sample]], bytes]] = {"webdataset": _tar, "parquet": _parquet}

@@ -1,0 +1,175 @@
+"""``leadline label``: a teacher's maps of a folder of pictures, for training a student."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from leadline.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from leadline.bulk import BulkJob
+
+_LAYOUTS = ("auto", "folder", "webdataset", "parquet")
+
+
+def label(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Pictures, folders, addresses (s3://...), WebDataset shards (.tar).",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        str,
+        typer.Option("--out", "-o", help="Folder or address for the labels.", show_default=False),
+    ],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="The teacher: name, file, folder or hub id.")
+    ] = "lite",
+    weights: Annotated[
+        str | None, typer.Option(help="File to take in place of the model's published weights.")
+    ] = None,
+    layout: Annotated[
+        str, typer.Option(help="auto, folder (single files), webdataset or parquet.")
+    ] = "auto",
+    metric: Annotated[
+        bool, typer.Option("--metric", help="Keep a metric teacher's metres; else disparity.")
+    ] = False,
+    sky: Annotated[
+        Path | None, typer.Option(help="Folder of sky masks, <stem>.png, not black where sky.")
+    ] = None,
+    with_pictures: Annotated[
+        bool, typer.Option("--with-pictures", help="Put the pictures into the shards too.")
+    ] = False,
+    shard: Annotated[int, typer.Option(help="Pictures of a shard.")] = 1000,
+    cluster: Annotated[
+        str | None, typer.Option(help="Work on a Ray cluster: its address, or local.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(help="Actors of the cluster, or processes here; 0: this process.")
+    ] = 0,
+    gpus: Annotated[float, typer.Option(help="GPUs of an actor.")] = 0.0,
+    cpus: Annotated[float, typer.Option(help="Cores of an actor.")] = 1.0,
+    batch: Annotated[int, typer.Option(help="Pictures that the network sees at once.")] = 8,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    runtime: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or f16.")] = "auto",
+    size: Annotated[
+        int | None, typer.Option(help="Short side of the network's input; larger is sharper.")
+    ] = None,
+    max_depth: Annotated[
+        float | None, typer.Option(help="Metres, for metric checkpoints that do not tell it.")
+    ] = None,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Average with the mirrored picture; twice the time.")
+    ] = False,
+    threads: Annotated[int | None, typer.Option(help="Threads of the network.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+) -> None:
+    """Write 16-bit pseudo labels of every INPUT to --out, and a manifest that says what they are.
+
+    Labels that are there are left as they are: run the same command again after a crash. With
+    layout `folder` each picture gets OUT/depth/<stem>.png; `webdataset` and `parquet` write
+    shards, here or on a cluster. Exit code: 0 all done, 1 some inputs failed, 2 cannot start.
+    """
+    from leadline.bulk import BulkJob, ModelChoice
+
+    chosen = _layout(layout, cluster, workers, out)
+    job = BulkJob(
+        model=ModelChoice(
+            name=model,
+            weights=weights,
+            runtime=runtime,
+            device=device,
+            precision=precision,
+            policy="flip" if flip else "single",
+            size=size,
+            max_depth=max_depth,
+            threads=threads,
+        ),
+        out=out,
+        layout="webdataset" if chosen == "folder" else chosen,
+        disparity=not metric,
+        sky=None if sky is None else str(sky.absolute()),
+        keep_pictures=with_pictures,
+        batch_size=batch,
+    )
+    if chosen == "folder":
+        summary = _label_files(job, inputs)
+    else:
+        from leadline.bulk import Where
+        from leadline.cli.shards import run_shards
+
+        where = Where(address=cluster, workers=workers, cpus_per_worker=cpus, gpus_per_worker=gpus)
+        summary = run_shards(job, inputs, where, per_part=shard)
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2))
+    else:
+        typer.echo(
+            f"{summary['done']} labels made, {summary['skipped']} {summary['unit']} already there, "
+            f"{summary['failed']} failed, in {summary['seconds']:.1f} s. {out}/manifest.json says "
+            "what they are.",
+            err=True,
+        )
+    if summary["failed"]:
+        raise typer.Exit(1)
+
+
+def _layout(layout: str, cluster: str | None, workers: int, out: str) -> str:
+    """The layout that is meant; single files are written here only."""
+    from leadline.bulk.sources import is_address
+
+    if layout not in _LAYOUTS:
+        raise UnknownNameError("layout", layout, _LAYOUTS)
+    elsewhere = cluster is not None or workers > 0 or is_address(out)
+    if layout == "folder" and elsewhere:
+        raise InputError(
+            "--layout folder with --cluster, --workers or an address: single files are written by "
+            "this process to this machine; take webdataset or parquet."
+        )
+    if layout == "auto":
+        return "webdataset" if elsewhere else "folder"
+    return layout
+
+
+def _label_files(job: BulkJob, inputs: list[str]) -> dict[str, Any]:
+    from leadline.bulk import label_files
+    from leadline.bulk.sources import is_address
+    from leadline.cli.naming import output_files, without_outputs
+    from leadline.cli.predict import explain
+    from leadline.cli.progress import progress_bar
+    from leadline.io import list_images
+
+    out = Path(job.out)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} is a file; a folder is needed.")
+    if any(is_address(entry) or entry.endswith(".tar") for entry in inputs):
+        raise InputError(
+            "addresses and .tar shards become shards: add --layout webdataset (or parquet)."
+        )
+    found = list_images(inputs, recursive=True)
+    pictures = without_outputs(found, map(Path, inputs), out)
+    if not pictures:
+        raise InputError("no INPUT was given; give pictures or folders.")
+    files = output_files(pictures, out / "depth", {"png16": ".png"})
+    with progress_bar("labels") as (show, say):
+        report = label_files(
+            job,
+            {picture: by_format["png16"] for picture, by_format in files.items()},
+            on_progress=show,
+            on_failure=lambda failure: say(f"leadline: {explain(failure)}"),
+        )
+    return {
+        "unit": "labels",
+        "done": len(report.results),
+        "skipped": len(report.skipped),
+        "failed": len(report.failures),
+        "seconds": round(report.seconds, 3),
+        "out": job.out,
+    }

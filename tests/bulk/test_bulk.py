@@ -1,0 +1,199 @@
+"""Shards of maps: whole, once, the same whoever makes them, and readable as a data set."""
+
+import io
+import json
+import tarfile
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PilImage
+
+import leadline
+from leadline.bulk import (
+    BulkJob,
+    ModelChoice,
+    ShardWriter,
+    Where,
+    gather,
+    list_sources,
+    plan,
+    read_manifest,
+    run_bulk,
+    todo,
+)
+from leadline.datasets import open_labels
+from leadline.errors import InputError, UnknownNameError
+from leadline.io import decode_png16
+from leadline.jobs import run_parts
+from leadline.kinds import DepthKind
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Seven pictures of two sizes and one damaged file."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(3)
+    for index in range(7):
+        size = (40, 64) if index % 3 else (64, 48)
+        PilImage.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)).save(
+            folder / f"p{index}.png"
+        )
+    (folder / "p7.jpg").write_bytes(b"\xff\xd8\xff damaged")
+    return folder
+
+
+@pytest.fixture
+def job(tiny_model: Path, tmp_path: Path) -> BulkJob:
+    """Labels in WebDataset shards by the tiny network."""
+    choice = ModelChoice(name=str(tiny_model), threads=1)
+    return BulkJob(model=choice, out=str(tmp_path / "out"), keep_pictures=True, batch_size=2)
+
+
+def _keys(path: Path) -> list[str]:
+    with tarfile.open(path) as shard:
+        return [m.name.removesuffix(".depth.png") for m in shard if m.name.endswith(".depth.png")]
+
+
+def test_every_picture_once_and_the_damaged_one_named(job: BulkJob, photos: Path) -> None:
+    report = run_bulk(job, list_sources([photos]), per_part=3)
+    assert (report.made, report.parts, report.tally.count) == (7, 3, 7)
+    assert [Path(source).name for source, _ in report.tally.failed] == ["p7.jpg"]
+    out = Path(job.out)
+    keys = [key for shard in sorted(out.glob("shard-*.tar")) for key in _keys(shard)]
+    assert len(set(keys)) == len(keys) == 7
+    manifest = read_manifest(job.out)
+    assert manifest["kind"] == "affine_disparity"
+    assert len(manifest["model_sha256"]) == 64
+    assert (manifest["count"], manifest["failed"]) == (7, 1)
+    assert manifest["range"] == [report.tally.low, report.tally.high]
+    assert not list(out.glob(".*"))
+
+
+def test_maps_are_those_of_predict(job: BulkJob, photos: Path) -> None:
+    run_bulk(job, list_sources([photos]), per_part=8)
+    kind, labels = open_labels(job.out)
+    assert kind is DepthKind.AFFINE_DISPARITY
+    estimator = leadline.load(job.model.name, threads=1)
+    for number, label in enumerate(labels):
+        read = label.read()
+        direct = estimator.predict(photos / f"p{number}.png").values
+        step = (direct.max() - direct.min()) / 65534
+        np.testing.assert_allclose(read.values, direct, atol=0.51 * step + 1e-5)
+        np.testing.assert_array_equal(
+            read.image.pixels, np.asarray(PilImage.open(photos / f"p{number}.png"))
+        )
+
+
+def test_a_rerun_makes_only_what_is_missing_and_the_same_bytes(job: BulkJob, photos: Path) -> None:
+    sources = list_sources([photos])
+    run_bulk(job, sources, per_part=2)
+    out = Path(job.out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    (out / "shard-000001.tar").unlink()
+    (out / "shard-000003.json").unlink()
+    again = run_bulk(job, sources, per_part=2)
+    assert (again.skipped, again.made) == (2, 3)  # part 3 holds the damaged picture
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert run_bulk(job, sources, per_part=2).made == 0
+
+
+def test_new_pictures_become_new_parts(job: BulkJob, photos: Path) -> None:
+    sources = list_sources([photos])
+    first = plan(job.out, sources[:5], per_part=3)
+    grown = plan(job.out, sources, per_part=3)
+    assert grown[: len(first)] == first
+    assert sum((part.sources for part in grown), ()) == tuple(sources)
+    assert len({source for part in grown for source in part.sources}) == len(sources)
+
+
+def test_another_network_is_refused(job: BulkJob, photos: Path, tmp_path: Path) -> None:
+    run_bulk(job, list_sources([photos]), per_part=8)
+    with pytest.raises(InputError, match="mixed"):
+        run_bulk(replace(job, model=replace(job.model, size=96)), list_sources([photos]))
+
+
+def test_shards_in_keep_their_keys(job: BulkJob, photos: Path, tmp_path: Path) -> None:
+    shard = tmp_path / "in" / "a.tar"
+    shard.parent.mkdir()
+    with tarfile.open(shard, "w") as file:
+        for name in ("x/one.png", "x/two.png", "x/one.txt"):
+            data = (photos / "p1.png").read_bytes() if name.endswith("png") else b"words"
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            file.addfile(info, io.BytesIO(data))
+    run_bulk(job, list_sources([tmp_path / "in"]))
+    assert _keys(Path(job.out) / "shard-000000.tar") == ["x/one", "x/two"]
+
+
+def test_object_stores_in_and_out(job: BulkJob, photos: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    store = fsspec.filesystem("memory")
+    for index in range(3):
+        store.pipe_file(f"/in/p{index}.png", (photos / f"p{index}.png").read_bytes())
+    elsewhere = replace(job, out="memory://out")
+    sources = list_sources(["memory://in"])
+    assert len(sources) == 3
+    report = run_bulk(elsewhere, sources, per_part=2)
+    assert report.made == 3
+    with tarfile.open(fileobj=io.BytesIO(store.cat_file("/out/shard-000000.tar"))) as shard:
+        assert "000000_000001.depth.png" in shard.getnames()
+    assert todo(elsewhere.out, plan(elsewhere.out, sources), ".tar") == []
+    store.rm("/out", recursive=True)
+    store.rm("/in", recursive=True)
+
+
+def test_parquet(job: BulkJob, photos: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    run_bulk(replace(job, layout="parquet"), list_sources([photos]), per_part=8)
+    table = parquet.read_table(Path(job.out) / "shard-000000.parquet")
+    assert table.num_rows == 7
+    row = table.slice(2, 1).to_pylist()[0]
+    assert decode_png16(row["depth"]).values.shape == (row["height"], row["width"])
+    assert PilImage.open(io.BytesIO(row["picture"])).size == (row["width"], row["height"])
+    with pytest.raises(InputError, match="Parquet"):
+        open_labels(job.out)
+
+
+def test_the_sky_is_far(job: BulkJob, photos: Path, tmp_path: Path) -> None:
+    masks = tmp_path / "sky"
+    masks.mkdir()
+    mask = np.zeros((40, 64), np.uint8)
+    mask[:10] = 255
+    PilImage.fromarray(mask).save(masks / "p1.png")
+    run_bulk(replace(job, sky=str(masks)), list_sources([photos / "p1.png"]))
+    label = open_labels(job.out)[1][0].read()
+    assert label.values[:10].max() == label.values.min()
+    assert label.values[10:].max() > label.values.min()
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_shards(job: BulkJob, photos: Path, tmp_path: Path) -> None:
+    parts = plan(job.out, list_sources([photos]), per_part=3)
+    other = replace(job, out=str(tmp_path / "other"))
+    plan(other.out, list_sources([photos]), per_part=3)
+    for outcome in run_parts(parts, partial(ShardWriter, job)):
+        assert outcome.error is None
+    for outcome in Where(workers=2).run(parts, other):
+        assert outcome.error is None
+    for index in range(3):
+        name = f"shard-{index:06d}.tar"
+        assert (Path(job.out) / name).read_bytes() == (Path(other.out) / name).read_bytes()
+    assert gather(job.out, range(3)) == gather(other.out, range(3))
+
+
+def test_refusals(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="webdataset"):
+        BulkJob(model=ModelChoice(), out=str(tmp_path), layout="zip")
+    with pytest.raises(InputError, match="no INPUT"):
+        list_sources([])
+    with pytest.raises(InputError, match="nothing://"):
+        list_sources(["nothing://bucket"])
+    (tmp_path / "plan.jsonl").write_text(json.dumps({"part": 0}) + "\n")
+    with pytest.raises(InputError, match="damaged"):
+        plan(str(tmp_path), ["a.png"])
+    with pytest.raises(InputError, match="leadline label"):
+        read_manifest(str(tmp_path))

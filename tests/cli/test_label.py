@@ -1,0 +1,102 @@
+"""``leadline label`` and ``leadline predict --cluster``, through the command line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PilImage
+
+from leadline.cli import main
+from leadline.datasets import open_labels
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Three pictures."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "b.jpg", "c.png"):
+        PilImage.fromarray(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(folder / name)
+    return folder
+
+
+def _run(*words: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["label", *map(str, words)])
+    return int(ended.value.code or 0)
+
+
+def test_a_folder_of_labels(
+    photos: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "labels"
+    words = (photos, "-o", out, "-m", tiny_model, "--json")
+    assert _run(*words) == 0
+    assert json.loads(capsys.readouterr().out)["done"] == 3
+    _, labels = open_labels(out)
+    assert [label.name for label in labels] == ["a", "b", "c"]
+    first = labels[0].read()
+    assert first.valid.all()
+    assert first.values.std() > 0
+
+    changed = (out / "depth" / "a.png").stat().st_mtime_ns
+    (out / "depth" / "b.png").unlink()
+    assert _run(*words) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["done"], summary["skipped"]) == (1, 2)
+    assert (out / "depth" / "a.png").stat().st_mtime_ns == changed
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert (manifest["kind"], manifest["count"]) == ("affine_disparity", 3)
+    assert manifest["complete"] is True
+
+
+def test_pictures_that_were_moved_are_found(photos: Path, tmp_path: Path, tiny_model: Path) -> None:
+    out = tmp_path / "labels"
+    assert _run(photos, "-o", out, "-m", tiny_model) == 0
+    moved = photos.rename(tmp_path / "elsewhere")
+    _, labels = open_labels(out, pictures=moved)
+    assert labels[1].read().image.size == (40, 60)
+
+
+def test_a_damaged_picture_is_named_and_the_rest_is_done(
+    photos: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "bad.png").write_bytes(b"no picture")
+    assert _run(photos, "-o", tmp_path / "labels", "-m", tiny_model) == 1
+    assert "bad.png" in capsys.readouterr().err
+    assert len(open_labels(tmp_path / "labels")[1]) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--layout", "zip"), "webdataset"),
+        (("--layout", "folder", "--workers", "2"), "single files"),
+        (("--layout", "folder", "--cluster", "local"), "single files"),
+    ],
+)
+def test_refusals(
+    words: tuple[str, ...],
+    says: str,
+    photos: Path,
+    tmp_path: Path,
+    tiny_model: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert _run(photos, "-o", tmp_path / "labels", "-m", tiny_model, *words) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_predict_on_a_cluster(
+    photos: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ray.data", exc_type=ImportError)
+    words = ["predict", photos, "-o", tmp_path / "maps", "-m", tiny_model, "--cluster", "local"]
+    with pytest.raises(SystemExit) as ended:
+        main([*map(str, words), "--json"])
+    assert not ended.value.code
+    assert json.loads(capsys.readouterr().out)["maps"] == 3
+    assert (tmp_path / "maps" / "shard-000000.tar").is_file()
