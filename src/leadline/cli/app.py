@@ -17,6 +17,7 @@ from leadline.cli.leaderboard import leaderboard
 from leadline.cli.models import models
 from leadline.cli.predict import predict
 from leadline.cli.quantize import quantize
+from leadline.cli.stereo import stereo
 from leadline.cli.train import train
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ app.command()(train)
 app.command()(export)
 app.command()(evaluate)
 app.command()(leaderboard)
+app.command()(stereo)
 app.command()(quantize)
 app.command()(benchmark)
 app.command()(models)

@@ -1,0 +1,115 @@
+"""``leadline stereo``: depth from a rectified stereo pair."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from leadline.errors import InputError
+
+if TYPE_CHECKING:
+    from leadline.camera import Camera
+
+
+def stereo(
+    left: Annotated[Path, typer.Argument(help="Picture of the left eye.", show_default=False)],
+    right: Annotated[Path, typer.Argument(help="Picture of the right eye.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the results.", show_default=False)
+    ],
+    focal_px: Annotated[
+        float | None, typer.Option(help="Focal length of the rectified pictures, in pixels.")
+    ] = None,
+    baseline_m: Annotated[
+        float | None, typer.Option(help="Metres between the two cameras.")
+    ] = None,
+    doffs: Annotated[
+        float, typer.Option(help="x of the right principal point less x of the left, in pixels.")
+    ] = 0.0,
+    formats: Annotated[
+        str, typer.Option("--format", "-f", help="Any of npz, npy, png16, color, side, pfm, ply.")
+    ] = "npz,color",
+    max_disparity: Annotated[
+        int | None, typer.Option(help="Pixels; default: a sixth of the width.")
+    ] = None,
+    fill: Annotated[
+        bool, typer.Option(help="Give values to what only one eye sees, or leave it out.")
+    ] = True,
+    cmap: Annotated[
+        str, typer.Option(help="inferno, magma, viridis, turbo, spectral or grey.")
+    ] = "inferno",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a summary as JSON on standard output.")
+    ] = False,
+) -> None:
+    """Write the depth of LEFT to the folder --out, in metres.
+
+    The pair must be rectified: a point lies in one row of both pictures. Without --focal-px and
+    --baseline-m the result is the disparity in pixels.
+    """
+    from leadline.geometry import CONFIDENT, stereo_disparity
+    from leadline.image import Image
+    from leadline.io import output_suffixes, read_image
+
+    camera_known = _both_or_none(focal_px, baseline_m)
+    suffixes = output_suffixes([word.strip() for word in formats.split(",") if word.strip()])
+    pair = [read_image(path) for path in (left, right)]
+    camera = None
+    if focal_px is not None:
+        camera = _camera(pair[0].size, focal_px, left)
+    view = Image(pixels=pair[0].pixels, camera=camera, name=str(left))
+    found = stereo_disparity(
+        view,
+        Image(pixels=pair[1].pixels, name=str(right)),
+        max_disparity=max_disparity,
+        fill=fill,
+    )
+    if camera_known:
+        found = found.to_depth(baseline_m=baseline_m, doffs_px=doffs)
+    files = {name: out / f"{left.stem}{suffix}" for name, suffix in suffixes.items()}
+    for name, file in files.items():
+        found.save(file, format=name, cmap=cmap)
+    sure = found.known if found.confidence is None else found.confidence >= CONFIDENT
+    share = float(sure.mean())
+    if as_json:
+        summary = {
+            "kind": str(found.kind),
+            "confident": round(share, 4),
+            "files": [str(file) for file in files.values()],
+        }
+        typer.echo(json.dumps(summary, indent=2))
+    else:
+        typer.echo(
+            f"{found.kind} of {left}: both eyes agree on {share:.0%} of the pixels. Results are in "
+            f"{out}.",
+            err=True,
+        )
+
+
+def _both_or_none(focal_px: float | None, baseline_m: float | None) -> bool:
+    given = [value is not None for value in (focal_px, baseline_m)]
+    if any(given) and not all(given):
+        raise InputError(
+            "metres need both --focal-px and --baseline-m; give both, or neither for the disparity "
+            "in pixels."
+        )
+    for name, value in (("--focal-px", focal_px), ("--baseline-m", baseline_m)):
+        if value is not None and not 0 < value < float("inf"):
+            raise InputError(f"{name} {value}: a positive number is needed.")
+    return all(given)
+
+
+def _camera(size: tuple[int, int], focal_px: float, name: Path) -> Camera:
+    from leadline.camera import Camera
+
+    camera = Camera.from_focal(size[1], size[0], focal_px=focal_px)
+    if not 5 < camera.fov_deg < 150:
+        raise InputError(
+            f"--focal-px {focal_px:g} for {name}, {size[1]} pixels wide, is a field of view of "
+            f"{camera.fov_deg:.1f} degrees; between 5 and 150 are plausible. Give pixels of this "
+            "picture size, not millimetres."
+        )
+    return camera

@@ -1,0 +1,282 @@
+"""Small errors of given poses, corrected by matched points; their scale stays.
+
+Trackers of depth cameras and phones leave a few tenths of a degree, which is several pixels: enough
+to make a plane sweep miss. Points of the reference picture, each with one unknown, its inverse
+depth, and the sources' poses are fitted together to where the points are seen; the given poses hold
+the fit where the points say little, and hold the scale.
+
+Source: Triggs et al., Bundle Adjustment - A Modern Synthesis, 1999 (robust least squares, points
+eliminated first); Civera et al., Inverse Depth Parametrization for Monocular SLAM, TRO 2008.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leadline.errors import InputError
+from leadline.geometry.epipolar import (
+    fundamental_from_cameras,
+    inverse_rigid,
+    sampson_error,
+    second_from_first,
+)
+from leadline.geometry.matching import detect, match_features
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jaxtyping import Float
+
+    from leadline.camera import Camera
+    from leadline.image import Image
+
+_ROUNDS = 30
+_LEAST = 30  # matches that a source needs; with fewer its pose stays
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefinementConfig:
+    """How far to trust what.
+
+    Attributes:
+        noise_px: of a matched point.
+        rotation_deg: how far a given rotation may be off.
+        translation: how far a given place may be off, as a share of the mean baseline.
+        outlier_px: matches farther from their epipolar line under the given poses are left out.
+    """
+
+    noise_px: float = 1.0
+    rotation_deg: float = 0.5
+    translation: float = 0.02
+    outlier_px: float = 12.0
+
+
+def refine_poses(
+    reference: Image, sources: Sequence[Image], *, config: RefinementConfig | None = None
+) -> list[Image]:
+    """The sources with corrected poses; the reference's pose and the scale stay.
+
+    Args:
+        reference: a picture with a camera and a pose.
+        sources: others, with theirs. One that shares too few points keeps its pose.
+        config: see :class:`RefinementConfig`.
+
+    Raises:
+        InputError: a picture without a camera or a pose.
+    """
+    config = config or RefinementConfig()
+    rays, seen = _tracks(reference, sources, config.outlier_px)
+    used = [k for k, (rows, _) in enumerate(seen) if len(rows) >= _LEAST]
+    if not used:
+        return list(sources)
+    moves = np.array([second_from_first(_camera(reference), _camera(s)) for s in sources])
+    fit = _Fit(
+        rays=rays,
+        rows=[seen[k][0] for k in used],
+        slopes=[seen[k][1] for k in used],
+        focals=np.array([(_camera(sources[k]).fx + _camera(sources[k]).fy) / 2 for k in used]),
+        rotations=moves[used, :3, :3],
+        translations=moves[used, :3, 3],
+        config=config,
+    )
+    rotations, translations = fit.solve()
+    refined = list(sources)
+    world = np.asarray(_camera(reference).world_from_camera)
+    for k, rotation, translation in zip(used, rotations, translations, strict=True):
+        move = np.eye(4)
+        move[:3, :3], move[:3, 3] = rotation, translation
+        pose = world @ inverse_rigid(move)
+        refined[k] = replace(sources[k], camera=_camera(sources[k]).moved(pose))
+    return refined
+
+
+def _camera(image: Image) -> Camera:
+    if image.camera is None:
+        raise InputError(f"{image.name or 'picture'} has no camera; give one with its pose.")
+    return image.camera
+
+
+def _tracks(
+    reference: Image, sources: Sequence[Image], outlier_px: float
+) -> tuple[Float[np.ndarray, "n 3"], list[tuple[np.ndarray, np.ndarray]]]:
+    """Rays of the reference's points, and for every source which it sees, at which slopes."""
+    try:
+        own = detect(reference, limit=3000)
+    except InputError:
+        return np.zeros((0, 3)), [(np.zeros(0, np.int64), np.zeros((0, 2))) for _ in sources]
+    seen = []
+    for source in sources:
+        try:
+            found = match_features(own, detect(source, limit=3000))
+        except InputError:
+            seen.append((np.zeros(0, np.int64), np.zeros((0, 2))))
+            continue
+        camera = _camera(source)
+        matrix = fundamental_from_cameras(_camera(reference), camera)
+        error = np.sqrt(sampson_error(matrix, found.first, found.second))
+        limit = min(outlier_px, 4 * float(np.median(error)) + 1) if len(error) else 0.0
+        found = found.only(error <= limit)
+        rows = np.zeros(0, np.int64) if found.indices is None else found.indices[:, 0]
+        slopes = (found.second - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
+        seen.append((rows, slopes))
+    camera = _camera(reference)
+    slopes = (own.points - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
+    return np.concatenate([slopes, np.ones((len(slopes), 1))], axis=1), seen
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Fit:
+    rays: np.ndarray
+    rows: list[np.ndarray]
+    slopes: list[np.ndarray]
+    focals: np.ndarray
+    rotations: np.ndarray
+    translations: np.ndarray
+    config: RefinementConfig
+
+    def solve(self) -> tuple[np.ndarray, np.ndarray]:
+        """Levenberg-Marquardt with the points eliminated."""
+        rotations, places = self.rotations.copy(), self.translations.copy()
+        unit = float(np.linalg.norm(places, axis=1).mean()) or 1.0
+        inverse = self._start(rotations, places)
+        damping, cost = 1e-3, self._cost(rotations, places, inverse, unit)
+        for _ in range(_ROUNDS):
+            step, shift = self._step(rotations, places, inverse, unit, damping)
+            tried_r = np.array([_turn(s[:3]) @ r for s, r in zip(step, rotations, strict=True)])
+            tried = (tried_r, places + step[:, 3:], inverse + shift)
+            new = self._cost(*tried, unit)
+            if new < cost:
+                done = cost - new < 1e-6 * cost
+                (rotations, places, inverse), cost = tried, new
+                damping = max(damping / 5, 1e-9)
+                if done:
+                    break
+            else:
+                damping *= 8
+                if damping > 1e6:
+                    break
+        return rotations, places
+
+    def _start(self, rotations: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Inverse depth of every point by least squares over the pictures that see it."""
+        above, below = np.zeros(len(self.rays)), np.full(len(self.rays), 1e-12)
+        for k, rows in enumerate(self.rows):
+            turned = self.rays[rows] @ rotations[k].T
+            # (turned + p t)[:2] = slope (turned + p t)[2], a line in p for either coordinate
+            a = places[k][:2] - self.slopes[k] * places[k][2]
+            b = self.slopes[k] * turned[:, 2:] - turned[:, :2]
+            np.add.at(above, rows, (a * b).sum(1))
+            np.add.at(below, rows, (a * a).sum(1))
+        return np.maximum(above / below, 0)
+
+    def _residuals(
+        self, k: int, rotations: np.ndarray, places: np.ndarray, inverse: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Errors in units of the noise, their derivative by the point, and turned rays."""
+        turned = self.rays[self.rows[k]] @ rotations[k].T
+        point = turned + inverse[self.rows[k]][:, None] * places[k]
+        z = np.maximum(point[:, 2], 1e-6)
+        slope = point[:, :2] / z[:, None]
+        gain = self.focals[k] / self.config.noise_px
+        by_point = np.zeros((len(z), 2, 3))
+        by_point[:, 0, 0] = by_point[:, 1, 1] = gain / z
+        by_point[:, :, 2] = -gain * slope / z[:, None]
+        return gain * (slope - self.slopes[k]), by_point, turned
+
+    def _cost(
+        self, rotations: np.ndarray, places: np.ndarray, inverse: np.ndarray, unit: float
+    ) -> float:
+        total = 0.0
+        for k in range(len(self.rows)):
+            error, _, _ = self._residuals(k, rotations, places, inverse)
+            total += np.log1p((error**2).sum(1)).sum()
+        return total + 0.5 * float((self._apart(rotations, places, unit) ** 2).sum())
+
+    def _apart(
+        self, rotations: np.ndarray, places: np.ndarray, unit: float
+    ) -> Float[np.ndarray, "k 6"]:
+        """How far every pose is from the given one, in units of the trust in it."""
+        turn = np.array(
+            [_vector(r @ r0.T) for r, r0 in zip(rotations, self.rotations, strict=True)]
+        )
+        shift = (places - self.translations) / (self.config.translation * unit)
+        return np.concatenate([turn / np.radians(self.config.rotation_deg), shift], axis=1)
+
+    def _step(
+        self,
+        rotations: np.ndarray,
+        places: np.ndarray,
+        inverse: np.ndarray,
+        unit: float,
+        damping: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        n, count = len(self.rays), len(self.rows)
+        poses = np.zeros((count, 6, 6))
+        right = np.zeros((count, 6))
+        cross = np.zeros((count, n, 6))
+        point, point_right = np.zeros(n), np.zeros(n)
+        for k, rows in enumerate(self.rows):
+            error, by_point, turned = self._residuals(k, rotations, places, inverse)
+            weight = 1 / (1 + (error**2).sum(1))
+            by_pose = np.concatenate(
+                [-by_point @ _skews(turned), by_point * inverse[rows][:, None, None]], axis=2
+            )
+            by_inverse = by_point @ places[k]
+            weighted = by_pose * weight[:, None, None]
+            poses[k] = np.einsum("nij,nik->jk", weighted, by_pose)
+            right[k] = -np.einsum("nij,ni->j", weighted, error)
+            cross[k, rows] = np.einsum("nij,ni->nj", weighted, by_inverse)
+            np.add.at(point, rows, weight * (by_inverse**2).sum(1))
+            np.add.at(point_right, rows, -weight * (by_inverse * error).sum(1))
+        scale = np.r_[
+            np.full(3, 1 / np.radians(self.config.rotation_deg)),
+            np.full(3, 1 / (self.config.translation * unit)),
+        ]
+        poses += np.diag(scale**2) / 2  # the data's derivatives are halves too
+        right -= self._apart(rotations, places, unit) * scale / 2
+        point = point * (1 + damping) + 1e-9
+        matrix = np.zeros((6 * count, 6 * count))
+        flat = cross.transpose(0, 2, 1).reshape(6 * count, n)
+        for k in range(count):
+            block = slice(6 * k, 6 * k + 6)
+            matrix[block, block] = poses[k] + damping * np.diag(np.diag(poses[k]))
+        matrix -= (flat / point) @ flat.T
+        vector = right.ravel() - flat @ (point_right / point)
+        step = np.linalg.solve(matrix, vector)
+        shift = (point_right - flat.T @ step) / point
+        return step.reshape(count, 6), shift
+
+
+def _skews(vectors: np.ndarray) -> np.ndarray:
+    """Matrices whose products are cross products, one per row."""
+    out = np.zeros((len(vectors), 3, 3))
+    x, y, z = vectors.T
+    out[:, 0, 1], out[:, 0, 2], out[:, 1, 2] = -z, y, -x
+    out[:, 1, 0], out[:, 2, 0], out[:, 2, 1] = z, -y, x
+    return out
+
+
+def _turn(vector: np.ndarray) -> np.ndarray:
+    """Rotation by a vector of axis times angle."""
+    angle = float(np.linalg.norm(vector))
+    skew = _skews(vector[None])[0]
+    if angle < 1e-12:
+        return np.eye(3) + skew
+    return np.eye(3) + np.sin(angle) / angle * skew + (1 - np.cos(angle)) / angle**2 * skew @ skew
+
+
+def _vector(rotation: np.ndarray) -> np.ndarray:
+    """Axis times angle of a rotation below half a turn."""
+    axis = np.array(
+        [
+            rotation[2, 1] - rotation[1, 2],
+            rotation[0, 2] - rotation[2, 0],
+            rotation[1, 0] - rotation[0, 1],
+        ]
+    )
+    sine = np.linalg.norm(axis) / 2
+    angle = np.arctan2(sine, (np.trace(rotation) - 1) / 2)
+    return axis / 2 * (angle / sine if sine > 1e-12 else 1.0)

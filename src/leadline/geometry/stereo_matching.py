@@ -1,0 +1,220 @@
+"""Disparity of a rectified stereo pair at full density, with a confidence.
+
+Costs of census and colour, semi-global aggregation, both eyes compared, small islands dropped, and
+what only one eye sees filled from behind: a pixel that the other eye misses is hidden there by
+something nearer, so only disparities that this explains are allowed, and they spread from the
+trusted pixels along the picture's own edges.
+
+Source: Hirschmueller, PAMI 2008 (aggregation, left-right check); Mei et al., On Building an
+Accurate Stereo Matching System on Graphics Hardware, 2011, sec. 2 (census with colour).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leadline.errors import InputError
+from leadline.geometry.filling import hidden_by_nearer
+from leadline.geometry.matching import match
+from leadline.geometry.opencv import grey_of, opencv
+from leadline.geometry.semi_global import (
+    CENSUS_BITS,
+    COST_RANGE,
+    aggregate,
+    census,
+    differing_bits,
+    margin,
+    subpixel,
+)
+from leadline.kinds import DepthKind
+from leadline.prediction import Prediction
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int16
+
+    from leadline.image import Image
+
+CONFIDENT = 0.5
+"""Confidence from which on a value was found in the pictures and not filled in or doubted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StereoConfig:
+    """How to match.
+
+    Attributes:
+        colour_weight: of the colour difference beside the census.
+        colour_limit: grey levels at which a colour difference counts in full.
+        small_step, large_step: what a disparity that differs by 1, or by more, costs a path.
+        tolerance_px: by how much both eyes may disagree.
+        island_px: smaller islands of one disparity are dropped.
+    """
+
+    colour_weight: float = 0.3
+    colour_limit: float = 20.0
+    small_step: int = 20
+    large_step: int = 120
+    tolerance_px: float = 1.0
+    island_px: int = 100
+
+
+def stereo_disparity(
+    left: Image,
+    right: Image,
+    *,
+    max_disparity: int | None = None,
+    fill: bool = True,
+    check: bool = True,
+    config: StereoConfig | None = None,
+) -> Prediction:
+    """Disparity of the left picture of a rectified pair.
+
+    Args:
+        left: picture of the left eye.
+        right: picture of the right eye, of one size, whose rows belong to the left one's; see
+            :func:`rectify`.
+        max_disparity: largest disparity looked for, in pixels; default: a sixth of the width.
+        fill: give what only one eye sees a value too (with low confidence).
+        check: refuse pairs whose rows do not belong together, found by matching a few points.
+        config: see :class:`StereoConfig`.
+
+    Returns:
+        ``pixel_disparity`` with a confidence: at least :data:`CONFIDENT` where both eyes agree.
+
+    Raises:
+        InputError: sizes differ, the pair is not rectified or the wrong way round.
+        MissingDependencyError: OpenCV is not installed.
+    """
+    config = config or StereoConfig()
+    _check_sizes(left, right)
+    if check:
+        check_rectified(left, right)
+    count = _count(left.size[1], max_disparity)
+    cost = _costs(left, right, count, config)
+    grey = grey_of(left)
+    total = aggregate(cost, grey, small=config.small_step, large=config.large_step)
+    index = total.argmin(axis=2)
+    disparity = subpixel(total, index)
+    other = _of_right_eye(total)
+    seen = _agree(disparity, other, config.tolerance_px)
+    seen = _without_islands(disparity, seen, config.island_px)
+    sure = margin(total, index)
+    del total, cost
+    confidence = np.where(seen, CONFIDENT + (1 - CONFIDENT) * sure, 0.2 * sure)
+    valid: np.ndarray | None = seen
+    if fill and seen.any():
+        filled = hidden_by_nearer(disparity, seen, other, grey, count)
+        disparity = opencv().medianBlur(np.where(seen, disparity, filled).astype(np.float32), 5)
+        valid = None
+    return Prediction(
+        values=disparity if valid is None else np.where(valid, disparity, np.nan),
+        kind=DepthKind.PIXEL_DISPARITY,
+        camera=left.camera,
+        valid=valid,
+        confidence=confidence,
+        model="stereo",
+        image=left,
+    )
+
+
+def check_rectified(left: Image, right: Image, *, tolerance_px: float = 2.0) -> None:
+    """Refuse a pair whose rows do not belong together or whose eyes are swapped.
+
+    Pictures with too little structure to tell (fewer than 20 matches) pass.
+
+    Raises:
+        InputError: rows differ by more than ``tolerance_px``, or points move to the right.
+    """
+    try:
+        found = match(left, right, limit=1500)
+    except InputError:
+        return
+    if len(found) < 20:
+        return
+    move = found.first - found.second
+    rows = float(np.median(np.abs(move[:, 1])))
+    if rows > tolerance_px:
+        raise InputError(
+            f"{left.name or 'left'} and {right.name or 'right'}: matched points lie {rows:.1f} "
+            f"pixels above or below each other, and {tolerance_px:g} or less are needed: the pair "
+            "is not rectified. Rectify it first (leadline.geometry.rectify), or give both frames "
+            "with their poses to plane_sweep."
+        )
+    level = np.abs(move[:, 1]) <= tolerance_px
+    if level.sum() >= 20 and np.median(move[level, 0]) < -1:
+        raise InputError(
+            f"{left.name or 'left'} and {right.name or 'right'}: points of the first picture lie "
+            "farther right in the second, so the first is the right eye; swap the two."
+        )
+
+
+def _check_sizes(left: Image, right: Image) -> None:
+    if left.size != right.size:
+        raise InputError(
+            f"left picture of {left.size[1]}x{left.size[0]} and right of "
+            f"{right.size[1]}x{right.size[0]} pixels: one size is needed; give the pictures of one "
+            "rectified pair."
+        )
+    if min(left.size) < 16:
+        raise InputError(
+            f"pictures of {left.size[1]}x{left.size[0]} pixels: 16 or more on every side are "
+            "needed to match them."
+        )
+
+
+def _count(width: int, max_disparity: int | None) -> int:
+    """Number of disparities from 0, a multiple of 16."""
+    if max_disparity is None:
+        return min(-(-width // 6) + 15 & -16, width)
+    if not 2 <= max_disparity < width:
+        raise InputError(
+            f"max_disparity={max_disparity} for a picture {width} pixels wide: from 2 to "
+            f"{width - 1} is needed."
+        )
+    return max_disparity + 1
+
+
+def _costs(
+    left: Image, right: Image, count: int, config: StereoConfig
+) -> Int16[np.ndarray, "h w d"]:
+    """Cost of every pixel and disparity; half the range where the right eye sees nothing."""
+    cv2 = opencv("stereo matching")
+    code_l, code_r = census(grey_of(left)), census(grey_of(right))
+    h, w = left.size
+    cost = np.full((h, w, count), COST_RANGE // 2, np.int16)
+    scale = COST_RANGE / (1 + config.colour_weight)
+    weight, limit = config.colour_weight * scale, 3 * config.colour_limit
+    for d in range(count):
+        bits = differing_bits(code_l[:, d:], code_r[:, : w - d])
+        apart = cv2.absdiff(left.pixels[:, d:], right.pixels[:, : w - d])
+        colour = np.minimum(apart.sum(axis=2, dtype=np.uint16), limit)
+        cost[:, d:, d] = bits * (scale / CENSUS_BITS) + colour * (weight / limit)
+    return cost
+
+
+def _of_right_eye(total: Int16[np.ndarray, "h w d"]) -> Float[np.ndarray, "h w"]:
+    """Disparity of the right picture from the same sums: pixel x of the left is x - d there."""
+    w = total.shape[1]
+    turned = np.full_like(total, np.iinfo(np.int16).max // 2)
+    for d in range(total.shape[2]):
+        turned[:, : w - d, d] = total[:, d:, d]
+    return subpixel(turned, turned.argmin(axis=2))
+
+
+def _agree(disparity: np.ndarray, other: np.ndarray, tolerance: float) -> Bool[np.ndarray, "h w"]:
+    """Where the right eye, asked at the place that the left one names, says the same."""
+    there = np.arange(disparity.shape[1]) - np.rint(disparity).astype(np.int64)
+    answer = np.take_along_axis(other, np.maximum(there, 0), axis=1)
+    return (there >= 0) & (np.abs(answer - disparity) <= tolerance)
+
+
+def _without_islands(
+    disparity: np.ndarray, seen: np.ndarray, island_px: int
+) -> Bool[np.ndarray, "h w"]:
+    none = -16
+    steps = np.where(seen, disparity * 16, none).astype(np.int16)
+    kept, _ = opencv().filterSpeckles(steps, none, island_px, 16)
+    return kept != none
