@@ -12,6 +12,7 @@ import json
 import re
 from pathlib import Path
 
+import network_drawings
 import numpy as np
 from PIL import Image
 
@@ -107,6 +108,7 @@ def _save(picture: np.ndarray, name: str) -> None:
 def main() -> None:
     """Tables, then pictures."""
     tables()
+    network_drawings.draw_all()
     world_sheet()
     lite_examples()
 
