@@ -14,6 +14,7 @@ from leadline.io.png16 import (
     read_png16_record,
     write_png16,
 )
+from leadline.io.poses import read_poses
 
 __all__ = [
     "FORMATS",
@@ -31,6 +32,7 @@ __all__ = [
     "read_pfm",
     "read_png16",
     "read_png16_record",
+    "read_poses",
     "write_npz",
     "write_pfm",
     "write_ply",

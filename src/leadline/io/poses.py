@@ -1,0 +1,194 @@
+"""Poses of frames from the files that trackers and data sets write.
+
+All are ``world_from_camera``: they take points of the camera (x right, y down, z forward) to the
+world. One pose per line of a text file, by its number of columns:
+
+- 12 or 16: a 3x4 or 4x4 matrix, row by row (KITTI odometry);
+- 7: tx ty tz qx qy qz qw;
+- 8: a time or a frame's name, then the same (TUM, EuRoC as TUM); times must rise;
+- 13 or 17: a frame's name or time, then a matrix.
+
+A ``.json`` file holds a list of 4x4 matrices or a table of frame name -> matrix; a folder holds
+``NAME.pose.txt`` or ``NAME.txt`` with a 4x4 matrix each (7-Scenes).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leadline.errors import InputError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from jaxtyping import Float
+
+    Pose = Float[np.ndarray, "4 4"]
+
+_ROTATION_ERROR = 0.02  # of its product with its transpose; text files round
+
+
+def read_poses(path: str | os.PathLike[str], frames: Sequence[str]) -> list[Pose]:
+    """The pose of every frame.
+
+    Args:
+        path: a text or JSON file, or a folder; see above.
+        frames: names or paths of the pictures, in order. Poses with names are found by the
+            picture's name, with or without its suffix; poses without belong to the pictures in
+            their order, so that there must be as many.
+
+    Returns:
+        ``world_from_camera``, 4x4 float64, one per frame.
+
+    Raises:
+        InputError: missing or damaged file, a frame without a pose, another number of poses, times
+            that do not rise, or a matrix that is no rotation.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return [
+            _rigid(_of_frame(path, Path(frame)), f"{path}/{Path(frame).name}") for frame in frames
+        ]
+    names, poses = _from_json(path) if path.suffix.lower() == ".json" else _from_text(path)
+    checked = [_rigid(pose, f"{path}, pose {i + 1}") for i, pose in enumerate(poses)]
+    if names and not _rising_times(names, path):
+        return _by_name(dict(zip(names, checked, strict=True)), frames, path)
+    if len(checked) != len(frames):
+        raise InputError(
+            f"{path} holds {len(checked)} poses for {len(frames)} pictures, and one each is "
+            "needed, in the pictures' order. Give the pictures that the poses belong to, or put "
+            "the picture's name in front of every pose."
+        )
+    return checked
+
+
+def _from_text(path: Path) -> tuple[list[str], list[np.ndarray]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as poses ({error}).") from error
+    rows = [line.replace(",", " ").split() for line in lines]
+    rows = [row for row in rows if row and not row[0].startswith("#")]
+    if not rows:
+        raise InputError(f"{path} holds no poses; one per line is needed.")
+    widths = {len(row) for row in rows}
+    if widths == {4} and len(rows) % 4 == 0:  # matrices one below the other
+        rows = [
+            [*a, *b, *c, *d] for a, b, c, d in zip(*(rows[i::4] for i in range(4)), strict=True)
+        ]
+        widths = {16}
+    if len(widths) != 1 or not widths <= {7, 8, 12, 13, 16, 17}:
+        raise InputError(
+            f"{path}: lines of {sorted(widths)} columns; every line needs 12 or 16 (a matrix), 7 "
+            "(tx ty tz qx qy qz qw), or one more in front for the frame's name or time."
+        )
+    width = widths.pop()
+    named = width in (8, 13, 17)
+    try:
+        numbers = np.array([row[named:] for row in rows], dtype=np.float64)
+    except ValueError as error:
+        raise InputError(f"{path}: numbers are needed ({error}).") from error
+    names = [row[0] for row in rows] if named else []
+    return names, [_matrix(row) for row in numbers]
+
+
+def _matrix(row: np.ndarray) -> np.ndarray:
+    pose = np.eye(4)
+    if len(row) >= 12:
+        pose.reshape(-1)[: len(row)] = row
+        return pose
+    length = np.linalg.norm(row[3:])
+    x, y, z, w = row[3:] / (length if length > 0 else np.nan)
+    pose[:3, :3] = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+    ]
+    pose[:3, 3] = row[:3]
+    return pose
+
+
+def _from_json(path: Path) -> tuple[list[str], list[np.ndarray]]:
+    try:
+        data: Any = json.loads(path.read_text(encoding="utf-8"))
+        names = [str(name) for name in data] if isinstance(data, dict) else []
+        values = list(data.values()) if isinstance(data, dict) else data
+        poses = [np.asarray(value, dtype=np.float64) for value in values]
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path} cannot be read as poses ({error}).") from error
+    return names, [np.vstack([p, (0, 0, 0, 1)]) if p.shape == (3, 4) else p for p in poses]
+
+
+def _of_frame(folder: Path, frame: Path) -> np.ndarray:
+    stems = {frame.stem, frame.name.partition(".")[0]}
+    found = [
+        file
+        for stem in stems
+        for file in (folder / f"{stem}.pose.txt", folder / f"{stem}.txt")
+        if file.is_file()
+    ]
+    if not found:
+        raise InputError(
+            f"{folder} has no pose of {frame.name}: {frame.stem}.pose.txt with a 4x4 matrix is "
+            "needed. Leave the picture out, or add its pose."
+        )
+    try:
+        return np.loadtxt(found[0], dtype=np.float64, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{found[0]} cannot be read as a 4x4 matrix ({error}).") from error
+
+
+def _rising_times(names: list[str], path: Path) -> bool:
+    """Whether the names are times; times that fall are refused."""
+    try:
+        times = [float(name) for name in names]
+    except ValueError:
+        return False
+    falls = [i for i in range(1, len(times)) if times[i] <= times[i - 1]]
+    if falls:
+        raise InputError(
+            f"{path}: the time {names[falls[0]]} of pose {falls[0] + 1} is not after "
+            f"{names[falls[0] - 1]} before it; sort the poses, and the pictures like them."
+        )
+    return True
+
+
+def _by_name(poses: dict[str, np.ndarray], frames: Sequence[str], path: Path) -> list[np.ndarray]:
+    by_stem = {Path(name).name.partition(".")[0]: pose for name, pose in poses.items()}
+    found = []
+    for frame in frames:
+        name = Path(frame).name
+        pose = poses.get(name, by_stem.get(name.partition(".")[0]))
+        if pose is None:
+            raise InputError(
+                f"{path} has no pose of {name}; it has {len(poses)}, of {next(iter(poses))} and so "
+                "on. Leave the picture out, or add its pose."
+            )
+        found.append(pose)
+    return found
+
+
+def _rigid(pose: np.ndarray, where: str) -> Pose:
+    """A rotation and a translation, with the rounding of text taken out."""
+    if pose.shape != (4, 4) or not np.isfinite(pose).all():
+        raise InputError(f"{where}: a finite 4x4 matrix is needed, not one of shape {pose.shape}.")
+    rotation = pose[:3, :3]
+    error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
+    if (
+        error > _ROTATION_ERROR
+        or np.linalg.det(rotation) < 0
+        or not np.allclose(pose[3], (0, 0, 0, 1), atol=1e-6)
+    ):
+        raise InputError(
+            f"{where} is no rigid motion (its rotation is off by {error:.2g}): world_from_camera "
+            "without scale or mirroring is needed."
+        )
+    u, _, vt = np.linalg.svd(rotation)
+    clean = np.eye(4)
+    clean[:3, :3], clean[:3, 3] = u @ vt, pose[:3, 3]
+    return clean

@@ -1,0 +1,88 @@
+"""Poses of frames: every layout gives the same matrices, and none of the wrong ones passes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from leadline.errors import InputError
+from leadline.io import read_poses
+
+FRAMES = ["a/one.jpg", "a/two.jpg", "a/three.jpg"]
+
+
+def poses() -> list[np.ndarray]:
+    made = []
+    for i in range(3):
+        angle = 0.1 + i
+        pose = np.eye(4)
+        pose[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+        pose[:3, 3] = (i, 2 * i, -1)
+        made.append(pose)
+    return made
+
+
+def row(numbers: np.ndarray) -> str:
+    return " ".join(f"{n:.9f}" for n in np.ravel(numbers))
+
+
+def quaternion(i: int) -> str:
+    half = (0.1 + i) / 2
+    return f"{i} {2 * i} -1 0 0 {np.sin(half):.9f} {np.cos(half):.9f}"
+
+
+LAYOUTS = {
+    "kitti": "\n".join(row(p[:3]) for p in poses()),
+    "matrices": "\n".join(row(p) for p in poses()),
+    "stacked": "\n".join(row(line) for p in poses() for line in p),
+    "quaternions": "\n".join(["# comment", *(quaternion(i) for i in range(3))]),
+    "tum": "\n".join(f"{10.5 + i} {quaternion(i)}" for i in range(3)),
+    "names, another order": "\n".join(f"{Path(FRAMES[i]).name} {quaternion(i)}" for i in (2, 0, 1)),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_layout_gives_the_same_poses(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "poses.txt"
+    file.write_text(LAYOUTS[name])
+    for found, true in zip(read_poses(file, FRAMES), poses(), strict=True):
+        np.testing.assert_allclose(found, true, atol=1e-8)
+
+
+def test_json_and_folders(tmp_path: Path) -> None:
+    table = tmp_path / "poses.json"
+    pairs = zip(FRAMES, poses(), strict=True)
+    table.write_text(json.dumps({Path(f).stem: p.tolist() for f, p in pairs}))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for frame, pose in zip(FRAMES, poses(), strict=True):
+        np.savetxt(folder / f"{Path(frame).stem}.pose.txt", pose)
+    for source in (table, folder):
+        np.testing.assert_allclose(read_poses(source, FRAMES), poses(), atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (LAYOUTS["kitti"].splitlines()[0], "1 poses for 3 pictures"),
+        ("1 2 3\n", "columns"),
+        ("", "no poses"),
+        (LAYOUTS["kitti"].replace("0.", "x.", 1), "numbers are needed"),
+        ("\n".join(reversed(LAYOUTS["tum"].splitlines())), "sort the poses"),
+        (LAYOUTS["names, another order"].replace("two", "other"), "no pose of two.jpg"),
+        (row(2 * poses()[0][:3]) + "\n" + LAYOUTS["kitti"], "no rigid motion"),
+        ("\n".join(["0 0 0 0 0 0 0"] * 3), "finite"),
+    ],
+)
+def test_wrong_files_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "poses.txt"
+    file.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_poses(file, FRAMES)
+
+
+def test_a_folder_without_one_frame_is_refused(tmp_path: Path) -> None:
+    np.savetxt(tmp_path / "one.txt", poses()[0])
+    with pytest.raises(InputError, match=r"no pose of two\.jpg"):
+        read_poses(tmp_path, FRAMES)
