@@ -1,20 +1,37 @@
-"""Recipes: what ships loads, what is misspelt is named."""
+"""Settings: what ships loads, what is misspelt is named, text becomes the setting's type."""
 
 import pytest
 
 pytest.importorskip("torch")
+pytest.importorskip("timm")
+pytest.importorskip("cv2")
 
+from leadline import catalog
 from leadline.errors import InputError, UnknownNameError
-from leadline.training.config import TrainConfig, recipe_names
+from leadline.training import DataConfig, TrainConfig
+from leadline.training.config import merged, preset_names
+from leadline.training.recipes import RECIPES
 
 
-def test_every_shipped_recipe_loads():
-    assert "lite" in recipe_names()
-    for name in recipe_names():
-        assert TrainConfig.from_toml(name).steps > 0
+def test_every_recipe_has_a_preset_of_its_name():
+    assert set(RECIPES) <= set(preset_names())
 
 
-def test_unknown_recipe_lists_the_known():
+@pytest.mark.parametrize("name", preset_names())
+def test_every_shipped_preset_loads(name):
+    config = TrainConfig.from_toml(name)
+    assert config.steps > 0
+    assert config.recipe in RECIPES
+
+
+def test_every_network_that_is_said_to_be_trainable_has_a_preset():
+    promised = [name for name, spec in catalog.MODELS.items() if "`leadline train" in spec.advice]
+    ours = [name for name in promised if name.startswith(("eigen14", "dense", "fast", "midas"))]
+    assert ours
+    assert set(ours) <= set(preset_names())
+
+
+def test_unknown_preset_lists_the_known():
     with pytest.raises(UnknownNameError, match="lite"):
         TrainConfig.from_toml("light")
 
@@ -24,14 +41,84 @@ def test_unknown_key_names_the_nearest():
         TrainConfig().updated({"encoder_rl": 1})
 
 
-def test_strings_become_the_fields_type():
-    config = TrainConfig().updated({"lr": "0.5", "steps": "7", "imagenet": "false"})
+def test_unknown_key_of_a_table_lists_that_tables_keys():
+    with pytest.raises(UnknownNameError, match="shard_steps"):
+        TrainConfig().updated({"world.shards_steps": 1})
+    with pytest.raises(UnknownNameError, match="gradient_weight"):
+        TrainConfig().updated({"options": {"gradient": 1}})
+
+
+def test_another_recipe_takes_its_own_options():
+    config = TrainConfig().updated({"recipe": "supervised", "options.loss": "berhu"})
+    assert config.options.loss == "berhu"
+    with pytest.raises(UnknownNameError, match="max_depth"):
+        config.updated({"options.settle": 3})
+
+
+def test_options_of_another_recipe_are_refused():
+    with pytest.raises(InputError, match="SupervisedOptions"):
+        TrainConfig(recipe="supervised", options=TrainConfig().options)
+
+
+def test_text_becomes_the_settings_type():
+    config = TrainConfig().updated(
+        {"lr": "0.5", "steps": "7", "imagenet": "false", "sizes": "[[32, 64]]", "freeze": "encoder"}
+    )
     assert (config.lr, config.steps, config.imagenet) == (0.5, 7, False)
+    assert (config.sizes, config.freeze) == (((32, 64),), ("encoder",))
 
 
-def test_value_that_does_not_fit_is_refused():
-    with pytest.raises(InputError, match="steps"):
-        TrainConfig().updated({"steps": "many"})
+def test_dotted_keys_of_one_table_add_up():
+    config = TrainConfig().updated({"world.shard": "5", "world.kinds": "room,street"})
+    assert (config.world.shard, config.world.kinds) == (5, ("room", "street"))
+
+
+def test_data_as_on_the_command_line():
+    config = TrainConfig().updated({"data": ["world@0.5", "nyu-labelled=/a=b", "folder=x@y@2"]})
+    assert config.data == (
+        DataConfig(weight=0.5),
+        DataConfig(name="nyu-labelled", root="/a=b"),
+        DataConfig(name="folder", root="x@y", weight=2.0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("steps", "many"), ("steps", 2.5), ("lr", True), ("sizes", [[1, 2, 3]]), ("world", 3)],
+)
+def test_value_that_does_not_fit_is_refused(key, value):
+    with pytest.raises(InputError, match=key):
+        TrainConfig().updated({key: value})
+
+
+def test_word_that_is_no_choice_lists_the_choices():
+    with pytest.raises(UnknownNameError, match="one-cycle"):
+        TrainConfig().updated({"schedule": "cosin"})
+
+
+@pytest.mark.parametrize("change", [{"steps": 0}, {"batch": 6, "accumulate": 4}, {"data": []}])
+def test_impossible_runs_are_refused(change):
+    with pytest.raises(InputError):
+        TrainConfig().updated(change)
+
+
+def test_plain_values_give_the_config_back():
+    config = TrainConfig.from_toml("lite").updated({"data": ["world", "folder=x@0.1"]})
+    assert TrainConfig.from_dict(config.to_dict()) == config
+
+
+def test_file_inherits_from_a_preset(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('inherits = "lite"\nsteps = 3\n[options]\nsettle = 1\n')
+    config = TrainConfig.from_toml(path)
+    assert (config.steps, config.options.settle, config.frozen_stages) == (3, 1, 2)
+
+
+def test_tables_are_merged_and_lists_replaced():
+    assert merged({"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"c": 3}, "d": [2]}) == {
+        "a": {"b": 1, "c": 3},
+        "d": [2],
+    }
 
 
 def test_file_that_is_no_toml(tmp_path):

@@ -59,6 +59,7 @@ class WorldConfig:
 
     Attributes:
         kinds: of scenes, of ``leadline.world.KINDS``; empty: all, in their usual shares.
+        size: (height, width) of the pictures; (0, 0): that of the input.
         margin: pictures are rendered this much larger than what is cut from them.
         shard: pictures per rendered shard.
         views: pictures per scene.
@@ -71,6 +72,7 @@ class WorldConfig:
     """
 
     kinds: tuple[str, ...] = ()
+    size: tuple[int, int] = (0, 0)
     margin: float = 1.2
     shard: int = 192
     views: int = 3
@@ -187,7 +189,7 @@ class TrainConfig:
     validate_data: tuple[DataConfig, ...] = ()
     protocol: str = ""
     tensorboard: bool = False
-    explosion: float = 0.0
+    explosion: float = 1000.0
 
     def __post_init__(self) -> None:
         options = _options_class(self.recipe)

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from leadline.errors import JobError, LeadlineError
 from leadline.jobs import write_text
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from leadline.training.config import TrainConfig
     from leadline.training.recipe import Batch, BatchSource
 
@@ -34,26 +35,29 @@ class Watch:
         self.config, self.out = config, out
         self._losses: deque[float] = deque(maxlen=100)
 
-    def check_loss(
+    def stop_at(
         self,
         loss: Tensor,
         rows: range,
+        batch: Batch,
         step: int,
         source: BatchSource,
         value: Callable[[Batch], float],
-        batch: Batch,
     ) -> None:
-        """Raise JobError, naming the samples, unless the loss is finite."""
-        number = float(loss.detach())
-        if math.isfinite(number):
-            return
+        """Raise JobError for a loss that is not finite, naming the samples whose own is not.
+
+        Args:
+            loss: of the part ``rows`` of ``step``, whose tensors are ``batch``.
+            rows, batch, step, source: see above.
+            value: gives the loss of a batch.
+        """
         single = []
         for n in range(len(rows)):
             try:
                 single.append(value({name: array[n : n + 1] for name, array in batch.items()}))
-            except LeadlineError:
+            except (LeadlineError, ValueError, RuntimeError):  # some layers refuse a single sample
                 single.append(math.nan)
-        self._stop(f"the loss is {number}", [(rows, batch)], step, source, single)
+        self._stop(f"the loss is {float(loss.detach())}", [(rows, batch)], step, source, single)
 
     def check_gradient(self, norm: Tensor, parts: Parts, step: int, source: BatchSource) -> None:
         """Raise JobError unless the gradient is finite."""

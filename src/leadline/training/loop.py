@@ -132,6 +132,7 @@ class Run:
         self.wrapped = distributed(module, self.place, config)
         self.optimizer = make_optimizer(groups, config)
         self.forward = Forwarding(self.wrapped, config.amp, self.place.device)
+        self._alone = Forwarding(module, config.amp, self.place.device)
         self.average = MovingAverage(module, config.ema)
         self._judged: nn.Module | None = None
 
@@ -150,7 +151,8 @@ class Run:
             torch.manual_seed(_mix(config.seed, step, self.place.rank, number))
             with self.forward.gradients(synchronise=last):
                 loss, named = self.recipe.loss(self.forward, on_device, step)
-                watch.check_loss(loss, rows, step, source, lambda b: self._value(b), batch)
+                if not torch.isfinite(loss):
+                    watch.stop_at(loss, rows, batch, step, source, self._value)
                 self.forward.backward(loss / len(parts))
             for name, value in {"loss": loss, **named}.items():
                 share = value.detach().float() / len(parts)
@@ -239,7 +241,7 @@ class Run:
 
     def _value(self, batch: Batch) -> float:
         with torch.no_grad():
-            return float(self.recipe.loss(self.forward, self._to_device(batch), self.step)[0])
+            return float(self.recipe.loss(self._alone, self._to_device(batch), self.step)[0])
 
     def _to_device(self, batch: Batch) -> Batch:
         moved = {k: v.to(self.place.device, non_blocking=True) for k, v in batch.items()}

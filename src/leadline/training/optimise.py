@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from leadline.training.config import TrainConfig
 
 
+ENCODERS = frozenset({"encoder", "pretrained"})
+"""Names under which networks keep their encoder."""
+
+
 def rate_factor(config: TrainConfig, step: int) -> float:
     """What every peak rate is multiplied by at ``step``.
 
@@ -57,7 +61,7 @@ def encoder_groups(module: nn.Module, config: TrainConfig) -> list[dict[str, Any
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            inside = "encoder" in name.split(".")
+            inside = not ENCODERS.isdisjoint(name.split("."))
             groups.setdefault((inside, parameter.ndim > 1), []).append(parameter)
     return [
         {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import resource
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -89,10 +89,16 @@ class Progress:
 
 
 def memory_mb() -> float:
-    """Largest memory so far in 10^6 bytes: of the GPU where one is used, else of this process."""
+    """Largest memory so far in 10^6 bytes: of the GPU where one is used, else of this
+    process; 0 where the system does not tell."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated() / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    if sys.platform == "win32":
+        return 0.0
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def _board(out: Path) -> Any:

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -159,12 +160,26 @@ class Plan:
         return self.render(np.random.default_rng([self.seed, 3, index]), size, self.shard)
 
 
-def render_ahead(plan: Plan, folder: Path, worker: int, first: int) -> None:
-    """Render the missing shards ``first + worker, first + worker + workers ...`` of the run."""
+LEAD = 16
+"""Shards that are rendered before the step that may draw from them, so that disks do not fill."""
+
+
+def render_ahead(plan: Plan, folder: Path, worker: int, start: int, asked: Any) -> None:
+    """Render the missing shards of a run, from what ``start`` needs on, and not too far ahead.
+
+    Args:
+        plan: of the run.
+        folder: where shards go.
+        worker: number of this process, below ``plan.workers``.
+        start: step at which the run goes on.
+        asked: shared number, the newest step that was drawn for.
+    """
     bank = world.TextureBank
     world.use_bank(bank.load(plan.textures) if plan.textures else bank.procedural(0))
-    for index in range(first + worker, plan.newest(plan.steps - 1) + 1, plan.workers):
-        trainer = multiprocessing.parent_process()
+    trainer = multiprocessing.parent_process()
+    for index in range(plan.oldest(start) + worker, plan.newest(plan.steps - 1) + 1, plan.workers):
+        while index > plan.newest(asked.value) + LEAD and (trainer is None or trainer.is_alive()):
+            time.sleep(0.2)
         if trainer is not None and not trainer.is_alive():
             return  # killed without a chance to stop its renderers
         if not _listing(folder, index).exists():
@@ -188,6 +203,7 @@ class RenderedWorld:
     folder: Path
     _processes: list[BaseProcess] = field(default_factory=list)
     _here: bool = True
+    _asked: Any = None
 
     @classmethod
     def of(cls, config: TrainConfig, plan: Plan, folder: Path) -> RenderedWorld:
@@ -204,10 +220,12 @@ class RenderedWorld:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         context = multiprocessing.get_context("spawn")
-        first = self.plan.oldest(step)
+        self._asked = context.Value("q", step)
         self._processes = [
             context.Process(
-                target=render_ahead, args=(self.plan, self.folder, worker, first), daemon=True
+                target=render_ahead,
+                args=(self.plan, self.folder, worker, step, self._asked),
+                daemon=True,
             )
             for worker in range(self.plan.workers if here else 0)
         ]
@@ -228,6 +246,8 @@ class RenderedWorld:
 
     def draw(self, rng: np.random.Generator, step: int) -> Sample:
         """A sample for ``step`` of the step's size, margin included; ``rng`` says which."""
+        if self._asked is not None:
+            self._asked.value = max(self._asked.value, step)
         index, n = self.place(rng, step)
         return {name: array[n] for name, array in self._open(index).items()}
 

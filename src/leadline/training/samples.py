@@ -45,8 +45,7 @@ class DepthSamples(BatchSource):
         zoom_is_near: bool = False,
     ) -> None:
         self.config = config
-        shapes = rendered_sizes(config.sizes, aspect)
-        self.input_of = dict(zip(shapes, config.sizes, strict=True))
+        self.input_of = dict(zip(rendered_sizes(config, aspect), config.sizes, strict=False))
         self.world = world
         self.frames = frames
         self.aspect = aspect
@@ -76,7 +75,7 @@ class DepthSamples(BatchSource):
 
     def size(self, step: int) -> tuple[int, int]:
         """Input size (height, width) of the batch of ``step``."""
-        if self.world is not None:
+        if self.world is not None and len(self.input_of) == len(set(self.config.sizes)):
             return self.input_of[self.world.size(step)]
         rng = step_generator(self.config.seed, step)
         return self.config.sizes[int(rng.integers(len(self.config.sizes)))]
@@ -127,7 +126,7 @@ def depth_samples(
         )
         return
     render = partial(render_views, kinds=config.world.kinds, views=config.world.views)
-    plan = Plan.of(config, render, sizes=rendered_sizes(config.sizes, aspect))
+    plan = Plan.of(config, render, sizes=rendered_sizes(config, aspect))
     rendered = RenderedWorld.of(config, plan, folder)
     with rendered.rendering(step, here=renders_here()) as world:
         yield DepthSamples(
@@ -135,11 +134,17 @@ def depth_samples(
         )
 
 
-def rendered_sizes(
-    sizes: tuple[tuple[int, int], ...], aspect: float
-) -> tuple[tuple[int, int], ...]:
-    """Sizes of the pictures from which inputs of ``sizes`` are made, by width over height."""
-    return tuple((h, round(h * aspect / 2) * 2) for h, w in sizes) if aspect else sizes
+def rendered_sizes(config: TrainConfig, aspect: float) -> tuple[tuple[int, int], ...]:
+    """Sizes of the pictures from which inputs of ``config.sizes`` are made.
+
+    They follow the inputs, at ``aspect`` (width by height) where one is given, unless the config
+    has one size for all pictures.
+    """
+    if all(config.world.size):
+        return (config.world.size,)
+    if not aspect:
+        return config.sizes
+    return tuple((h, round(h * aspect / 2) * 2) for h, _ in config.sizes)
 
 
 def training_frames(data: DataConfig) -> list[FrameRef]:

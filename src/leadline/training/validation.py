@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from leadline.evaluation import Protocol
+    from leadline.evaluation.predictors import Predictor
     from leadline.training.config import TrainConfig
     from leadline.training.recipe import Batch, Delivered
 
@@ -36,7 +37,10 @@ _MIX = ("room", "street", "room", "objects", "nature")  # kinds of the held-out 
 
 def validate(delivered: Delivered, config: TrainConfig, protocol: str) -> dict[str, float]:
     """Mean metrics of the network on the config's held-out frames."""
-    return measure(estimator_of(delivered), held_out(config), protocols.get(protocol))
+    network = estimator_of(delivered)
+    return measure(
+        lambda frame: network.predict(frame.image), held_out(config), protocols.get(protocol)
+    )
 
 
 def estimator_of(delivered: Delivered) -> DepthEstimator:
@@ -46,13 +50,11 @@ def estimator_of(delivered: Delivered) -> DepthEstimator:
     return DepthEstimator(runtime, delivered.spec)
 
 
-def measure(
-    estimator: DepthEstimator, frames: Iterable[Frame], protocol: Protocol
-) -> dict[str, float]:
+def measure(predict: Predictor, frames: Iterable[Frame], protocol: Protocol) -> dict[str, float]:
     """Mean metrics over frames; a frame counts where the network says something."""
     gathered = Accumulator(protocol=protocol)
     for frame in frames:
-        pred = estimator.predict(frame.image)
+        pred = predict(frame)
         if not pred.known.all():
             frame = replace(frame, depth=np.where(pred.known, frame.depth, 0))
             pred = replace(pred, values=np.where(pred.known, pred.values, 1.0))

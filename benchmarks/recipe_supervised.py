@@ -1,0 +1,67 @@
+"""`supervised`: each classic, small, against the mean depth map of what it learned from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.harness import (
+    Settings,
+    frames,
+    mean_depth,
+    mean_of,
+    plain,
+    predictor,
+    real_scores,
+    run_arm,
+    score,
+    shared_world,
+    steps_for,
+)
+from leadline.training import TrainConfig
+
+PROTOCOL = "depth-anything-v2-metric"
+ARMS: dict[str, dict[str, Any]] = {
+    "fastdepth": {"recipe": "fastdepth", "sizes": [[96, 128]], "batch": 16},
+    "densedepth-half": {"recipe": "densedepth-half", "sizes": [[96, 128]], "batch": 8},
+    "eigen14-nyu": {
+        "recipe": "eigen14-nyu",
+        "sizes": [[128, 172]],
+        "batch": 16,
+        "model_options.size": [128, 172],
+    },
+}
+
+
+def supervised(settings: Settings) -> dict[str, Any]:
+    """Train every arm on rendered rooms; AbsRel in metres, nothing aligned."""
+    arms = []
+    for seed in range(settings.seeds):
+        for name in ARMS:
+            config = arm_config(name, settings)
+            config = config.updated({"steps": steps_for(config, settings)})
+            arm, delivered = run_arm(name, config, seed=seed)
+            predict = predictor(delivered)
+            arm.held_out.update(score(predict, frames("room"), PROTOCOL))
+            arm.real.update(real_scores(predict))
+            arms.append(arm)
+    guess = mean_depth(arm_config("fastdepth", settings))
+    baseline = score(guess, frames("room"), PROTOCOL)
+    better = {
+        name: round(1 - value / baseline["abs_rel"], 3) for name, value in mean_of(arms).items()
+    }
+    return {
+        "frames": len(frames("room")),
+        "pictures": settings.pictures,
+        "protocol": PROTOCOL,
+        "baseline": {"name": "mean depth map", "held_out": baseline, "real": real_scores(guess)},
+        "arms": plain(arms),
+        "verdict": {"abs_rel_below_baseline": better, "needed": 0.4},
+    }
+
+
+def arm_config(name: str, settings: Settings) -> TrainConfig:
+    """The preset, small, on the shared set of rooms."""
+    own = {key: value for key, value in ARMS[name].items() if key != "recipe"}
+    shared = shared_world(settings) | {"device": settings.device, "threads": settings.threads}
+    never = {"validate_every": -1}
+    return TrainConfig.from_toml(ARMS[name]["recipe"]).updated({**own, **shared, **never})
