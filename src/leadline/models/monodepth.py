@@ -8,9 +8,9 @@ spatial transformer (:func:`leadline.ops.sample_along_rows`) makes each view fro
 loss (:mod:`leadline.losses.left_right`) compares. Near things have large disparities: a point at
 depth Z moves by f * b / Z pixels between the eyes.
 
-Input: RGB in [0, 1]; sides multiples of 128 (VGG) or 64 (ResNet-50). Output: the left eye's
-disparity in fractions of the picture's width, 0 to 0.3; times the width it is in pixels, and
-:func:`disparity_to_depth` makes metres of it.
+Input: RGB in [0, 1]; sides multiples of 128 (VGG), 64 (ResNet-50) or 32 (small). Output: the left
+eye's disparity in fractions of the picture's width, 0 to 0.3; times the width it is in pixels, and
+:func:`disparity_to_depth` makes metres of it (``output="depth"`` does so inside the network).
 
 The original is TensorFlow 1; ``load_weights`` takes its checkpoints (``model_kitti.index`` beside
 ``.data-...``) and maps the names. Facts of the released code that the paper does not tell, and
@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from leadline.errors import InputError
 from leadline.models.base import DepthModule
+from leadline.models.encoders import SMALL_WIDTHS, small_resnet
 from leadline.models.variant import with_options
 from leadline.ops import average_mirrored
 
@@ -47,14 +48,30 @@ class MonodepthConfig:
     """One variant of the network.
 
     Attributes:
-        encoder: ``vgg`` (31.6 M parameters with its decoder) or ``resnet50`` (58.4 M).
+        encoder: ``vgg`` (31.6 M parameters with its decoder), ``resnet50`` (58.4 M), or
+            ``small`` (1.1 M), which is not the paper's: a ResNet with normalisation, and half the
+            decoder's width, that learn on a processor in minutes.
+        output: what calling the module gives: disparity in fractions of the width, or depth in
+            metres by the two numbers below.
+        focal_share: focal length as a share of the picture's width; of the rig learnt from.
+        baseline_m: metres between its eyes. The defaults are KITTI's.
     """
 
-    encoder: Literal["vgg", "resnet50"] = "vgg"
+    encoder: Literal["vgg", "resnet50", "small"] = "vgg"
+    output: Literal["disparity", "depth"] = "disparity"
+    focal_share: float = KITTI_FOCAL_PX[1242] / 1242
+    baseline_m: float = KITTI_BASELINE_M
 
     def __post_init__(self) -> None:
-        if self.encoder not in ("vgg", "resnet50"):
-            raise InputError(f"encoder={self.encoder!r}: 'vgg' or 'resnet50' is needed.")
+        if self.encoder not in ("vgg", "resnet50", "small"):
+            raise InputError(f"encoder={self.encoder!r}: 'vgg', 'resnet50' or 'small' is needed.")
+        if self.output not in ("disparity", "depth"):
+            raise InputError(f"output={self.output!r}: 'disparity' or 'depth' is needed.")
+        if not self.focal_share > 0 or not self.baseline_m > 0:
+            raise InputError(
+                f"focal_share={self.focal_share}, baseline_m={self.baseline_m}: both need to be "
+                "positive."
+            )
 
 
 CONFIGS: dict[str, MonodepthConfig] = {
@@ -82,23 +99,29 @@ class Monodepth(DepthModule):
     def __init__(self, config: MonodepthConfig) -> None:
         super().__init__()
         self.config = config
-        deepest = 128 if config.encoder == "vgg" else 64
+        deepest = {"vgg": 128, "resnet50": 64, "small": 32}[config.encoder]
         self.multiple_of = deepest  # ty: ignore[invalid-attribute-access]
         if config.encoder == "vgg":
             self.encoder = VGGEncoder()
             self.decoder = Decoder((32, 64, 128, 256, 512, 512), 512)
+        elif config.encoder == "small":
+            self.encoder = SmallEncoder()
+            self.decoder = Decoder(SMALL_WIDTHS[:-1], SMALL_WIDTHS[-1], finest=8)
         else:
             self.encoder = ResNet50Encoder()
             self.decoder = Decoder((64, 64, 256, 512, 1024), 2048)
-        for name, parameter in self.named_parameters():  # tf.contrib.slim's start
-            if name.endswith("weight"):
-                nn.init.xavier_uniform_(parameter)
-            else:
-                nn.init.zeros_(parameter)
+        for layer in self.modules():  # tf.contrib.slim's start
+            if isinstance(layer, nn.Conv2d):
+                nn.init.xavier_uniform_(layer.weight)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
 
     def forward(self, batch: Tensor) -> Tensor:
-        """(b, 3, h, w) RGB in [0, 1] -> (b, h, w): left disparity, fractions of the width."""
-        return self.forward_all(batch).left[0]
+        """(b, 3, h, w) RGB in [0, 1] -> (b, h, w): left disparity, or depth if so configured."""
+        disparity = self.forward_all(batch).left[0]
+        if self.config.output == "disparity":
+            return disparity
+        return self.config.focal_share * self.config.baseline_m / disparity
 
     def forward_all(self, batch: Tensor) -> MonodepthOutputs:
         """Both eyes at four scales."""
@@ -109,7 +132,7 @@ class Monodepth(DepthModule):
         )
 
     def post_processed(self, batch: Tensor) -> Tensor:
-        """Left disparity averaged with the mirrored picture's, without the ramps at the sides.
+        """Output averaged with the mirrored picture's, without the ramps at the sides.
 
         Returns:
             (b, h, w). Each picture is seen twice, so this takes twice the time.
@@ -180,6 +203,23 @@ class VGGEncoder(nn.Module):
         return features
 
 
+class SmallEncoder(nn.Module):
+    """A small ResNet, for minutes on a processor; not the paper's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.resnet = small_resnet()
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """(b, 3, h, w) in [0, 1] -> features at strides 2, 4, 8, 16 and 32."""
+        net: Any = self.resnet
+        x = F.relu(net.bn1(net.conv1((x - 0.45) / 0.225)))
+        features = [x, net.layer1(net.maxpool(x))]
+        for layer in (net.layer2, net.layer3, net.layer4):
+            features.append(layer(features[-1]))
+        return features
+
+
 class ResNet50Encoder(nn.Module):
     """ResNet-50 as this paper's code has it; not torchvision's, see the file's docstring."""
 
@@ -218,12 +258,12 @@ class Unit(nn.Module):
 class Decoder(nn.Module):
     """Doublings with skips; disparities of both eyes at the last four, each fed to the next."""
 
-    def __init__(self, skips: tuple[int, ...], deepest: int) -> None:
+    def __init__(self, skips: tuple[int, ...], deepest: int, *, finest: int = 16) -> None:
         super().__init__()
         self.levels = len(skips) + 1  # the last has no skip
         inputs = deepest
         for level in range(self.levels, 0, -1):
-            width = min(512, 8 * 2**level)  # 512 512 256 128 64 32 16
+            width = min(512, finest * 2 ** (level - 1))  # 512 512 256 128 64 32 16
             skip = skips[level - 2] if level > 1 else 0
             finer = 2 if level < 4 else 0  # the coarser scale's two disparities
             self.add_module(f"upconv{level}", Conv(inputs, width, 3))

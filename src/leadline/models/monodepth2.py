@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from leadline.errors import InputError, UnknownNameError, WeightsError
 from leadline.models.base import DepthModule
+from leadline.models.encoders import SMALL_WIDTHS, small_resnet
 from leadline.models.variant import with_options
 from leadline.ops import rigid_transform
 
@@ -47,10 +48,11 @@ ENCODERS: dict[str, tuple[int, ...]] = {
     "resnet50": (64, 256, 512, 1024, 2048),
     "resnet101": (64, 256, 512, 1024, 2048),
     "resnet152": (64, 256, 512, 1024, 2048),
+    "small": SMALL_WIDTHS,
 }
-"""Encoder -> channels at strides 2, 4, 8, 16 and 32."""
+"""Encoder -> channels at strides 2, 4, 8, 16 and 32. ``small`` is not the paper's; see
+:func:`leadline.models.encoders.small_resnet`."""
 
-_DECODER_WIDTHS = (16, 32, 64, 128, 256)
 _PARTS = {
     "encoder": "encoder.pth",
     "decoder": "depth.pth",
@@ -66,6 +68,7 @@ class Monodepth2Config:
     Attributes:
         encoder: key of :data:`ENCODERS`; the ``separate`` pose encoder is of the same depth, as in
             the authors' code.
+        decoder_widths: channels of the decoder at full size, half, quarter ...
         scales: which scales have an output; scale s has 1 / 2**s of the picture's size.
         pose: see :data:`Pose`.
         min_depth, max_depth: what 1 and 0 of the sigmoid mean.
@@ -73,6 +76,7 @@ class Monodepth2Config:
     """
 
     encoder: str = "resnet18"
+    decoder_widths: tuple[int, ...] = (16, 32, 64, 128, 256)
     scales: tuple[int, ...] = (0, 1, 2, 3)
     pose: Pose = "separate"
     min_depth: float = 0.1
@@ -82,6 +86,11 @@ class Monodepth2Config:
     def __post_init__(self) -> None:
         if self.encoder not in ENCODERS:
             raise UnknownNameError("encoder", self.encoder, ENCODERS)
+        if len(self.decoder_widths) != 5 or min(self.decoder_widths) < 1:
+            raise InputError(
+                f"decoder_widths={self.decoder_widths}: five positive numbers of channels are "
+                "needed."
+            )
         if self.pose not in ("separate", "shared", "posecnn", "none"):
             raise InputError(
                 f"pose={self.pose!r}: 'separate', 'shared', 'posecnn' or 'none' is needed."
@@ -140,7 +149,9 @@ class Monodepth2(DepthModule):
         super().__init__()
         self.config = config
         self.encoder = ResnetEncoder(config.encoder)
-        self.decoder = DepthDecoder(ENCODERS[config.encoder], config.scales)
+        self.decoder = DepthDecoder(
+            ENCODERS[config.encoder], config.scales, widths=tuple(config.decoder_widths)
+        )
         if config.pose == "separate":
             self.pose_encoder = ResnetEncoder(config.encoder, pictures=2)
             self.pose = PoseDecoder(ENCODERS[config.encoder][-1], inputs=1, motions=2)
@@ -237,7 +248,10 @@ class ResnetEncoder(nn.Module):
 
     def __init__(self, name: str, *, pictures: int = 1) -> None:
         super().__init__()
-        self.encoder = timm.create_model(name, in_chans=3 * pictures, zero_init_last=False)
+        if name == "small":
+            self.encoder: nn.Module = small_resnet(3 * pictures)
+        else:
+            self.encoder = timm.create_model(name, in_chans=3 * pictures, zero_init_last=False)
         self.pictures = pictures
 
     def forward(self, batch: Tensor) -> list[Tensor]:
@@ -264,16 +278,18 @@ class ResnetEncoder(nn.Module):
 class DepthDecoder(nn.Module):
     """Five doublings with skips; a sigmoid at the chosen scales."""
 
-    def __init__(self, encoder_widths: Sequence[int], scales: Sequence[int]) -> None:
+    def __init__(
+        self, encoder_widths: Sequence[int], scales: Sequence[int], *, widths: Sequence[int]
+    ) -> None:
         super().__init__()
         self.scales = tuple(scales)
         layers: list[nn.Module] = []
         for i in range(4, -1, -1):
-            above = encoder_widths[4] if i == 4 else _DECODER_WIDTHS[i + 1]
+            above = encoder_widths[4] if i == 4 else widths[i + 1]
             skip = encoder_widths[i - 1] if i > 0 else 0
-            layers.append(ConvBlock(above, _DECODER_WIDTHS[i]))
-            layers.append(ConvBlock(_DECODER_WIDTHS[i] + skip, _DECODER_WIDTHS[i]))
-        layers += [Conv3x3(_DECODER_WIDTHS[s], 1) for s in self.scales]
+            layers.append(ConvBlock(above, widths[i]))
+            layers.append(ConvBlock(widths[i] + skip, widths[i]))
+        layers += [Conv3x3(widths[s], 1) for s in self.scales]
         self.decoder = nn.ModuleList(layers)
 
     def forward(self, features: Sequence[Tensor]) -> dict[tuple[str, int], Tensor]:
@@ -285,7 +301,7 @@ class DepthDecoder(nn.Module):
             x = F.interpolate(x, scale_factor=2, mode="nearest")
             if i > 0:
                 x = torch.cat([x, features[i - 1]], dim=1)
-            x = self.decoder[2 * (4 - i) + 1](x)  # (b, 16 * 2**i, h / 2**i, w / 2**i)
+            x = self.decoder[2 * (4 - i) + 1](x)  # (b, widths[i], h / 2**i, w / 2**i)
             if i in self.scales:
                 outputs["disp", i] = self.decoder[10 + self.scales.index(i)](x).sigmoid()
         return outputs

@@ -1,0 +1,162 @@
+"""Depth from eye pairs, without truth: each eye's picture is made from the other's.
+
+The network sees the left picture and tells both eyes' disparities at four scales. A disparity is
+right when the other eye's picture, read at the places it points to, looks like this eye's; when it
+is smooth where the picture is; and when both eyes' disparities agree. With the rig's focal length f
+and baseline b a disparity d is f * b / d metres, so a network that has learnt from a known rig
+delivers metres.
+
+Source: Godard et al., Unsupervised Monocular Depth Estimation with Left-Right Consistency,
+CVPR 2017, section 3.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from leadline.errors import InputError
+from leadline.kinds import DepthKind
+from leadline.losses import LeftRightConfig, monodepth_loss
+from leadline.models.monodepth import CONFIGS, Monodepth, MonodepthOutputs
+from leadline.ops import sample_along_rows
+from leadline.training.eye_pairs import eye_pairs, only_source
+from leadline.training.network import build_network, delivered_spec
+from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
+from leadline.training.rig import HELD_OUT_SEED, Rig, render_pairs
+from leadline.training.scan import ScanErrors
+from leadline.training.sheets import disparity_picture, picture_rows
+from leadline.training.truth import held_out_score, log_depth_error
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class StereoOptions:
+    """Choices of the stereo recipe.
+
+    Attributes:
+        loss: the paper's weights and forms; see :class:`~leadline.losses.LeftRightConfig`.
+            ``smoothness_axes = "x"`` repeats the released code.
+        pictures: weight of the whole self-supervised loss.
+        truth: weight of the error of log depth where depth is known; 0: never looked at.
+        rig: cameras and scenes of the world; see :class:`~leadline.training.rig.Rig`.
+        scan: errors put into the truth, for experiments.
+        max_depth: metres up to which truth counts, in learning and in validation.
+    """
+
+    loss: LeftRightConfig = field(default_factory=LeftRightConfig)
+    pictures: float = 1.0
+    truth: float = 0.0
+    rig: Rig = field(default_factory=Rig)
+    scan: ScanErrors = field(default_factory=ScanErrors)
+    max_depth: float = 80.0
+
+
+class BothEyes(nn.Module):
+    """Monodepth whose call gives the disparities of both eyes at every scale."""
+
+    def __init__(self, network: Monodepth) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, left: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """(b, 3, h, w) in [0, 1] -> left and right disparities, fine to coarse."""
+        both = self.network.forward_all(left)
+        return both.left, both.right
+
+
+class Stereo(Recipe):
+    """Appearance matching, smoothness and left-right consistency (Monodepth)."""
+
+    name = "stereo"
+    Options = StereoOptions
+    protocol = "kitti-eigen-garg"
+
+    def build(self) -> nn.Module:
+        """A Monodepth, of metres if the rig is known."""
+        if self.config.model not in CONFIGS:
+            raise InputError(
+                f"model={self.config.model!r} tells one map; the stereo recipe needs the "
+                f"disparities of both eyes: {' or '.join(CONFIGS)}. For monodepth2-r18 take the "
+                "video recipe with options.sources = 'stereo'."
+            )
+        network: Any = build_network(self.config, **self._metres)
+        return BothEyes(network)
+
+    def delivered(self, module: Any) -> Delivered:
+        """The network: metres if the rig is known, otherwise disparity up to scale and shift."""
+        spec = delivered_spec(self.config, module.network, **self._metres)
+        if self._metres:
+            spec = replace(spec, kind=DepthKind.METRIC_DEPTH, max_depth=self.options.max_depth)
+        return Delivered(spec=spec, module=module.network)
+
+    def data(self, folder: Path, step: int) -> AbstractContextManager[BatchSource]:
+        """Eye pairs."""
+        return eye_pairs(self.config, folder, step, self.options.rig, self.options.scan)
+
+    def loss(self, forward: Forward, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The paper's loss; beside it or instead of it the error against truth."""
+        options = self.options
+        both = MonodepthOutputs(*forward(batch["left"]))
+        total, parts = batch["left"].new_zeros(()), {}
+        if options.pictures:
+            terms = monodepth_loss(*both, batch["left"], batch["right"], config=options.loss)
+            total = total + options.pictures * terms.total
+            parts |= {name: getattr(terms, name) for name in terms._fields[1:]}
+        if options.truth:
+            rig = self._rig()
+            inverse = 1 / (rig["focal_share"] * rig["baseline_m"])
+            errors = [
+                log_depth_error([inverse * d for d in maps], batch[name], options.max_depth)
+                for maps, name in ((both.left, "left_depth"), (both.right, "right_depth"))
+            ]
+            parts["truth"] = errors[0] + errors[1]
+            total = total + options.truth * parts["truth"]
+        return total, parts
+
+    def validate(self, module: Any) -> dict[str, float]:
+        """The world's rig: held-out scenes, in metres; elsewhere by the protocol."""
+        if only_source(self.config).name != "world" or self.config.validate_data:
+            return super().validate(module) if self.config.validate_data else {}
+        pictures, depths = self._held_out
+        return held_out_score(
+            module.network, pictures, depths, median=False, max_depth=self.options.max_depth
+        )
+
+    @torch.no_grad()
+    def pictures(self, module: Any, batch: Batch) -> np.ndarray | None:
+        """Rows of: left, the left made from the right, disparity (near is bright)."""
+        left, _ = module(batch["left"])
+        made = sample_along_rows(batch["right"], -left[0])
+        shown = disparity_picture(left[0])
+        return picture_rows([batch["left"], made, shown])
+
+    @cached_property
+    def _held_out(self) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(HELD_OUT_SEED)
+        count, size = self.config.validate_frames, self.config.sizes[0]
+        made = render_pairs(rng, size, count, rig=self.options.rig)
+        return made["left"], made["left_depth"]
+
+    @cached_property
+    def _metres(self) -> dict[str, Any]:
+        """Options under which the network gives metres; none where the rig is unknown."""
+        rig = self._rig()
+        return {"output": "depth", **rig} if rig else {}
+
+    def _rig(self) -> dict[str, float]:
+        """Focal length as a share of the width, and baseline; empty where unknown."""
+        data = only_source(self.config)
+        if data.name == "world":
+            rig = self.options.rig
+            return {"focal_share": rig.focal_share, "baseline_m": rig.baseline_m}
+        return {}
