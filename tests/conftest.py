@@ -1,5 +1,6 @@
 """Fixtures and settings for every test; nothing heavy at import."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,21 @@ from hypothesis import HealthCheck, settings
 # A busy machine is not a fault of the code: no time limit per example.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+# Workers side by side: one thread each, or they take the processor from one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+MOST_WORKERS = 4  # each imports torch
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Workers for the whole suite or a folder; a few named files run here, without their start."""
+    named = [Path(word.partition("::")[0]) for word in config.option.file_or_dir]
+    if named and all(path.suffix == ".py" for path in named):
+        return 0
+    return min(MOST_WORKERS, os.cpu_count() or 1)
 
 
 @pytest.fixture
