@@ -27,6 +27,7 @@ def written(tmp_path_factory):
     return bundle(module, catalog.get("lite"), out, licence="Apache-2.0")
 
 
+@pytest.mark.slow
 def test_the_graph_holds_no_weights_of_its_own(written):
     weights = written.with_suffix(".safetensors")
     assert written.stat().st_size < 0.05 * weights.stat().st_size
@@ -34,6 +35,7 @@ def test_the_graph_holds_no_weights_of_its_own(written):
     assert Sidecar.from_json(written.with_suffix(".json").read_text()).name == "lite"
 
 
+@pytest.mark.slow
 def test_every_runtime_gives_the_map_of_pytorch(written):
     module = models.build("lite")
     models.load_weights(module, written.with_suffix(".safetensors"))

@@ -18,8 +18,8 @@ def pictures(count: int = 2) -> list[Image]:
     return [Image(pixels=np.kron(c, np.ones((8, 8, 1), np.uint8))) for c in coarse]
 
 
-@pytest.fixture(params=["fixed", "dynamic"])
-def network(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module", params=["fixed", "dynamic"])
+def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two convolutions and two linear layers, exported."""
     torch = pytest.importorskip("torch")
     from leadline.export import export_module
@@ -50,7 +50,8 @@ def network(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         preprocess=PreprocessSpec(size=(64, 64), multiple_of=8),
     )
     sides = (64, 64) if request.param == "fixed" else None
-    return export_module(Small(), spec, tmp_path / "small.xml", sides=sides).path
+    folder = tmp_path_factory.mktemp(request.param)
+    return export_module(Small(), spec, folder / "small.xml", sides=sides).path
 
 
 def test_the_file_is_right_within_the_error(network: Path, tmp_path: Path) -> None:

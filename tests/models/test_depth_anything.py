@@ -487,7 +487,8 @@ def dynamic_shapes() -> tuple[dict[int, Any], ...]:
 SIZES = ((126, 168), (518, 518), (42, 98), (518, 686))
 
 
-@pytest.mark.parametrize("positional", ["scale", pytest.param("size", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("positional", ["scale", "size"])
 def test_it_exports_with_dynamic_sides(positional: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = tiny_network(monkeypatch, positional=positional)
     program = torch.export.export(

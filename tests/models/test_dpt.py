@@ -310,6 +310,7 @@ def test_it_equals_transformers(
 # --- tracing -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", TINY)
 def test_it_exports_with_dynamic_sides(encoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = tiny(encoder, monkeypatch)

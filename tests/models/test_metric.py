@@ -92,7 +92,13 @@ def test_the_relative_network_keeps_its_weights_and_map() -> None:
         torch.testing.assert_close(module.outputs(batch).relative, relative(batch))
 
 
-@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        pytest.param(name, marks=pytest.mark.slow if "large" in name or name[-1] in "lg" else ())
+        for name in ENCODERS
+    ],
+)
 def test_every_relative_network_can_carry_it(encoder: str) -> None:
     with torch.device("meta"):
         module = models.build("metric", encoder=encoder)

@@ -409,6 +409,7 @@ def test_it_exports_with_dynamic_sides(heads: str, tiny_core: str) -> None:
             assert relative(program(batch), module(batch)) < 1e-4
 
 
+@pytest.mark.slow
 def test_a_traced_graph_routes_each_picture_too(tiny_core: str) -> None:
     module, batch = routed(tiny_core), pictures(4, 3, 64, 64)
     balance(module, batch)
