@@ -26,7 +26,7 @@ def pictures(tmp_path_factory):
     return root
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny(pictures):
     """A run of a few steps of a very small FastDepth on the miniature folder."""
     return TrainConfig.from_dict(

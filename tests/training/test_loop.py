@@ -1,93 +1,180 @@
-"""The loop on a very small world: batches repeat, resume is exact, what it writes loads."""
+"""The loop on a miniature folder: what it writes, what resumes, what stops it."""
 
 import json
+import shutil
+import warnings
+from pathlib import Path
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 pytest.importorskip("cv2")
 
-from leadline import models  # noqa: E402
-from leadline.training import TrainConfig, train  # noqa: E402
-from leadline.training.batches import disturb_colours, make_batch  # noqa: E402
-from leadline.training.rendered import RenderedWorld, newest_shard, shard_size  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
 
-SMALL = TrainConfig(
-    imagenet=False,
-    steps=6,
-    batch=2,
-    sizes=((32, 64), (64, 64)),
-    shard=3,
-    window=3,
-    shard_steps=3,
-    warmup=2,
-    threads=1,
-    checkpoint_every=3,
-    log_every=2,
-)
+import leadline  # noqa: E402
+from leadline.errors import InputError, JobError  # noqa: E402
+from leadline.training import train  # noqa: E402
+from leadline.training.checkpoint import checkpoints, load_state  # noqa: E402
+from leadline.training.loop import Run  # noqa: E402
+from leadline.training.recipes.supervised import Supervised  # noqa: E402
+
+
+def quiet(config, out, **options):
+    return train(config, out, report=lambda line: None, **options)
+
+
+def weights(run):
+    return load_state(run)["module"]
+
+
+def same(one, two):
+    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    rendered = RenderedWorld(config=SMALL, folder=tmp_path_factory.mktemp("world"))
-    with rendered.rendering(0):
-        yield rendered
+def finished(tiny, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    quiet(tiny, out)
+    return out
 
 
-def test_batch_is_a_function_of_the_step(world):
-    first = make_batch(SMALL, 4, world, [])
-    again = make_batch(SMALL, 4, world, [])
-    other = make_batch(SMALL, 5, world, [])
-    assert torch.equal(first.rgb, again.rgb)
-    assert torch.equal(first.disparity, again.disparity)
-    assert first.rgb.shape != other.rgb.shape or not torch.equal(first.rgb, other.rgb)
+@pytest.fixture
+def whole(finished, tmp_path):
+    return Path(shutil.copytree(finished, tmp_path / "whole"))
 
 
-def test_batch_has_the_ranges_that_the_loss_expects(world):
-    batch = make_batch(SMALL, 0, world, [])
-    assert batch.rgb.shape[0] == SMALL.batch
-    assert batch.rgb.shape[-2:] == batch.disparity.shape[-2:]
-    assert batch.rgb.min() >= 0
-    assert batch.rgb.max() <= 1
-    assert (batch.disparity >= 0).all()
-    assert batch.disparity.isfinite().all()
+def test_resume_is_exact(tiny, whole, tmp_path):
+    out = tmp_path / "parts"
+    quiet(tiny, out, stop_after=3)
+    quiet(tiny, out, resume=True)
+    assert same(weights(whole), weights(out))
+    assert same(load_file(whole / "model.safetensors"), load_file(out / "model.safetensors"))
+    steps = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
+    assert steps == [2, 4, 6]
 
 
-def test_unknown_disparity_is_not_valid(world):
-    hole = np.full((60, 80), np.nan, np.float16)
-    frame = (np.zeros((60, 80, 3), np.uint8), hole)
-    config = SMALL.updated({"icl_share": 1.0})
-    batch = make_batch(config, 0, world, [frame])
-    assert not batch.valid.any()
+def test_resume_from_the_checkpoint_before_a_damaged_one_is_exact(tiny, whole):
+    final = weights(whole)
+    checkpoints(whole)[0].write_bytes(b"damaged")
+    with pytest.warns(UserWarning, match="damaged"):
+        quiet(tiny, whole, resume=True)
+    assert same(final, weights(whole))
 
 
-def test_colours_stay_in_range_and_follow_the_generator():
-    rgb = torch.rand(4, 3, 8, 8)
-    one = disturb_colours(rgb, torch.Generator().manual_seed(3))
-    two = disturb_colours(rgb, torch.Generator().manual_seed(3))
-    assert torch.equal(one, two)
-    assert one.min() >= 0
-    assert one.max() <= 1
+def test_resuming_a_finished_run_changes_nothing(tiny, whole):
+    before = weights(whole)
+    quiet(tiny, whole, resume=True)
+    assert same(before, weights(whole))
 
 
-def test_the_window_moves_on():
-    assert newest_shard(SMALL, 5) == newest_shard(SMALL, 0) + 1
-    assert {shard_size(SMALL, k) for k in range(30)} == set(SMALL.sizes)
+def test_other_seed_learns_otherwise(tiny, whole, tmp_path):
+    quiet(tiny.updated({"seed": 1}), tmp_path / "other")
+    assert not same(weights(whole), weights(tmp_path / "other"))
 
 
-@pytest.mark.slow
-def test_resume_is_exact(tmp_path):
-    train(SMALL, tmp_path / "whole", report=lambda _: None)
-    short = SMALL.updated({"steps": 6})
-    train(short, tmp_path / "parts", report=lambda _: None, stop_after=3)
-    train(short, tmp_path / "parts", resume=True, report=lambda _: None)
-    whole = torch.load(tmp_path / "whole" / "state.pt", weights_only=True)
-    parts = torch.load(tmp_path / "parts" / "state.pt", weights_only=True)
-    for key, value in whole["module"].items():
-        assert torch.equal(value, parts["module"][key]), key
-    delivered = tmp_path / "parts" / "model.safetensors"
-    models.load_weights(models.build("lite"), delivered)
-    log = (tmp_path / "parts" / "log.jsonl").read_text().splitlines()
-    assert json.loads(log[-1])["step"] == 6
+def test_accumulated_parts_give_the_gradient_of_the_batch(tiny, tmp_path):
+    quiet(tiny.updated({"steps": 1, "model_options.skips": "none", "ema": 0}), tmp_path / "one")
+    log = json.loads((tmp_path / "one" / "log.jsonl").read_text())
+    quiet(tiny.updated({"steps": 1, "accumulate": 2, "ema": 0}), tmp_path / "two")
+    other = json.loads((tmp_path / "two" / "log.jsonl").read_text())
+    assert other["loss"] == pytest.approx(log["loss"], rel=0.2)  # batch norm sees halves
+
+
+def test_run_learns(tiny, tmp_path):
+    more = {"steps": 24, "log_every": 1, "checkpoint_every": 100, "lr": 0.05}
+    quiet(tiny.updated({**more, "schedule": "constant", "augment.colours": "none"}), tmp_path)
+    losses = [
+        json.loads(line)["loss"] for line in (tmp_path / "log.jsonl").read_text().splitlines()
+    ]
+    assert sum(losses[-6:]) < 0.85 * sum(losses[:6])
+
+
+def test_run_directory_loads_and_predicts(tiny, pictures, whole):
+    estimator = leadline.load(whole)
+    assert estimator.spec.architecture == "fastdepth-plain"
+    assert estimator.spec.kind.is_metric
+    prediction = estimator.predict(pictures / "rgb" / "0.png")
+    assert prediction.values.shape == (40, 48)
+    run = Run(tiny)
+    run.resume(whole)
+    own = run.delivered().module.state_dict()
+    assert same(own, load_file(whole / "model.safetensors"))
+
+
+def test_best_is_kept_and_pictures_are_made(tiny, tmp_path):
+    config = tiny.updated({"validate_every": 2, "steps": 4})
+    quiet(config, tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    scores = [line["validation"]["abs_rel"] for line in lines if "validation" in line]
+    assert len(scores) == 2
+    assert load_state(tmp_path)["best"] == pytest.approx(min(scores), abs=1e-5)
+    assert leadline.load(tmp_path / "best").spec.architecture == "fastdepth-plain"
+    assert (tmp_path / "pictures" / "step-00000004.png").exists()
+
+
+def test_not_finite_loss_names_the_samples(tiny, tmp_path, monkeypatch):
+    real = Supervised.loss
+    run = Run(tiny)
+    with run.recipe.data(tmp_path, 0) as source:
+        corner = source.batch(0, range(4))["rgb"][:, 0, 0, 0]
+        worst = int(corner.argmax())
+        poison = float(corner.sort().values[-2])
+        origin = source.origin(0, worst)
+
+    def loss(self, forward, batch, step):
+        total, parts = real(self, forward, batch, step)
+        return total + torch.where(batch["rgb"][:, 0, 0, 0] > poison, torch.nan, 0.0).sum(), parts
+
+    monkeypatch.setattr(Supervised, "loss", loss)
+    with pytest.raises(JobError, match=rf"step 0: row {worst} \(folder: \d\)"):
+        quiet(tiny, tmp_path)
+    report = json.loads((tmp_path / "diagnosis.json").read_text())
+    assert report["samples"][worst]["origin"] == origin
+    assert set(report["samples"][worst]["ranges"]) >= {"rgb", "depth"}
+
+
+def test_explosion_stops_the_run(tiny, tmp_path, monkeypatch):
+    real = Supervised.loss
+
+    def loss(self, forward, batch, step):
+        total, parts = real(self, forward, batch, step)
+        return total * (1e6 if step == 25 else 1), parts
+
+    monkeypatch.setattr(Supervised, "loss", loss)
+    with pytest.raises(JobError, match=r"times its recent median at step 25"):
+        quiet(tiny.updated({"steps": 30, "checkpoint_every": 100}), tmp_path)
+
+
+def test_frozen_parameters_stay_until_they_thaw(tiny, tmp_path):
+    config = tiny.updated({"freeze": ["mobilenet"], "thaw": 2, "steps": 2, "ema": 0})
+    begin = Run(config).module.state_dict()["mobilenet.0.0.weight"].clone()
+    quiet(config, tmp_path / "frozen")
+    assert torch.equal(weights(tmp_path / "frozen")["mobilenet.0.0.weight"], begin)
+    quiet(config.updated({"steps": 3}), tmp_path / "thawed")
+    assert not torch.equal(weights(tmp_path / "thawed")["mobilenet.0.0.weight"], begin)
+
+
+@pytest.mark.parametrize("amp", ["bf16", "fp16"])
+def test_mixed_precision_learns_in_float32_weights(tiny, tmp_path, amp):
+    quiet(tiny.updated({"amp": amp, "steps": 2}), tmp_path)
+    assert {w.dtype for w in weights(tmp_path).values()} <= {torch.float32, torch.int64}
+
+
+def test_start_takes_the_weights_of_another_run(tiny, whole):
+    run = Run(tiny.updated({"start": str(whole)}))
+    assert same(run.module.state_dict(), load_file(whole / "model.safetensors"))
+
+
+def test_checkpointing_needs_blocks(tiny):
+    with pytest.raises(InputError, match="blocks"):
+        Run(tiny.updated({"checkpointing": True}))
+
+
+def test_tensorboard_gets_the_losses(tiny, tmp_path):
+    pytest.importorskip("tensorboard")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        quiet(tiny.updated({"tensorboard": True, "steps": 2}), tmp_path)
+    assert any((tmp_path / "tensorboard").iterdir())

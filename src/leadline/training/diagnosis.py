@@ -47,15 +47,22 @@ class Watch:
         """Raise JobError for a loss that is not finite, naming the samples whose own is not.
 
         Args:
-            loss: of the part ``rows`` of ``step``, whose tensors are ``batch``.
-            rows, batch, step, source: see above.
+            loss: of the part.
+            rows: of the part.
+            batch: its tensors.
+            step: at which it came.
+            source: tells where its samples came from.
             value: gives the loss of a batch.
+
+        Raises:
+            JobError: always.
         """
         single = []
         for n in range(len(rows)):
             try:
-                single.append(value({name: array[n : n + 1] for name, array in batch.items()}))
-            except (LeadlineError, ValueError, RuntimeError):  # some layers refuse a single sample
+                # Twice, because batch norm refuses a single value per channel.
+                single.append(value({name: array[[n, n]] for name, array in batch.items()}))
+            except (LeadlineError, ValueError, RuntimeError):
                 single.append(math.nan)
         self._stop(f"the loss is {float(loss.detach())}", [(rows, batch)], step, source, single)
 

@@ -29,7 +29,7 @@ def dry_run(config: TrainConfig, *, steps: int = 3) -> list[str]:
         found = _try(config, Path(folder), steps)
     seconds, rendered = found["seconds_per_step"], found["first_batch_s"]
     hours = config.steps * seconds / 3600
-    lines = [
+    return [
         f"{config.recipe} trains {config.model} on {found['device']}",
         f"parameters: {found['parameters']:,}, of which {found['learning']:,} learn",
         f"memory: {found['memory_mb']:,.0f} MB at batch {config.batch}"
@@ -38,7 +38,6 @@ def dry_run(config: TrainConfig, *, steps: int = 3) -> list[str]:
         f"the run's {config.steps:,} steps: {hours:.1f} h, if its data keep up",
         f"first batch after {rendered:.1f} s",
     ]
-    return lines
 
 
 def seconds_per_step(config: TrainConfig, *, steps: int = 3) -> float:

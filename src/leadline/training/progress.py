@@ -89,8 +89,10 @@ class Progress:
 
 
 def memory_mb() -> float:
-    """Largest memory so far in 10^6 bytes: of the GPU where one is used, else of this
-    process; 0 where the system does not tell."""
+    """Largest memory so far in 10^6 bytes: of the GPU where one is used, else of this process.
+
+    0 where the system does not tell.
+    """
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated() / 1e6
     if sys.platform == "win32":

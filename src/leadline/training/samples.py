@@ -166,8 +166,8 @@ def from_frame(ref: FrameRef) -> Sample:
     return {
         "rgb": frame.image.pixels,
         "disparity": disparity,
-        "focal_px": np.float32(0 if camera is None else camera.fx),
-        "kind": np.int64(-1),
+        "focal_px": np.array(0 if camera is None else camera.fx, np.float32),
+        "kind": np.array(-1),
     }
 
 

@@ -1,0 +1,225 @@
+"""Samples: functions of (seed, step, row), with the truth that belongs to the picture."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("timm")
+pytest.importorskip("cv2")
+
+from leadline.errors import (  # noqa: E402
+    DeviceError,
+    InputError,
+    JobError,
+    UnknownNameError,
+)
+from leadline.training import TrainConfig  # noqa: E402
+from leadline.training.augment import change_colours, disturb_colours, random_window  # noqa: E402
+from leadline.training.config import AugmentConfig  # noqa: E402
+from leadline.training.parallel import Place, choose_device  # noqa: E402
+from leadline.training.rendered import Plan, RenderedWorld, write_shard  # noqa: E402
+from leadline.training.samples import depth_samples  # noqa: E402
+
+
+def test_sample_is_a_function_of_step_and_row(tiny, tmp_path):
+    with depth_samples(tiny, tmp_path, 0) as one:
+        batch = one.batch(3, range(4))
+        alone = one.batch(3, [2])
+        next_step = one.batch(4, [2])
+    with depth_samples(tiny, tmp_path, 3) as two:
+        again = two.batch(3, range(4))
+    for name, values in batch.items():
+        assert torch.equal(values, again[name]), name
+        assert torch.equal(values[2:3], alone[name]), name
+    assert not torch.equal(alone["rgb"], next_step["rgb"])
+
+
+def test_batch_is_what_the_losses_expect(tiny, tmp_path):
+    with depth_samples(tiny, tmp_path, 0) as source:
+        batch = source.batch(0, range(4))
+    assert batch["rgb"].shape == (4, 3, 32, 32)
+    assert batch["depth"].shape == batch["disparity"].shape == batch["valid"].shape == (4, 32, 32)
+    assert batch["rgb"].min() >= 0
+    assert batch["rgb"].max() <= 1
+    known = batch["valid"]
+    assert known.all()
+    assert torch.allclose(batch["depth"][known] * batch["disparity"][known], torch.ones(()))
+    assert (batch["depth"] >= 1).all()
+
+
+def test_enlarged_window_is_nearer_when_asked(tiny, tmp_path):
+    config = tiny.updated({"augment.min_crop": 0.5})
+    with depth_samples(config, tmp_path, 0) as plain:
+        still = plain.batch(0, range(4))["depth"]
+    with depth_samples(config, tmp_path, 0, zoom_is_near=True) as moved:
+        nearer = moved.batch(0, range(4))["depth"]
+    factor = (still / nearer).flatten(1)
+    assert torch.allclose(factor, factor[:, :1].expand_as(factor), rtol=1e-4)
+    assert (factor[:, 0] > 1).all()
+    assert (factor[:, 0] <= 2).all()
+
+
+def test_origin_names_the_frame_that_was_drawn(tiny, tmp_path, pictures):
+    config = tiny.updated({"data": [f"folder={pictures}@3", f"folder={pictures}@1"]})
+    with depth_samples(config, tmp_path, 0) as source:
+        drawn = [int(source.batch(step, [0])["source"]) for step in range(40)]
+        assert source.origin(0, 0).startswith("folder: ")
+    assert 4 <= sum(drawn) <= 18  # a quarter of 40
+
+
+def test_data_set_that_is_not_there(tiny, tmp_path):
+    with (
+        pytest.raises(UnknownNameError, match="nyu-labelled"),
+        depth_samples(tiny.updated({"data": ["nyu_labeled=x"]}), tmp_path, 0),
+    ):
+        pass
+    with (
+        pytest.raises(InputError, match="no such folder"),
+        depth_samples(tiny.updated({"data": [f"folder={tmp_path / 'none'}"]}), tmp_path, 0),
+    ):
+        pass
+
+
+def a_sample(h=60, w=80):
+    column = np.arange(w, dtype=np.float32)
+    return {
+        "rgb": np.repeat(np.repeat(column[None, :, None], h, 0), 3, 2).astype(np.uint8),
+        "disparity": np.repeat(column[None], h, 0).astype(np.float16),
+        "focal_px": np.array(100, np.float32),
+    }
+
+
+@pytest.mark.parametrize("angle", [0.0, 5.0])
+def test_window_keeps_picture_and_truth_together(angle):
+    config = AugmentConfig(min_crop=0.5, rotate_deg=angle)
+    for seed in range(8):
+        made, grown = random_window(np.random.default_rng(seed), a_sample(), (30, 40), config)
+        assert made["rgb"].shape == (30, 40, 3)
+        difference = made["rgb"][..., 0].astype(float) - made["disparity"]
+        assert np.abs(difference).max() <= 3
+        assert 1 <= grown <= 2
+
+
+def test_focal_length_follows_the_resampling():
+    config = AugmentConfig(min_crop=0.999, flip=0)
+    made, _ = random_window(np.random.default_rng(0), a_sample(), (30, 40), config)
+    assert made["focal_px"] == pytest.approx(50)
+
+
+def test_unknown_truth_stays_unknown():
+    sample = a_sample()
+    sample["disparity"][:] = np.nan
+    made, _ = random_window(np.random.default_rng(0), sample, (30, 40), AugmentConfig())
+    assert np.isnan(made["disparity"]).all()
+
+
+def test_window_of_another_aspect_is_stretched():
+    config = AugmentConfig(min_crop=0.999, flip=0)
+    made, _ = random_window(np.random.default_rng(0), a_sample(), (30, 30), config, aspect=4 / 3)
+    assert np.ptp(made["disparity"]) > 70  # nearly all of the 80 columns
+
+
+def test_colours_stay_in_range_and_follow_the_generator():
+    rgb = torch.rand(4, 3, 8, 8)
+    one = disturb_colours(rgb, torch.Generator().manual_seed(3))
+    two = disturb_colours(rgb, torch.Generator().manual_seed(3))
+    assert torch.equal(one, two)
+    assert one.min() >= 0
+    assert one.max() <= 1
+
+
+def test_permuted_colours_are_the_same_channels():
+    rgb = torch.rand(3, 8, 8)
+    seen = set()
+    for seed in range(60):
+        made = change_colours(rgb, np.random.default_rng(seed), "permute")
+        order = tuple(next(i for i in range(3) if torch.equal(c, rgb[i])) for c in made)
+        assert sorted(order) == [0, 1, 2]
+        seen.add(order)
+    assert (0, 1, 2) in seen
+    assert len(seen) > 2
+
+
+SMALL = TrainConfig().updated(
+    {
+        "sizes": [[32, 64], [64, 64]],
+        "steps": 40,
+        "world": {"shard": 3, "window": 3, "shard_steps": 3, "margin": 1.0},
+    }
+)
+
+
+def paint(rng, size, count):
+    return {"rgb": rng.integers(0, 255, (count, *size, 3), dtype=np.uint8)}
+
+
+def painted(folder, **changes):
+    plan = Plan.of(SMALL.updated(changes), paint)
+    return RenderedWorld(plan=plan, folder=folder)
+
+
+def test_shard_is_a_function_of_its_number(tmp_path):
+    plan = painted(tmp_path).plan
+    assert np.array_equal(plan.make(4)["rgb"], plan.make(4)["rgb"])
+    sizes = {plan.size(k) for k in range(30)}
+    assert sizes == {(32, 64), (64, 64)}
+    assert plan.make(4)["rgb"].shape == (3, *plan.size(4), 3)
+
+
+def test_the_window_moves_on_and_old_shards_go(tmp_path):
+    world = painted(tmp_path)
+    assert world.plan.newest(5) == world.plan.newest(0) + 1
+    for index in range(12):
+        write_shard(tmp_path, index, world.plan.make(index))
+    for step in range(31):
+        world.draw(np.random.default_rng(0), step)
+        world.forget(step)
+    left = {int(path.name[6:11]) for path in tmp_path.glob("shard-*.npy")}
+    assert set(range(world.plan.oldest(31), 12)) <= left
+    assert 0 not in left
+
+
+def test_fixed_set_is_kept_and_all_drawn_from(tmp_path):
+    world = painted(tmp_path, **{"world.shards": 4})
+    for index in range(4):
+        write_shard(tmp_path, index, world.plan.make(index))
+    drawn = {world.place(np.random.default_rng(n), n)[0] for n in range(40)}
+    world.forget(1000)
+    assert drawn == {0, 1, 2, 3}
+    assert len(list(tmp_path.glob("*.json"))) == 4
+
+
+def test_missing_shard_without_a_renderer_is_an_error(tmp_path):
+    with pytest.raises(JobError, match="--resume"):
+        painted(tmp_path).draw(np.random.default_rng(0), 0)
+
+
+def test_rows_are_dealt_out_once():
+    config = TrainConfig().updated({"batch": 12, "accumulate": 2})
+    rows = [
+        row
+        for rank in range(3)
+        for part in range(2)
+        for row in Place(rank=rank, world_size=3).rows(config, part)
+    ]
+    assert rows == list(range(12))
+    with pytest.raises(InputError, match="multiple of 10"):
+        Place(world_size=5).rows(config, 0)
+
+
+def test_device_by_name():
+    assert choose_device("cpu").type == "cpu"
+    with pytest.raises(DeviceError, match="offers"):
+        choose_device("abacus")
+
+
+@pytest.mark.slow
+def test_world_renders_what_a_step_needs(tmp_path):
+    config = SMALL.updated({"steps": 6})
+    with depth_samples(config, tmp_path, 0) as source:
+        batch = source.batch(4, range(2))
+        again = source.batch(4, range(2))
+    assert torch.equal(batch["rgb"], again["rgb"])
+    assert (batch["disparity"] >= 0).all()
+    assert (batch["kind"] >= 0).all()
+    assert (batch["focal_px"] > 0).all()
