@@ -182,6 +182,32 @@ def test_post_processing_sees_the_mirrored_picture() -> None:
     torch.testing.assert_close(processed[..., 64], (straight + mirrored)[..., 64] / 2)
 
 
+def test_the_small_one_gives_both_eyes_at_four_scales() -> None:
+    module = models.build("monodepth-vgg", encoder="small")
+    assert isinstance(module, Monodepth)
+    with torch.no_grad():
+        outputs = module.forward_all(torch.rand(1, 3, 64, 96))
+    assert [tuple(m.shape) for m in outputs.right] == [(1, 64 >> s, 96 >> s) for s in range(4)]
+    assert sum(p.numel() for p in module.parameters()) < 1.3e6
+
+
+def test_output_depth_is_metres_of_the_rig() -> None:
+    rig = {"focal_share": 0.6, "baseline_m": 0.2}
+    module = models.build("monodepth-vgg", encoder="small", output="depth", **rig)
+    assert isinstance(module, Monodepth)
+    batch = torch.rand(1, 3, 32, 64)
+    with torch.no_grad():
+        disparity, depth = module.forward_all(batch).left[0], module(batch)
+    expected = disparity_to_depth(disparity, width_px=64, focal_px=0.6 * 64, baseline_m=0.2)
+    torch.testing.assert_close(depth, expected)
+
+
+@pytest.mark.parametrize("wrong", [{"output": "metres"}, {"baseline_m": 0.0}, {"encoder": "tiny"}])
+def test_bad_options_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        models.build("monodepth-vgg", **wrong)
+
+
 def test_sizes_that_the_decoder_cannot_join_are_refused() -> None:
     with pytest.raises(InputError, match="multiples of 128"):
         build("monodepth-vgg")(torch.rand(1, 3, 64, 128))

@@ -202,6 +202,18 @@ def test_bad_options_say_what_is_needed(options: dict[str, object], message: str
         build(**options)
 
 
+def test_the_small_one_has_its_own_pose_network() -> None:
+    module = build(encoder="small", decoder_widths=(8, 16, 32, 64, 96))
+    batch = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        outputs, motion = module.forward_all(batch), module.motion(batch, batch)
+    assert [tuple(d.shape) for d in outputs.disparities] == [
+        (1, 64 >> s, 96 >> s) for s in range(4)
+    ]
+    assert motion.translation.shape == (1, 3)
+    assert sum(p.numel() for p in module.parameters()) < 4e6
+
+
 def test_pictures_that_reflection_cannot_pad_are_refused() -> None:
     with pytest.raises(InputError, match="at least 64"):
         build(pose="none")(torch.rand(1, 3, 32, 64))

@@ -186,6 +186,7 @@ def monodepth2_loss(
         )
     full = config.scale == "full"
     losses, warped, moving = [], [], []
+    unmoved: Tensor | None = None
     for scale, disparity in enumerate(disparities):
         level = 0 if full else scale
         size = (target[level].shape[2], target[level].shape[3])
@@ -195,8 +196,9 @@ def monodepth2_loss(
             warp(pyramid[level], depth, cameras, transform, align_corners=config.align_corners)
             for pyramid, transform in zip(sources, source_from_target, strict=True)
         )
-        still = [pyramid[level] for pyramid in sources] if config.automask else []
-        error, teaches = _select(views, still, target[level], config)
+        if config.automask and (unmoved is None or not full):
+            unmoved = _combined([pyramid[level] for pyramid in sources], target[level], config)
+        error, teaches = _select(views, unmoved, target[level], config)
         counts = torch.ones_like(teaches) if valid is None else _at_size(valid, size)
         smooth = edge_aware_smoothness(disparity, target[scale])
         losses.append(masked_mean(error, counts) + config.smoothness / 2**scale * smooth)
@@ -206,14 +208,13 @@ def monodepth2_loss(
 
 
 def _select(
-    warped: Sequence[Tensor], still: Sequence[Tensor], target: Tensor, config: PhotometricConfig
+    warped: Sequence[Tensor], unmoved: Tensor | None, target: Tensor, config: PhotometricConfig
 ) -> tuple[Tensor, Tensor]:
     """The error that counts at each pixel, (b, h, w), and whether a warped source has it."""
     candidates = _combined(warped, target, config)
-    if not still:
+    if unmoved is None:
         lowest = candidates.min(dim=1).values
         return lowest, torch.ones_like(lowest, dtype=torch.bool)
-    unmoved = _combined(still, target, config)
     unmoved = unmoved + config.tie_noise * torch.randn_like(unmoved)
     lowest, which = torch.cat([unmoved, candidates], dim=1).min(dim=1)
     return lowest, which >= unmoved.shape[1]

@@ -25,13 +25,14 @@ import torch
 from torch import Tensor
 
 from leadline.datasets import Options, get, open_dataset
+from leadline.datasets.frame import read_json
 from leadline.errors import InputError
 from leadline.training.parallel import renders_here
 from leadline.training.recipe import BatchSource, sample_generator, step_generator
 from leadline.training.rendered import Plan, RenderedWorld, Sample
 from leadline.training.rig import Rig, render_pairs
 from leadline.training.scan import ScanErrors, scanned
-from leadline.training.stereo_video import rectified_refs
+from leadline.training.stereo_video import depthai_rig, rectified_refs
 
 if TYPE_CHECKING:
     from leadline.datasets.frame import FrameRef
@@ -100,10 +101,7 @@ class EyePairs(BatchSource):
             size = self.config.sizes[int(shared.integers(len(self.config.sizes)))]
             return read_pair(self.frames[n], size), (n,)
         number = self.world.place(sample_generator(self.config.seed, step, row), step)
-        sample = dict(self.world.draw(rng, step))
-        for name in ("left_depth", "right_depth"):
-            sample[name] = known_depth(sample[name])
-        return sample, number
+        return as_pair(self.world.draw(rng, step)), number
 
 
 @contextmanager
@@ -143,6 +141,31 @@ def only_source(config: TrainConfig) -> DataConfig:
             "one, then go on from its weights (start) on the other."
         )
     return config.data[0]
+
+
+def rig_of(config: TrainConfig, rig: Rig) -> dict[str, float]:
+    """What turns the source's disparities into metres.
+
+    Args:
+        config: of the run.
+        rig: of the world's cameras.
+
+    Returns:
+        ``focal_share``, the focal length as a share of the picture's width, and ``baseline_m``;
+        empty where the data set does not tell both.
+    """
+    data = only_source(config)
+    if data.name == "world":
+        return {"focal_share": rig.focal_share, "baseline_m": rig.baseline_m}
+    if data.name == "stereo-video":
+        found = depthai_rig(read_json(Path(data.root) / "calib.json"))
+        camera, baseline = found.camera, found.baseline_m
+    else:
+        frame = pair_refs(data, Path())[0].read()
+        camera, baseline = frame.image.camera, frame.baseline_m or 0.0
+    if camera is None or baseline <= 0:
+        return {}
+    return {"focal_share": camera.fx / camera.width, "baseline_m": baseline}
 
 
 def pair_refs(data: DataConfig, folder: Path) -> list[FrameRef]:
@@ -185,6 +208,21 @@ def read_pair(ref: FrameRef, size: tuple[int, int]) -> Sample:
         "right": pictures[1],
         "left_depth": small,
         "right_depth": np.zeros_like(small),
+    }
+
+
+def as_pair(sample: Sample) -> Sample:
+    """A rendered pair, or the middle of a rendered triplet, with depths of 0 where unknown."""
+    if "frame" in sample:
+        left, depth = sample["frame"], sample["depth"]
+        other = np.zeros(depth.shape, np.float32)
+    else:
+        left, depth, other = (sample[name] for name in ("left", "left_depth", "right_depth"))
+    return {
+        "left": left,
+        "right": sample["right"],
+        "left_depth": known_depth(depth),
+        "right_depth": known_depth(other),
     }
 
 

@@ -8,6 +8,7 @@ stands in ``camera.json`` beside them.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,10 +21,13 @@ import numpy as np
 from leadline.camera import Camera
 from leadline.datasets.frame import Frame, FrameRef, read_json, with_intrinsics
 from leadline.errors import InputError
+from leadline.geometry.matching import match
+from leadline.image import Image
 from leadline.io import read_image
 from leadline.jobs import atomic_write
 
 _MAX_DEPTH_M = 20.0
+_SAME_POINT_PX = 20  # rows that are farther apart belong to a wrong match
 _BRIGHTEST = 0.35  # share of white pixels above which a picture is overexposed
 
 
@@ -139,27 +143,22 @@ def row_error(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
     """How far matched points of rectified pairs lie from each other's row, in pixels.
 
     Returns:
-        ``points``, how many; ``median`` of the difference (its sign is the left eye's point lower)
-        and ``median_abs``; NaN without points.
+        ``points``, how many; ``median`` of the difference (above 0: lower in the left eye) and
+        ``median_abs``; NaN without points.
     """
-    finder, matcher = cv2.SIFT_create(nfeatures=1000), cv2.BFMatcher()
-    found: list[float] = []
-    for pair in pairs:
-        (ka, da), (kb, db) = (
-            finder.detectAndCompute(cv2.cvtColor(each, cv2.COLOR_RGB2GRAY), None) for each in pair
-        )
-        if da is None or db is None or len(kb) < 2:
+    found: list[np.ndarray] = []
+    for left, right in pairs:
+        try:
+            matches = match(Image(pixels=left), Image(pixels=right), limit=1000, ratio=0.7)
+        except InputError:  # too little to see in one of the two
             continue
-        for best, second in matcher.knnMatch(da, db, k=2):
-            if best.distance < 0.7 * second.distance:
-                a, b = ka[best.queryIdx].pt, kb[best.trainIdx].pt
-                if abs(a[1] - b[1]) < 20:  # farther apart is another point
-                    found.append(a[1] - b[1])
-    if not found:
-        return {"points": 0, "median": float("nan"), "median_abs": float("nan")}
-    away = np.array(found)
+        away = matches.first[:, 1] - matches.second[:, 1]
+        found.append(away[np.abs(away) < _SAME_POINT_PX])
+    away = np.concatenate(found) if found else np.zeros(0)
+    if not len(away):
+        return {"points": 0, "median": math.nan, "median_abs": math.nan}
     return {
-        "points": len(found),
+        "points": len(away),
         "median": float(np.median(away)),
         "median_abs": float(np.median(np.abs(away))),
     }

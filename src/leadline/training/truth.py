@@ -50,7 +50,7 @@ def held_out_score(
     pictures: np.ndarray,
     depths: np.ndarray,
     *,
-    median: bool,
+    protocol: str,
     max_depth: float = 80.0,
 ) -> dict[str, float]:
     """Depth metrics over pictures of a rig, each counting the same.
@@ -59,11 +59,10 @@ def held_out_score(
         network: gives depth.
         pictures: (n, h, w, 3) uint8.
         depths: (n, h, w) metres, 0 or inf where unknown.
-        median: scale each prediction by the ratio of medians, as for networks that learn from one
-            camera.
+        protocol: a name of :mod:`leadline.evaluation.protocols`.
         max_depth: metres; what is farther does not count.
     """
-    protocol = protocols.get("kitti-eigen-benchmark-median" if median else "kitti-eigen-benchmark")
+    chosen = protocols.get(protocol)
     device = next(network.parameters()).device
     rows = []
     for picture, depth in zip(pictures, depths, strict=True):
@@ -71,5 +70,5 @@ def held_out_score(
         pred = network(batch).float()[0].cpu().numpy()
         truth = np.asarray(depth, np.float32)
         truth = np.where(np.isfinite(truth) & (truth < max_depth), truth, np.float32(0))
-        rows.append(protocol.score(pred, truth))
+        rows.append(chosen.score(pred, truth))
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}

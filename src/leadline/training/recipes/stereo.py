@@ -27,7 +27,7 @@ from leadline.kinds import DepthKind
 from leadline.losses import LeftRightConfig, monodepth_loss
 from leadline.models.monodepth import CONFIGS, Monodepth, MonodepthOutputs
 from leadline.ops import sample_along_rows
-from leadline.training.eye_pairs import eye_pairs, only_source
+from leadline.training.eye_pairs import eye_pairs, only_source, rig_of
 from leadline.training.network import build_network, delivered_spec
 from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
 from leadline.training.rig import HELD_OUT_SEED, Rig, render_pairs
@@ -113,8 +113,7 @@ class Stereo(Recipe):
             total = total + options.pictures * terms.total
             parts |= {name: getattr(terms, name) for name in terms._fields[1:]}
         if options.truth:
-            rig = self._rig()
-            inverse = 1 / (rig["focal_share"] * rig["baseline_m"])
+            inverse = 1 / self._metres_by_disparity()
             errors = [
                 log_depth_error([inverse * d for d in maps], batch[name], options.max_depth)
                 for maps, name in ((both.left, "left_depth"), (both.right, "right_depth"))
@@ -123,13 +122,23 @@ class Stereo(Recipe):
             total = total + options.truth * parts["truth"]
         return total, parts
 
+    def _metres_by_disparity(self) -> float:
+        if not self._rig:
+            raise InputError(
+                f"options.truth={self.options.truth}: the focal length and the baseline of "
+                f"{self.config.data[0].name} are not known, so depth gives no disparity; take "
+                "data with a calibration, or options.truth = 0."
+            )
+        return self._rig["focal_share"] * self._rig["baseline_m"]
+
     def validate(self, module: Any) -> dict[str, float]:
         """The world's rig: held-out scenes, in metres; elsewhere by the protocol."""
         if only_source(self.config).name != "world" or self.config.validate_data:
             return super().validate(module) if self.config.validate_data else {}
         pictures, depths = self._held_out
+        protocol = self.config.protocol or self.protocol
         return held_out_score(
-            module.network, pictures, depths, median=False, max_depth=self.options.max_depth
+            module.network, pictures, depths, protocol=protocol, max_depth=self.options.max_depth
         )
 
     @torch.no_grad()
@@ -148,15 +157,11 @@ class Stereo(Recipe):
         return made["left"], made["left_depth"]
 
     @cached_property
-    def _metres(self) -> dict[str, Any]:
-        """Options under which the network gives metres; none where the rig is unknown."""
-        rig = self._rig()
-        return {"output": "depth", **rig} if rig else {}
-
     def _rig(self) -> dict[str, float]:
         """Focal length as a share of the width, and baseline; empty where unknown."""
-        data = only_source(self.config)
-        if data.name == "world":
-            rig = self.options.rig
-            return {"focal_share": rig.focal_share, "baseline_m": rig.baseline_m}
-        return {}
+        return rig_of(self.config, self.options.rig)
+
+    @property
+    def _metres(self) -> dict[str, Any]:
+        """Options under which the network gives metres; none where the rig is unknown."""
+        return {"output": "depth", **self._rig} if self._rig else {}

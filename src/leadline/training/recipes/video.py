@@ -160,12 +160,9 @@ class Video(Recipe):
         if only_source(self.config).name != "world" or self.config.validate_data:
             return super().validate(module) if self.config.validate_data else {}
         pictures, depths = self._held_out
+        protocol = self.config.protocol or f"kitti-eigen-garg{'' if self._metric else '-median'}"
         return held_out_score(
-            module.network,
-            pictures,
-            depths,
-            median=not self._metric,
-            max_depth=self.options.max_depth,
+            module.network, pictures, depths, protocol=protocol, max_depth=self.options.max_depth
         )
 
     @torch.no_grad()
