@@ -13,8 +13,10 @@ import typer
 from leadline.errors import InputError, LeadlineError
 
 if TYPE_CHECKING:
+    from leadline.cli.motion import MetresFromMotion
     from leadline.estimator import DepthEstimator
     from leadline.jobs import Failure, JobReport
+    from leadline.preprocess import Prepared
 
 Files = dict[str, Path]
 
@@ -96,6 +98,19 @@ def predict(
     ] = None,
     workers: Annotated[int, typer.Option(help="Actors of the cluster.")] = 2,
     gpus: Annotated[float, typer.Option(help="GPUs of an actor of the cluster.")] = 0.0,
+    metres_from: Annotated[
+        str | None,
+        typer.Option(help="motion: metres for frames in the order of time, by their poses."),
+    ] = None,
+    poses: Annotated[
+        Path | None, typer.Option(help="The frames' poses (world_from_camera, metres).")
+    ] = None,
+    camera: Annotated[
+        str | None, typer.Option(help="fx,fy,cx,cy in pixels, or a JSON file; for --metres-from.")
+    ] = None,
+    fov: Annotated[
+        float | None, typer.Option(help="Horizontal field of view in degrees; likewise.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a summary as JSON on standard output.")
     ] = False,
@@ -108,7 +123,9 @@ def predict(
     done, 1 some inputs failed, 2 the command could not start.
     """
     from leadline.bulk import ModelChoice
+    from leadline.cli.motion import MetresFromMotion, motion_options
 
+    motion = motion_options(metres_from, poses, camera, fov)
     choice = ModelChoice(
         name=model,
         weights=weights,
@@ -122,6 +139,11 @@ def predict(
         threads=threads,
     )
     if cluster is not None:
+        if motion is not None:
+            raise InputError(
+                "--metres-from motion looks at neighbouring frames, which a cluster works on "
+                "apart; leave --cluster out."
+            )
         from leadline.bulk import Where
         from leadline.cli.shards import predict_shards
 
@@ -133,7 +155,10 @@ def predict(
     outputs = _plan(inputs, folder, _words(formats), cmap, recursive=recursive)
     estimator = choice.load()
     try:
-        report = _work(estimator, outputs, resume=resume)
+        metres = None
+        if motion is not None:
+            metres = MetresFromMotion(estimator, list(outputs.files), motion)
+        report = _work(estimator, outputs, metres, resume=resume)
     except KeyboardInterrupt:
         typer.echo("leadline: stopped; what is done is kept, and --resume does the rest.", err=True)
         raise typer.Exit(130) from None
@@ -184,7 +209,7 @@ def _with_standard_input(inputs: list[str]) -> list[str]:
 
 
 def _work(
-    estimator: DepthEstimator, outputs: Outputs, *, resume: bool
+    estimator: DepthEstimator, outputs: Outputs, metres: MetresFromMotion | None, *, resume: bool
 ) -> JobReport[Path, list[str]]:
     from leadline.cli.progress import progress_bar
     from leadline.jobs import run_job
@@ -196,11 +221,15 @@ def _work(
             prediction.save(file, format=name, cmap=outputs.cmap)
         return [str(file) for file in files.values()]
 
+    def work(picture: Path, prepared: Prepared) -> Prediction:
+        prediction = estimator.predict_prepared(prepared)
+        return prediction if metres is None else metres(picture, prediction)
+
     with progress_bar("depth") as (show, say):
         return run_job(
             list(outputs.files),
             prepare=estimator.prepare,
-            work=lambda _, prepared: estimator.predict_prepared(prepared),
+            work=work,
             finish=write,
             is_done=outputs.done if resume else None,
             on_progress=show,

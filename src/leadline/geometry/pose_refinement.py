@@ -23,18 +23,19 @@ from leadline.geometry.epipolar import (
     sampson_error,
     second_from_first,
 )
-from leadline.geometry.matching import detect, match_features
+from leadline.geometry.matching import Features, detect, match_features
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
     from leadline.camera import Camera
     from leadline.image import Image
 
 _ROUNDS = 30
 _LEAST = 30  # matches that a source needs; with fewer its pose stays
+_CONTRADICTS = 3.0  # a match that ends so many deviations off
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,30 @@ class RefinementConfig:
     outlier_px: float = 12.0
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SparseDepth:
+    """Depth of the points that a picture shares with others, and the others' corrected cameras.
+
+    Attributes:
+        rows: (n,) which features of the reference they are.
+        points: (n, 2) x and y in the reference picture, in pixels.
+        inverse: (n,) inverse depths along its optical axis, in 1 / unit of the poses.
+        deviation: (n,) standard deviations of them.
+        views: (n,) number of other pictures that see them.
+        cameras: of the other pictures, with corrected poses.
+    """
+
+    rows: Int[np.ndarray, " n"]
+    points: Float[np.ndarray, "n 2"]
+    inverse: Float[np.ndarray, " n"]
+    deviation: Float[np.ndarray, " n"]
+    views: Int[np.ndarray, " n"]
+    cameras: list[Camera]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
 def refine_poses(
     reference: Image, sources: Sequence[Image], *, config: RefinementConfig | None = None
 ) -> list[Image]:
@@ -65,32 +90,92 @@ def refine_poses(
         config: see :class:`RefinementConfig`.
 
     Raises:
-        InputError: a picture without a camera or a pose.
+        InputError: a picture without a camera or a pose, or poses or intrinsics that contradict
+            the pictures.
+    """
+    images = (reference, *sources)
+    cameras = [_camera(image) for image in images]
+    try:
+        features = [detect(image, limit=3000) for image in images]
+    except InputError:  # too little structure to correct anything
+        return list(sources)
+    fit = sparse_depth(features, cameras, config=config)
+    pairs = zip(sources, fit.cameras, strict=True)
+    return [replace(source, camera=camera) for source, camera in pairs]
+
+
+def sparse_depth(
+    features: Sequence[Features],
+    cameras: Sequence[Camera],
+    *,
+    config: RefinementConfig | None = None,
+) -> SparseDepth:
+    """Depth of the first picture's features from the others, whose poses are corrected meanwhile.
+
+    Points that move the wrong way or that one match contradicts are left out.
+
+    Args:
+        features: of every picture, the reference first.
+        cameras: their cameras, with poses.
+        config: see :class:`RefinementConfig`.
+
+    Raises:
+        InputError: a camera without a pose, or poses or intrinsics that contradict the matches.
     """
     config = config or RefinementConfig()
-    rays, seen = _tracks(reference, sources, config.outlier_px)
+    own, camera = features[0], cameras[0]
+    others = list(zip(features[1:], cameras[1:], strict=True))
+    moves = np.array([second_from_first(camera, other) for _, other in others])
+    seen = [_shared(own, camera, *other, config.outlier_px) for other in others]
     used = [k for k, (rows, _) in enumerate(seen) if len(rows) >= _LEAST]
+    slopes = (own.points - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
+    corrected = list(cameras[1:])
     if not used:
-        return list(sources)
-    moves = np.array([second_from_first(_camera(reference), _camera(s)) for s in sources])
+        none = np.zeros(0)
+        whole = none.astype(np.int64)
+        return SparseDepth(
+            rows=whole,
+            points=np.zeros((0, 2)),
+            inverse=none,
+            deviation=none,
+            views=whole,
+            cameras=corrected,
+        )
     fit = _Fit(
-        rays=rays,
+        rays=np.concatenate([slopes, np.ones((len(slopes), 1))], axis=1),
         rows=[seen[k][0] for k in used],
         slopes=[seen[k][1] for k in used],
-        focals=np.array([(_camera(sources[k]).fx + _camera(sources[k]).fy) / 2 for k in used]),
+        focals=np.array([(others[k][1].fx + others[k][1].fy) / 2 for k in used]),
         rotations=moves[used, :3, :3],
         translations=moves[used, :3, 3],
         config=config,
     )
-    rotations, translations = fit.solve()
-    refined = list(sources)
-    world = np.asarray(_camera(reference).world_from_camera)
-    for k, rotation, translation in zip(used, rotations, translations, strict=True):
+    rotations, places, inverse = fit.solve()
+    world = np.asarray(camera.world_from_camera)
+    for k, rotation, place in zip(used, rotations, places, strict=True):
         move = np.eye(4)
-        move[:3, :3], move[:3, 3] = rotation, translation
-        pose = world @ inverse_rigid(move)
-        refined[k] = replace(sources[k], camera=_camera(sources[k]).moved(pose))
-    return refined
+        move[:3, :3], move[:3, 3] = rotation, place
+        corrected[k] = cameras[k + 1].moved(world @ inverse_rigid(move))
+    deviation, views = fit.judged(rotations, places, inverse)
+    good = np.nonzero((inverse > 0) & np.isfinite(deviation))[0]
+    return SparseDepth(
+        rows=good,
+        points=own.points[good],
+        inverse=inverse[good],
+        deviation=deviation[good],
+        views=views[good],
+        cameras=corrected,
+    )
+
+
+def contradiction(first: str, second: str, error_px: float, limit_px: float) -> InputError:
+    """The error that tells of poses or intrinsics that the pictures contradict."""
+    return InputError(
+        f"{first} and {second}: matched points lie {error_px:.0f} pixels from where their cameras "
+        f"put them, and {limit_px:g} or less are needed: the poses or the intrinsics are wrong. "
+        "Poses are world_from_camera with x right, y down, z forward, one per picture in the "
+        "pictures' order; intrinsics are pixels of this picture size."
+    )
 
 
 def _camera(image: Image) -> Camera:
@@ -99,32 +184,21 @@ def _camera(image: Image) -> Camera:
     return image.camera
 
 
-def _tracks(
-    reference: Image, sources: Sequence[Image], outlier_px: float
-) -> tuple[Float[np.ndarray, "n 3"], list[tuple[np.ndarray, np.ndarray]]]:
-    """Rays of the reference's points, and for every source which it sees, at which slopes."""
-    try:
-        own = detect(reference, limit=3000)
-    except InputError:
-        return np.zeros((0, 3)), [(np.zeros(0, np.int64), np.zeros((0, 2))) for _ in sources]
-    seen = []
-    for source in sources:
-        try:
-            found = match_features(own, detect(source, limit=3000))
-        except InputError:
-            seen.append((np.zeros(0, np.int64), np.zeros((0, 2))))
-            continue
-        camera = _camera(source)
-        matrix = fundamental_from_cameras(_camera(reference), camera)
-        error = np.sqrt(sampson_error(matrix, found.first, found.second))
-        limit = min(outlier_px, 4 * float(np.median(error)) + 1) if len(error) else 0.0
-        found = found.only(error <= limit)
-        rows = np.zeros(0, np.int64) if found.indices is None else found.indices[:, 0]
-        slopes = (found.second - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
-        seen.append((rows, slopes))
-    camera = _camera(reference)
-    slopes = (own.points - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
-    return np.concatenate([slopes, np.ones((len(slopes), 1))], axis=1), seen
+def _shared(
+    own: Features, camera: Camera, features: Features, other: Camera, outlier_px: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which features of the reference another picture sees, and at which slopes."""
+    found = match_features(own, features)
+    if len(found) < _LEAST or found.indices is None:
+        return np.zeros(0, np.int64), np.zeros((0, 2))
+    matrix = fundamental_from_cameras(camera, other)
+    error = np.sqrt(sampson_error(matrix, found.first, found.second))
+    middle = float(np.median(error))
+    if middle > outlier_px:
+        raise contradiction("two frames", "their poses", middle, outlier_px)
+    keep = error <= min(outlier_px, 4 * middle + 1)
+    slopes = (found.second[keep] - (other.cx, other.cy)) / (other.fx, other.fy)
+    return found.indices[keep, 0], slopes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -137,8 +211,8 @@ class _Fit:
     translations: np.ndarray
     config: RefinementConfig
 
-    def solve(self) -> tuple[np.ndarray, np.ndarray]:
-        """Levenberg-Marquardt with the points eliminated."""
+    def solve(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rotations, places and inverse depths: Levenberg-Marquardt with the points eliminated."""
         rotations, places = self.rotations.copy(), self.translations.copy()
         unit = float(np.linalg.norm(places, axis=1).mean()) or 1.0
         inverse = self._start(rotations, places)
@@ -158,7 +232,21 @@ class _Fit:
                 damping *= 8
                 if damping > 1e6:
                     break
-        return rotations, places
+        return rotations, places, inverse
+
+    def judged(
+        self, rotations: np.ndarray, places: np.ndarray, inverse: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Deviation of every inverse depth, infinite where a match contradicts it; views."""
+        information = np.zeros(len(self.rays))
+        views, wrong = np.zeros(len(self.rays), np.int64), np.zeros(len(self.rays), bool)
+        for k, rows in enumerate(self.rows):
+            error, by_point, _ = self._residuals(k, rotations, places, inverse)
+            np.add.at(information, rows, ((by_point @ places[k]) ** 2).sum(1))
+            np.add.at(views, rows, 1)
+            wrong[rows[(error**2).sum(1) > _CONTRADICTS**2]] = True
+        deviation = 1 / np.sqrt(np.maximum(information, 1e-300))
+        return np.where(wrong | (views == 0), np.inf, deviation), views
 
     def _start(self, rotations: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Inverse depth of every point by least squares over the pictures that see it."""

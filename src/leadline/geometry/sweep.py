@@ -26,6 +26,7 @@ from leadline.geometry.epipolar import (
 )
 from leadline.geometry.matching import match
 from leadline.geometry.opencv import grey_of, opencv
+from leadline.geometry.pose_refinement import contradiction
 from leadline.geometry.semi_global import (
     CENSUS_BITS,
     COST_RANGE,
@@ -67,9 +68,9 @@ class SweepConfig:
     likeness: Likeness = "ssim"
     window_px: int = 7
     planes: int | None = None
-    long_side: int = 640
-    small_step: int = 8
-    large_step: int = 60
+    long_side: int = 400
+    small_step: int = 12
+    large_step: int = 90
     agree: float = 0.03
 
     def __post_init__(self) -> None:
@@ -158,13 +159,7 @@ def check_poses(first: Image, second: Image, *, tolerance_px: float = 4.0) -> No
     matrix = fundamental_from_cameras(_camera(first), _camera(second))
     error = float(np.median(np.sqrt(sampson_error(matrix, found.first, found.second))))
     if not error <= tolerance_px:
-        raise InputError(
-            f"{first.name or 'reference'} and {second.name or 'source'}: matched points lie "
-            f"{error:.0f} pixels from where their cameras put them, and {tolerance_px:g} or less "
-            "are needed: the poses or the intrinsics are wrong. Poses are world_from_camera with x "
-            "right, y down, z forward, one per picture in the pictures' order; intrinsics are "
-            "pixels of this picture size."
-        )
+        raise contradiction(first.name or "reference", second.name or "source", error, tolerance_px)
 
 
 def _check_inputs(reference: Image, sources: Sequence[Image], near: float, far: float) -> None:

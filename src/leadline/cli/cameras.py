@@ -1,0 +1,96 @@
+"""The camera that a command's options name: ``--camera`` or ``--fov``, or the picture's EXIF."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leadline.errors import InputError
+
+if TYPE_CHECKING:
+    from leadline.camera import Camera
+    from leadline.image import Image
+
+_WAYS = "--camera fx,fy,cx,cy (pixels), --camera FILE.json or --fov DEGREES (horizontal)"
+
+
+def camera_for(image: Image, *, camera: str | None, fov_deg: float | None) -> Camera:
+    """Intrinsics of a picture.
+
+    Args:
+        image: the picture; its own camera, from EXIF, counts when neither option is given.
+        camera: ``fx,fy,cx,cy`` in pixels of this picture, or a JSON file: a record of
+            ``Camera.to_dict`` (of any size of the same picture), or a 3x3 matrix under ``K``.
+        fov_deg: horizontal field of view.
+
+    Raises:
+        InputError: both, neither, or intrinsics that no camera of such pictures has.
+    """
+    from leadline.camera import Camera
+
+    height, width = image.size
+    if camera is not None and fov_deg is not None:
+        raise InputError("--camera and --fov were both given; one of them is needed.")
+    if fov_deg is not None:
+        return Camera.from_fov(width, height, fov_deg=fov_deg)
+    if camera is None:
+        if image.camera is None:
+            raise InputError(
+                f"{image.name or 'picture'}: no camera is known and its EXIF tells none; give "
+                f"{_WAYS}."
+            )
+        return image.camera
+    found = _from_file(Path(camera), width, height) if "," not in camera else None
+    if found is None:
+        fx, fy, cx, cy = _numbers(camera)
+        found = Camera(width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy)
+    inside = -0.5 * width < found.cx < 1.5 * width and -0.5 * height < found.cy < 1.5 * height
+    if not inside or not 3 < found.fov_deg < 170:
+        raise InputError(
+            f"--camera {camera}: a field of view of {found.fov_deg:.1f} degrees and a principal "
+            f"point of ({found.cx:g}, {found.cy:g}) for a picture of {width}x{height} pixels. Give "
+            "pixels of this picture size, not millimetres."
+        )
+    return found
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        values = [float(word) for word in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != 4:
+        raise InputError(f"--camera {text}: four numbers are needed; give {_WAYS}.")
+    return values
+
+
+def _from_file(path: Path, width: int, height: int) -> Camera:
+    import json
+
+    import numpy as np
+
+    from leadline.camera import Camera
+
+    try:
+        data: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"--camera {path} cannot be read as JSON ({error}); give {_WAYS}.") from (
+            error
+        )
+    if isinstance(data, dict) and "K" in data:
+        data = data["K"]
+    if isinstance(data, list):
+        matrix = np.asarray(data, dtype=np.float64)
+        if matrix.shape != (3, 3):
+            raise InputError(f"--camera {path}: a 3x3 matrix is needed, not {matrix.shape}.")
+        fx, fy, cx, cy = (float(matrix[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2)))
+        return Camera(width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy)
+    if isinstance(data, dict) and not {"width", "height"} & set(data):
+        data = {**data, "width": width, "height": height}
+    camera = Camera.from_dict(data)
+    if camera.width * height != camera.height * width:
+        raise InputError(
+            f"--camera {path} is of {camera.width}x{camera.height} pixels for a picture of "
+            f"{width}x{height}: the same shape is needed; crop the picture or the camera."
+        )
+    return camera.resized(width, height)

@@ -1,0 +1,101 @@
+"""``leadline predict --metres-from motion``: frames with poses, maps in metres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from leadline.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from leadline.estimator import DepthEstimator
+    from leadline.image import Image
+    from leadline.prediction import Prediction
+    from leadline.sequence import MotionFit
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionOptions:
+    """What the command line says about the camera and its motion.
+
+    Attributes:
+        poses: file or folder of poses; see :mod:`leadline.io.poses`.
+        camera: see :func:`leadline.cli.cameras.camera_for`.
+        fov_deg: see there.
+    """
+
+    poses: Path
+    camera: str | None
+    fov_deg: float | None
+
+
+def motion_options(
+    metres_from: str | None, poses: Path | None, camera: str | None, fov_deg: float | None
+) -> MotionOptions | None:
+    """The options together, or None when metres are not asked for.
+
+    Raises:
+        UnknownNameError: another way to metres than ``motion``.
+        InputError: options that make sense together only.
+    """
+    if metres_from is None:
+        for name, value in (("--poses", poses), ("--camera", camera), ("--fov", fov_deg)):
+            if value is not None:
+                raise InputError(f"{name} belongs to --metres-from motion; give both or neither.")
+        return None
+    if metres_from != "motion":
+        raise UnknownNameError("way to metres", metres_from, ["motion"])
+    if poses is None:
+        raise InputError(
+            "--metres-from motion needs the camera's poses in metres; give --poses FILE."
+        )
+    return MotionOptions(poses=poses, camera=camera, fov_deg=fov_deg)
+
+
+class MetresFromMotion:
+    """Takes the maps of frames to metres.
+
+    Args:
+        estimator: gives a frame's affine map.
+        pictures: frames in the order of time.
+        options: their camera and poses.
+    """
+
+    def __init__(
+        self, estimator: DepthEstimator, pictures: Sequence[Path], options: MotionOptions
+    ) -> None:
+        from leadline.cli.progress import progress_bar
+        from leadline.io import read_image, read_poses
+        from leadline.jobs import Progress
+        from leadline.sequence import motion_fit
+
+        self.options = options
+        self.pictures = list(pictures)
+        self.poses = read_poses(options.poses, [str(path) for path in pictures])
+        with progress_bar("motion") as (show, _):
+
+            def frames() -> Iterator[Image]:
+                for number, path in enumerate(self.pictures):
+                    show(Progress(total=len(self.pictures), done=number))
+                    yield self._posed(read_image(path), number)
+
+            self.fit: MotionFit = motion_fit(frames(), estimator.predict)
+
+    def __call__(self, picture: Path, prediction: Prediction) -> Prediction:
+        """One frame's map in metres, with its camera."""
+        number = self.pictures.index(picture)
+        line = self.fit.alignments[number]
+        metres = prediction.to_metric(scale=line.scale, shift=line.shift)
+        if prediction.image is None:
+            return metres
+        return replace(metres, camera=self._posed(prediction.image, number).camera)
+
+    def _posed(self, image: Image, number: int) -> Image:
+        from leadline.cli.cameras import camera_for
+
+        name = self.pictures[number].name
+        camera = camera_for(image, camera=self.options.camera, fov_deg=self.options.fov_deg)
+        return replace(image, camera=camera.moved(self.poses[number]), name=image.name or name)
