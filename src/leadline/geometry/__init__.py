@@ -16,22 +16,60 @@ from leadline.geometry.epipolar import (
     sampson_error,
     second_from_first,
 )
+from leadline.geometry.filling import fill
 from leadline.geometry.matching import DETECTORS, Features, Matches, detect, match, match_features
+from leadline.geometry.pose import RelativePose, decompose_essential, relative_pose
+from leadline.geometry.pose_refinement import (
+    RefinementConfig,
+    SparseDepth,
+    refine_poses,
+    sparse_depth,
+)
+from leadline.geometry.rectification import RectifiedPair, depth_from_pair, rectify
+from leadline.geometry.stereo_matching import (
+    CONFIDENT,
+    StereoConfig,
+    check_rectified,
+    stereo_disparity,
+)
+from leadline.geometry.sweep import SweepConfig, check_poses, plane_sweep
 from leadline.geometry.triangulation import Points, triangulate
+from leadline.geometry.two_view import TwoView, fundamental, homography
 
 __all__ = [
+    "CONFIDENT",
     "DETECTORS",
     "Features",
     "Matches",
     "Points",
+    "RectifiedPair",
+    "RefinementConfig",
+    "RelativePose",
+    "SparseDepth",
+    "StereoConfig",
+    "SweepConfig",
+    "TwoView",
+    "check_poses",
+    "check_rectified",
+    "decompose_essential",
+    "depth_from_pair",
     "detect",
     "epipolar_lines",
     "epipoles",
+    "fill",
+    "fundamental",
     "fundamental_from_cameras",
+    "homography",
     "line_ends",
     "match",
     "match_features",
+    "plane_sweep",
+    "rectify",
+    "refine_poses",
+    "relative_pose",
     "sampson_error",
     "second_from_first",
+    "sparse_depth",
+    "stereo_disparity",
     "triangulate",
 ]
