@@ -17,7 +17,8 @@ from leadline.datasets.kitti import iter_kitti_depth, iter_kitti_object, iter_ki
 from leadline.datasets.labels import Label, LabelRef, open_labels
 from leadline.datasets.nyu import iter_nyu
 from leadline.datasets.rgbd import iter_kinect_poses, iter_seven_scenes
-from leadline.datasets.table import DATASETS, DatasetSpec, Options, get, iter_dataset, open_dataset
+from leadline.datasets.spec import DatasetSpec, Options
+from leadline.datasets.table import DATASETS, get, iter_dataset, open_dataset
 from leadline.datasets.velodyne import project_velodyne, read_calibration, read_velodyne
 from leadline.errors import InputError, UnknownNameError
 

@@ -11,12 +11,12 @@ from PIL import Image as PilImage
 from PIL import UnidentifiedImageError
 
 from leadline.camera import Camera
-from leadline.errors import InputError
+from leadline.errors import InputError, MissingDependencyError
 from leadline.image import Image
 from leadline.io import read_depth_png, read_image, read_npy, read_pfm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from jaxtyping import Bool, Float
@@ -38,6 +38,8 @@ class Frame:
         disparity: (h, w) float32, pixels between the eyes, 0 where nothing is known; stereo sets.
         following: the next picture of the sequence, with its pose, when it was asked for.
         normals: (h, w, 3) float32 unit vectors in camera axes, when they were asked for.
+        coarse: depth is a grid of another size over the same picture (Make3D's laser).
+        pairs: records of two points, of which one is nearer, in place of depth (DA-2K).
     """
 
     image: Image
@@ -50,9 +52,11 @@ class Frame:
     disparity: Float[np.ndarray, "h w"] | None = None
     following: Image | None = None
     normals: Float[np.ndarray, "h w 3"] | None = None
+    coarse: bool = False
+    pairs: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.depth.shape != self.image.size:
+        if self.depth.shape != self.image.size and not self.coarse:
             raise InputError(
                 f"{self.group}/{self.name}: depth of shape {self.depth.shape} for a picture of "
                 f"{self.image.size}; the same size is needed."
@@ -166,6 +170,33 @@ def read_lines(path: Path) -> list[str]:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}).") from error
     return [line for line in (raw.strip() for raw in lines) if line and not line.startswith("#")]
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file; InputError when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error}).") from error
+
+
+def read_mat(path: Path, key: str) -> np.ndarray:
+    """One variable of a MATLAB 5 file.
+
+    Raises:
+        InputError: missing, of another format (7.3 is HDF5), or without that variable.
+        MissingDependencyError: scipy is not installed.
+    """
+    try:
+        from scipy.io import loadmat
+    except ImportError as error:
+        raise MissingDependencyError("scipy", f"reading {path.name}", "data") from error
+    try:
+        return loadmat(path)[key]
+    except (OSError, ValueError, KeyError, NotImplementedError, TypeError) as error:
+        raise InputError(
+            f"{path} is not a MATLAB 5 file with the variable {key} ({error}); download it again."
+        ) from error
 
 
 def _only_array(path: Path) -> np.ndarray:

@@ -1,24 +1,32 @@
-"""The table of data sets: what they are, where their files go, how they are opened."""
+"""The table of data sets, and how one of them is opened.
+
+Sets with a file of their own say what they are there (``SPECS``); the rest stands here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from leadline.datasets import (
+    da2k,
     diode,
+    eth3d,
     folder,
+    ibims,
     kitti,
+    make3d,
     nyu,
     nyu_raw,
     rendered,
     rgbd,
+    sintel,
     stereo,
+    sunrgbd,
     synthetic,
 )
+from leadline.datasets.spec import DatasetSpec, Open, Options
 from leadline.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -26,60 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from leadline.datasets.frame import Frame, FrameRef
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What to read; a data set that has no such thing leaves it out.
-
-    Attributes:
-        split: part of the set; default: its test part.
-        every: only every n-th frame of a sequence.
-        right: the other eye of a stereo pair too.
-        following: the next picture of a sequence too.
-        normals: surface normals too, where they are known.
-        per_metre: codes per metre of a folder's integer depth files.
-        count, seed: of rendered frames.
-    """
-
-    split: str | None = None
-    every: int = 1
-    right: bool = False
-    following: bool = False
-    normals: bool = False
-    per_metre: float | None = None
-    count: int = 20
-    seed: int = 0
-
-
-Open = Callable[[Path, Options], "list[FrameRef]"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatasetSpec:
-    """A data set.
-
-    Attributes:
-        name: as the command line takes it.
-        summary: one line.
-        layout: where its files go below the root, one place a line.
-        source: who publishes it.
-        terms: of its licence, in words.
-        protocol: by which it is usually evaluated.
-        splits: its parts, the first by default; empty when it has none.
-        open: lists its frames.
-        needs_root: False for what is rendered.
-    """
-
-    name: str
-    summary: str
-    layout: str
-    source: str
-    terms: str
-    protocol: str
-    open: Open
-    splits: tuple[str, ...] = ()
-    needs_root: bool = True
 
 
 _KITTI_TERMS = "CC BY-NC-SA 3.0"
@@ -327,6 +281,12 @@ _ALL = (
         protocol="depth-anything-v2-metric",
         open=lambda root, options: synthetic.hypersim_refs(root, every=options.every),
     ),
+    *sintel.SPECS,
+    *eth3d.SPECS,
+    *ibims.SPECS,
+    *sunrgbd.SPECS,
+    *make3d.SPECS,
+    *da2k.SPECS,
     DatasetSpec(
         name="folder",
         summary="pictures and depth files of the same stem in two folders",

@@ -113,6 +113,11 @@ def audit_frame(
     frame: Frame, previous: Frame | None = None, other: Frame | None = None
 ) -> tuple[FrameAudit, Bool[np.ndarray, "h w"]]:
     """Audit one frame; also gives the suspicious pixels."""
+    if frame.depth.shape != frame.image.size or frame.pairs:
+        raise InputError(
+            f"{frame.name}: depth is audited pixel by pixel, and {frame.group} has none for every "
+            "pixel of its pictures; audit another set."
+        )
     known = frame.valid
     sparse = known.mean() < 0.3
     suspicious = np.zeros(known.shape, dtype=bool)

@@ -181,6 +181,8 @@ def _pictures(report: Report, frame: Frame, predict: Predictor) -> list[np.ndarr
     """Photo, prediction and, for protocols of depth, the error."""
     pred: Prediction = predict(frame)
     shown = [frame.image.pixels]
+    if frame.pairs:
+        return [*shown, pred.colorize()]
     if frame.disparity is not None and report.protocol.name.startswith("kitti-stereo"):
         return [*shown, pred.colorize()]
     depth, truth, counts = for_frame(report.protocol, frame).aligned(pred, frame.depth)

@@ -110,7 +110,7 @@ def refuse_disparity(pred: Prediction, frame: Frame) -> None:
     Raises:
         KindError: the logarithms of both, where they have one size, correlate below -.5.
     """
-    if pred.kind.larger_is_nearer or pred.size != frame.image.size:
+    if pred.kind.larger_is_nearer or pred.size != frame.depth.shape:
         return
     keep = frame.valid & pred.known & (pred.values > 0)
     if np.count_nonzero(keep) < 100:

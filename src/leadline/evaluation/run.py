@@ -64,10 +64,6 @@ def evaluate(
     """
     if not refs:
         raise InputError("no frames to evaluate; check the data set's folder.")
-    if isinstance(protocol, PairProtocol):
-        raise InputError(
-            f"{protocol.name} compares pairs of points, not maps; call its score(pred, pairs)."
-        )
 
     def failed(failure: Failure[FrameRef]) -> None:
         if not skip_bad:
@@ -115,6 +111,18 @@ def score_frame(
                 "kitti-stereo-2015."
             )
         return protocol.measure(pred, frame.disparity)
+    if isinstance(protocol, PairProtocol):
+        if not frame.pairs:
+            raise InputError(
+                f"{frame.name} has no pairs of points, which {protocol.name} compares; take the "
+                "data set da-2k, or call the protocol's score(pred, pairs)."
+            )
+        return protocol.measure(pred, frame.pairs)
+    if frame.pairs:
+        raise InputError(
+            f"{frame.name} has pairs of points and no depth; take --protocol da-2k in place of "
+            f"{protocol.name}."
+        )
     chosen = for_frame(protocol, frame)
     wanted = tuple(dict.fromkeys((*chosen.metrics, *metrics)))
     return chosen.measure(pred, frame.depth, metrics=wanted)

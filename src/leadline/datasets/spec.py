@@ -1,0 +1,65 @@
+"""What a data set is: its name, where its files go, how it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from leadline.datasets.frame import FrameRef
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to read; a data set that has no such thing leaves it out.
+
+    Attributes:
+        split: part of the set; default: its test part.
+        every: only every n-th frame of a sequence.
+        right: the other eye of a stereo pair too.
+        following: the next picture of a sequence too.
+        normals: surface normals too, where they are known.
+        per_metre: codes per metre of a folder's integer depth files.
+        count, seed: of rendered frames.
+    """
+
+    split: str | None = None
+    every: int = 1
+    right: bool = False
+    following: bool = False
+    normals: bool = False
+    per_metre: float | None = None
+    count: int = 20
+    seed: int = 0
+
+
+Open = Callable[[Path, Options], "list[FrameRef]"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec:
+    """A data set.
+
+    Attributes:
+        name: as the command line takes it.
+        summary: one line.
+        layout: where its files go below the root, one place a line.
+        source: who publishes it.
+        terms: of its licence, in words.
+        protocol: by which it is usually evaluated.
+        splits: its parts, the first by default; empty when it has none.
+        open: lists its frames.
+        needs_root: False for what is rendered.
+    """
+
+    name: str
+    summary: str
+    layout: str
+    source: str
+    terms: str
+    protocol: str
+    open: Open
+    splits: tuple[str, ...] = ()
+    needs_root: bool = True
