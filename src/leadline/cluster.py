@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -119,7 +120,10 @@ def _connect(ray: ModuleType, address: str, cores: float) -> None:
     if address == LOCAL:
         # Room for the reading tasks beside the actors, whatever the number of real cores.
         options |= {"num_cpus": int(cores) + 1, "include_dashboard": False}
+        # Ray's workers are nicer than all else by default, and starve where others compute too.
+        os.environ.setdefault("RAY_worker_niceness", str(_niceness()))
     try:
+        _knock(address)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ray.init(address=address, **options)
@@ -129,6 +133,18 @@ def _connect(ray: ModuleType, address: str, cores: float) -> None:
             "one with `ray start --head` and give its address, or use --cluster local."
         ) from error
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _knock(address: str, *, patience_s: float = 10.0) -> None:
+    """Raise OSError when nothing listens at ``host:port``; Ray itself waits for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=patience_s).close()
+
+
+def _niceness() -> int:
+    """Of this process."""
+    return os.nice(0) if os.name == "posix" else 0
 
 
 def _ray() -> ModuleType:

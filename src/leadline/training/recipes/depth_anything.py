@@ -1,0 +1,306 @@
+"""Depth Anything: a student that learns from labels and, mostly, from a teacher's pseudo labels.
+
+The student starts anew (a pretrained encoder, a random decoder). Of three samples one has a true
+label and two have a teacher's, made of the clean picture; the student sees it with strong colours
+and with a box of another picture in it (CutMix), whose two regions are compared each by itself and
+weighed by area. Its encoder is kept near the frozen one it started from, where it strays too far
+(cosine below the margin), so that it does not forget what the frozen one knows.
+
+Version 2 takes pseudo labels alone, from a teacher of synthetic data, weighs the gradient term
+twice the difference, and leaves out the tenth of each picture's pixels with the largest loss.
+
+Every one of these can be turned off by itself: that is the ablation of ``benchmarks/recipes.py``.
+
+Source: Yang et al., Depth Anything, CVPR 2024, section 3; Yang et al., Depth Anything V2, NeurIPS
+2024, section 5.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from leadline import models
+from leadline.errors import InputError
+from leadline.losses import affine_normalize, multi_scale_gradient
+from leadline.training.network import build_network, delivered_spec, normalised
+from leadline.training.pseudo_label import (
+    Hardness,
+    MixedSamples,
+    PseudoSamples,
+    labels_of,
+    read_labels,
+)
+from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
+from leadline.training.samples import depth_samples
+
+if TYPE_CHECKING:
+    from leadline.models.base import DepthModule
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthAnythingOptions:
+    """Choices of the recipe; the defaults are those of version 1.
+
+    Attributes:
+        labels: folder that ``leadline label`` wrote; empty: ``teacher`` labels ``unlabelled`` at
+            the start of the run.
+        pictures: where the labels' pictures are now, if they were moved.
+        teacher: a model's name, file or run folder.
+        unlabelled: folder of pictures; empty: ``unlabelled_count`` pictures of the world.
+        unlabelled_count: how many are rendered.
+        pseudo_share: share of pseudo-labelled samples in a batch: 2/3 in version 1, 1 in version
+            2, 0 for labelled data alone.
+        colours: strong colours on pseudo-labelled pictures.
+        cutmix: share of pseudo-labelled pictures that get a box of another.
+        feature_weight: of the alignment with the frozen encoder; 0: none.
+        feature_margin: cosine above which a place is near enough.
+        gradient_weight: of the multi-scale gradient, against the difference: 0 in version 1, 2 in
+            version 2.
+        drop: share of each pseudo-labelled picture's pixels that is left out, those of the
+            largest loss: 0 in version 1, 0.1 in version 2.
+        sky: ``far``: the sky has disparity 0 and counts; ``ignore``: it does not count.
+        encoder_start: file of the encoder's own weights (DINOv2's), which the student starts from.
+        settle: first steps, in which the raw prediction is compared with the normalised truth,
+            because a scale-free loss of a random map says little.
+    """
+
+    labels: str = ""
+    pictures: str = ""
+    teacher: str = "lite"
+    unlabelled: str = ""
+    unlabelled_count: int = 192
+    pseudo_share: float = 2 / 3
+    colours: bool = True
+    cutmix: float = 0.5
+    feature_weight: float = 1.0
+    feature_margin: float = 0.85
+    gradient_weight: float = 0.0
+    drop: float = 0.0
+    sky: Literal["far", "ignore"] = "far"
+    encoder_start: str = ""
+    settle: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("pseudo_share", "cutmix", "feature_margin", "drop"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name}={getattr(self, name)}: a share from 0 to 1 is needed.")
+
+
+class Student(nn.Module):
+    """The network that learns, beside the frozen encoder that it started from.
+
+    Args:
+        network: with its starting weights; its encoder is ``encoder`` or ``pretrained``.
+        align: keep a frozen copy of the encoder.
+        margin: see :class:`DepthAnythingOptions`.
+    """
+
+    def __init__(self, network: DepthModule, *, align: bool, margin: float) -> None:
+        super().__init__()
+        self.network = network
+        self.margin = margin
+        self.anchor: Any = None
+        if align:
+            self.anchor = copy.deepcopy(_encoder(network)).requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Student:
+        """The frozen encoder stays in eval mode."""
+        super().train(mode)
+        if self.anchor is not None:
+            self.anchor.eval()
+        return self
+
+    def forward(self, batch: Tensor, pseudo: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised pictures (b, 3, h, w) and which have pseudo labels (b,) bool.
+
+        Returns:
+            (b, h, w) disparity, and (b,) how far the encoder's features are from the frozen one's,
+            0 for labelled pictures.
+        """
+        away = batch.new_zeros(len(batch), dtype=torch.float32)
+        if self.anchor is None or not bool(pseudo.any()):
+            return self.network(batch), away
+        seen: list[Any] = []
+        hook = _encoder(self.network).register_forward_hook(lambda *call: seen.append(call))
+        try:
+            disparity = self.network(batch)
+        finally:
+            hook.remove()
+        _, given, features = seen[0]
+        with torch.no_grad():
+            anchored = self.anchor(given[0][pseudo], *given[1:])
+        mine, frozen = _places(features[-1][pseudo]), _places(anchored[-1])
+        distance = feature_distance(mine, frozen, margin=self.margin)
+        return disparity, away.masked_scatter(pseudo, distance)
+
+
+class DepthAnything(Recipe):
+    """Self-training with a teacher's labels."""
+
+    name = "depth-anything"
+    Options = DepthAnythingOptions
+
+    def build(self) -> nn.Module:
+        """The student, and the frozen encoder where it is kept near."""
+        options = self.options
+        network = build_network(self.config)
+        if options.encoder_start:
+            models.load_weights(_encoder(network), options.encoder_start)
+        align = options.feature_weight > 0 and options.pseudo_share > 0
+        started = self.config.imagenet or self.config.start or options.encoder_start
+        if align and not started:
+            raise InputError(
+                "feature_weight > 0 keeps the encoder near the one that it starts from, and that "
+                "one is random. Give imagenet = true, start, or options.encoder_start, or "
+                "options.feature_weight = 0."
+            )
+        return Student(network, align=align, margin=options.feature_margin)
+
+    def delivered(self, module: Any) -> Delivered:
+        """The student's network alone: affine disparity."""
+        spec = delivered_spec(self.config, module.network)
+        if not spec.kind.larger_is_nearer:
+            raise InputError(
+                f"model={self.config.model!r} gives {spec.kind}; a student of pseudo labels gives "
+                "affine disparity, as lite, midas-v21-small or depth-anything-v2-vits."
+            )
+        return Delivered(spec=replace(spec, max_depth=None), module=module.network)
+
+    @contextmanager
+    def data(self, folder: Path, step: int) -> Generator[BatchSource]:
+        """Labelled samples from the config's data, pseudo-labelled ones from the labels."""
+        options, share = self.options, self.options.pseudo_share
+        pseudo = None
+        if share > 0:
+            refs = read_labels(options.labels or self._labels(folder), options.pictures)
+            hardness = Hardness(colours=options.colours, cutmix=options.cutmix)
+            pseudo = PseudoSamples(self.config, refs, hardness)
+        if share == 1:
+            yield MixedSamples(self.config, labelled=None, pseudo=pseudo, share=1)
+            return
+        with depth_samples(self.config, folder, step) as labelled:
+            yield MixedSamples(self.config, labelled=labelled, pseudo=pseudo, share=share)
+
+    def _labels(self, folder: Path) -> Path:
+        height, width = self.config.sizes[0]
+        margin = self.config.world.margin
+        return labels_of(
+            folder,
+            teacher=self.options.teacher,
+            unlabelled=self.options.unlabelled,
+            count=self.options.unlabelled_count,
+            size=(round(height * margin), round(width * margin)),
+        )
+
+    def loss(self, forward: Forward, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The average of the labelled, the pseudo-labelled and the feature term."""
+        options, pseudo = self.options, batch["pseudo"]
+        pred, away = forward(normalised(batch["rgb"], self.config.model), pseudo)
+        valid = batch["valid"]
+        if options.sky == "ignore":
+            valid = valid & (pseudo[:, None, None] | (batch["disparity"] > 0))
+        settled = step >= options.settle
+        each = self._each(pred, batch["disparity"], valid & batch["outside"], pseudo, settled)
+        inside = valid & ~batch["outside"]
+        if bool(inside.any()):
+            boxed = self._each(pred, batch["disparity"], inside, pseudo, settled)
+            area = batch["outside"].float().mean((1, 2))
+            each = area * each + (1 - area) * boxed
+        return self._average(each, away, pseudo)
+
+    def _average(
+        self, each: Tensor, away: Tensor, pseudo: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Means over the samples of each sort, and the terms' average.
+
+        A term is weighed by the share of its samples in the whole batch, so that parts of a batch
+        average to the batch, however the samples fall into them.
+        """
+        share, weight = self.options.pseudo_share, self.options.feature_weight
+        terms: dict[str, Tensor] = {}
+        if share < 1:
+            terms["labelled"] = torch.where(pseudo, 0.0, each).mean() / (1 - share)
+        if share > 0:
+            terms["pseudo"] = torch.where(pseudo, each, 0.0).mean() / share
+        if share > 0 and weight > 0:
+            terms["features"] = weight * torch.where(pseudo, away, 0.0).mean() / share
+        return torch.stack(list(terms.values())).mean(), terms
+
+    def _each(
+        self, pred: Tensor, target: Tensor, valid: Tensor, pseudo: Tensor, settled: bool
+    ) -> Tensor:
+        """(b,) loss of every sample over its valid pixels, each normalised over them."""
+        options = self.options
+        wanted = affine_normalize(target, valid)
+        fitted = affine_normalize(pred, valid) if settled else pred
+        drop = torch.where(pseudo, options.drop, 0.0)
+        loss = mean_residuals(fitted, wanted, valid, drop=drop)
+        if options.gradient_weight:
+            gradients = [
+                multi_scale_gradient(fitted[n : n + 1], wanted[n : n + 1], valid[n : n + 1])
+                for n in range(len(pred))
+            ]
+            loss = loss + options.gradient_weight * torch.stack(gradients)
+        return loss
+
+
+def mean_residuals(pred: Tensor, target: Tensor, valid: Tensor, *, drop: Tensor) -> Tensor:
+    """(b,) mean absolute difference of every picture, without its largest.
+
+    Args:
+        pred: (b, h, w), comparable with ``target``.
+        target: (b, h, w).
+        valid: (b, h, w) bool.
+        drop: (b,) share of the valid pixels that is left out.
+
+    Source: Depth Anything V2, section 5: "ignore the top-10 %-largest-loss regions".
+    """
+    residual = torch.where(valid, (pred - target).abs(), 0.0).flatten(1)
+    known = valid.flatten(1)
+    if bool((drop > 0).any()):
+        order = torch.where(known, residual.detach(), torch.inf).argsort(dim=1)
+        places = torch.arange(order.shape[1], device=order.device).expand_as(order)
+        rank = torch.empty_like(order).scatter_(1, order, places)
+        known = known & (rank < ((1 - drop[:, None]) * known.sum(1, keepdim=True)).round())
+    return torch.where(known, residual, 0.0).sum(1) / known.sum(1).clamp(min=1)
+
+
+def feature_distance(features: Tensor, frozen: Tensor, *, margin: float) -> Tensor:
+    """(b,) mean of 1 - cosine over the places whose cosine is not above the margin.
+
+    Args:
+        features: (b, c, h, w), or (b, n, c) tokens.
+        frozen: the same of the frozen encoder.
+        margin: places above it are near enough; 0 where all are.
+
+    Source: Depth Anything, equation 9 and the margin of section 3.3.
+    """
+    dim = 1 if features.ndim == 4 else 2
+    cosine = F.cosine_similarity(features.float(), frozen.float(), dim=dim).flatten(1)
+    away = cosine <= margin
+    return torch.where(away, 1 - cosine, 0.0).sum(1) / away.sum(1).clamp(min=1)
+
+
+def _places(features: Tensor) -> Tensor:
+    """Features of places: a transformer's tokens without the first, which is the class's."""
+    return features[:, 1:] if features.ndim == 3 else features
+
+
+def _encoder(network: nn.Module) -> nn.Module:
+    children = dict(network.named_children())
+    found = children.get("encoder") or children.get("pretrained")
+    if found is None:
+        raise InputError(
+            f"{type(network).__name__} keeps no encoder of its own to align; take lite, or a Depth "
+            "Anything, or options.feature_weight = 0."
+        )
+    return found
