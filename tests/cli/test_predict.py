@@ -135,6 +135,25 @@ def test_size_and_flip_reach_the_network(run: Run, photos: Path, tmp_path: Path)
     assert np.abs(plain - flipped).max() > 0.01
 
 
+def test_policies_reach_the_network(
+    run: Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def result(*words: str) -> np.ndarray:
+        assert run(photos / "one.png", "--format", "npy", *words) == 0
+        return np.load(tmp_path / "out" / "one.npy")
+
+    padded, both = result("--policy", "pad"), result("--policy", "pad-flip")
+    assert padded.shape == both.shape == (40, 60)
+    assert np.abs(padded - result()).max() > 0.01
+    assert np.abs(both - padded).max() > 0.01
+    np.testing.assert_array_equal(result("--policy", "flip"), result("--flip"))
+    np.testing.assert_array_equal(result("--policy", "pad-flip", "--flip"), both)
+    assert run(photos / "one.png", "--policy", "pad", "--flip") == 2
+    assert "--policy pad-flip" in capsys.readouterr().err
+    assert run(photos / "one.png", "--policy", "mirror") == 2
+    assert "pad-flip" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [

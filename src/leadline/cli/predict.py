@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadline.errors import InputError, LeadlineError
+from leadline.errors import InputError, LeadlineError, UnknownNameError
 
 if TYPE_CHECKING:
     from leadline.cli.motion import MetresFromMotion
-    from leadline.estimator import DepthEstimator
+    from leadline.estimator import DepthEstimator, Policy
     from leadline.jobs import Failure, JobReport
     from leadline.preprocess import Prepared
 
@@ -80,6 +80,13 @@ def predict(
     flip: Annotated[
         bool, typer.Option("--flip", help="Average with the mirrored picture; twice the time.")
     ] = False,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help="single, flip, pad (a mirrored margin, for maps that are worst at the border) or "
+            "pad-flip (both; ZoeDepth's own inference)."
+        ),
+    ] = None,
     tiles: Annotated[
         int, typer.Option(help="Tiles along the short side, for sharper maps of large pictures.")
     ] = 1,
@@ -132,7 +139,7 @@ def predict(
         runtime=runtime,
         device=device,
         precision=precision,
-        policy="flip" if flip else "single",
+        policy=_policy(policy, flip),
         tiles=tiles,
         size=size,
         max_depth=max_depth,
@@ -168,6 +175,23 @@ def predict(
         typer.echo(_sentence(report, folder), err=True)
     if report.failures:
         raise typer.Exit(1)
+
+
+def _policy(policy: str | None, flip: bool) -> Policy:
+    """The policy that --policy and --flip name together."""
+    from leadline.estimator import POLICIES
+
+    if policy is None:
+        return "flip" if flip else "single"
+    known = {str(name): name for name in POLICIES}
+    if policy not in known:
+        raise UnknownNameError("policy", policy, POLICIES)
+    if flip and "flip" not in policy:
+        raise InputError(
+            f"--flip and --policy {policy} contradict one another; give one of them"
+            f"{', or --policy pad-flip' if policy == 'pad' else ''}."
+        )
+    return known[policy]
 
 
 def _words(text: str) -> list[str]:
