@@ -93,7 +93,8 @@ def on_processes(count, config, out, tmp_path, script):
 
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_two_processes_give_the_curve_of_one(tiny, tmp_path, script, parallel):
-    config = tiny.updated({"steps": 8, "log_every": 1, "accumulate": 2, "checkpoint_every": 4})
+    plain = {"optimizer": "sgd", "steps": 8, "log_every": 1, "checkpoint_every": 4}
+    config = tiny.updated({**plain, "accumulate": 2})
     train(config, tmp_path / "one", report=lambda line: None)
     one = [json.loads(x)["loss"] for x in (tmp_path / "one" / "log.jsonl").read_text().splitlines()]
     both = config.updated({"accumulate": 1, "parallel": parallel})

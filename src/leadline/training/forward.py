@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.utils.checkpoint import checkpoint
 
 from leadline.errors import InputError
@@ -58,6 +59,8 @@ class Forwarding:
         self.scaler.unscale_(optimizer)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norm = nn.utils.clip_grad_norm_(parameters, clip if clip > 0 else float("inf"))
+        if isinstance(norm, DTensor):
+            norm = norm.full_tensor()
         overflow = self.scaler.is_enabled() and not bool(torch.isfinite(norm))
         if self.scaler.is_enabled() or bool(torch.isfinite(norm)):
             self.scaler.step(optimizer)
@@ -80,21 +83,23 @@ def as_float32(value: Any) -> Any:
     return value
 
 
-def offer_checkpointing(module: nn.Module) -> None:
-    """Recompute the blocks of every encoder in the backward pass: less memory, a third more time.
-
-    A block is an entry of an ``nn.ModuleList`` or ``nn.Sequential`` named ``blocks``, as timm's
-    encoders and ours name their stages.
-
-    Raises:
-        InputError: the network has no such blocks.
-    """
-    found = [
+def repeated_blocks(module: nn.Module) -> list[nn.Module]:
+    """The entries of every list or sequence named ``blocks``: what encoders repeat."""
+    return [
         block
         for name, part in module.named_modules()
         if name.rpartition(".")[2] == "blocks" and isinstance(part, (nn.ModuleList, nn.Sequential))
         for block in part
     ]
+
+
+def offer_checkpointing(module: nn.Module) -> None:
+    """Recompute the blocks of every encoder in the backward pass: less memory, a third more time.
+
+    Raises:
+        InputError: the network has no such blocks.
+    """
+    found = repeated_blocks(module)
     if not found:
         raise InputError(
             f"checkpointing=true: {type(module).__name__} has no blocks to recompute; leave it out."

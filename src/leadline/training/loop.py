@@ -28,7 +28,16 @@ from leadline.training.diagnosis import Watch
 from leadline.training.forward import Forwarding, offer_checkpointing
 from leadline.training.memory import keep_freed_memory
 from leadline.training.optimise import freeze, make_optimizer, set_rates
-from leadline.training.parallel import Place, distributed, mean_over_processes, processes
+from leadline.training.parallel import (
+    Place,
+    copy_into,
+    distributed,
+    mean_over_processes,
+    optimizer_state,
+    processes,
+    restore_optimizer,
+    whole,
+)
 from leadline.training.progress import Progress
 
 if TYPE_CHECKING:
@@ -71,7 +80,7 @@ def train(
             write_text(out / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
             trim_log(out / "log.jsonl", run.step)
         with run.recipe.data(out, run.step) as source:
-            _go(run, source, out, stop_after, report if place.first else _say_nothing)
+            _go(run, source, out, stop_after, report)
     return out / "model.safetensors"
 
 
@@ -83,7 +92,7 @@ def _go(
     report: Callable[[str], None],
 ) -> None:
     config, last = run.config, min(run.config.steps, stop_after or run.config.steps)
-    progress = Progress(config, run.step, out, report if run.place.first else _say_nothing)
+    progress = Progress(config, run.step, out, report if run.place.first else None)
     watch = Watch(config, out)
     for step, parts in batches(run, source, last):
         progress.batch_came()
@@ -122,14 +131,15 @@ class Run:
         self.best: float | None = None
         torch.manual_seed(config.seed)
         module = self.recipe.build().train().to(self.place.device)
-        if config.channels_last:
+        sharded = config.parallel == "fsdp" and self.place.world_size > 1
+        if config.channels_last and not sharded:  # FSDP cuts tensors along their first axis
             module = module.to(memory_format=torch.channels_last)
         if config.checkpointing:
             offer_checkpointing(module)
         self.module = module
+        self.wrapped = distributed(module, self.place, config)
         groups = self.recipe.parameter_groups(module)
         freeze(module, config.freeze, frozen=True)
-        self.wrapped = distributed(module, self.place, config)
         self.optimizer = make_optimizer(groups, config)
         self.forward = Forwarding(self.wrapped, config.amp, self.place.device)
         self._alone = Forwarding(module, config.amp, self.place.device)
@@ -172,18 +182,23 @@ class Run:
         """The rows of a batch that this process takes, one range per part."""
         return [self.place.rows(self.config, part) for part in range(self.config.accumulate)]
 
-    def delivered(self) -> Delivered:
-        """The network with the moving average of its weights, in eval mode."""
+    def delivered(self, average: dict[str, Any] | None = None) -> Delivered:
+        """The network with the moving average of its weights, in eval mode.
+
+        Args:
+            average: of the weights, whole; None asks all processes for it.
+        """
         if self._judged is None:
             self._judged = self.recipe.build().to(self.place.device)
-        self._judged.load_state_dict(self.average.state)
+        self._judged.load_state_dict(whole(self.average.state) if average is None else average)
         return self.recipe.delivered(self._judged.eval())
 
     def validate(self, source: BatchSource, out: Path, progress: Progress) -> None:
         """Measure the averaged network, keep it when it is the best, and make a sheet."""
+        average = whole(self.average.state)
         if not self.place.first:
             return
-        delivered = self.delivered()
+        delivered = self.delivered(average)
         judged: Any = self._judged
         with torch.no_grad():
             metrics = self.recipe.validate(judged)
@@ -203,16 +218,16 @@ class Run:
         state = self.state()
         if self.place.first:
             save_state(out, self.step, state)
-            delivered = self.delivered()
+            delivered = self.delivered(state["average"])
             save_network(out, delivered.module.state_dict(), delivered.spec, step=self.step)
 
     def state(self) -> dict[str, Any]:
         """Everything that :meth:`restore` needs."""
         return {
-            "module": self.module.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "module": whole(self.module.state_dict()),
+            "optimizer": optimizer_state(self.module, self.optimizer, self.config, self.place),
             "scaler": self.forward.scaler.state_dict(),
-            "average": self.average.state,
+            "average": whole(self.average.state),
             "step": self.step,
             "best": self.best,
             "config": json.dumps(self.config.to_dict()),
@@ -226,11 +241,11 @@ class Run:
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on where :meth:`state` was taken."""
-        self.module.load_state_dict(saved["module"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        with torch.no_grad():
+            copy_into(self.module.state_dict(), saved["module"])
+            copy_into(self.average.state, saved["average"])
+        restore_optimizer(self.module, self.optimizer, saved["optimizer"], self.config, self.place)
         self.forward.scaler.load_state_dict(saved["scaler"])
-        for key, value in saved["average"].items():
-            self.average.state[key].copy_(value)
         self.step, self.best = saved["step"], saved["best"]
 
     def _begin_step(self) -> None:
@@ -284,7 +299,3 @@ def save_picture(path: Path, pixels: np.ndarray) -> None:
 
 def _mix(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
-
-
-def _say_nothing(line: str) -> None:
-    del line

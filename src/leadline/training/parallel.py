@@ -17,8 +17,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.distributed.distributed_c10d as dist
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_optimizer_state_dict,
+    set_optimizer_state_dict,
+)
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from leadline.errors import DeviceError, InputError
+from leadline.training.forward import repeated_blocks
 
 if TYPE_CHECKING:
     from leadline.training.config import TrainConfig
@@ -102,8 +110,8 @@ def distributed(module: nn.Module, place: Place, config: TrainConfig) -> nn.Modu
     if place.world_size == 1:
         return module
     if config.parallel == "fsdp":
-        from torch.distributed.fsdp import fully_shard
-
+        for block in repeated_blocks(module):
+            fully_shard(block)
         fully_shard(module)
         return module
     ids = [place.device.index] if place.device.type == "cuda" else None
@@ -125,10 +133,47 @@ def wait_for_all(place: Place) -> None:
         dist.barrier()
 
 
-def gathered_state(module: nn.Module, place: Place, config: TrainConfig) -> dict[str, Any]:
-    """The whole state dict on every process, its parts collected where they are sharded."""
-    if place.world_size == 1 or config.parallel == "ddp":
-        return module.state_dict()
-    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+def whole(state: dict[str, Any]) -> dict[str, Any]:
+    """A state dict with its sharded tensors put together; every process has to call it."""
+    return {
+        name: value.full_tensor() if isinstance(value, DTensor) else value
+        for name, value in state.items()
+    }
 
-    return get_model_state_dict(module, options=StateDictOptions(full_state_dict=True))
+
+def copy_into(target: dict[str, Any], source: dict[str, Any]) -> None:
+    """Copy whole tensors into those of the same names, sharded or not."""
+    for name, value in source.items():
+        into = target[name]
+        if isinstance(into, DTensor):
+            value = distribute_tensor(
+                value.to(into.device_mesh.device_type), into.device_mesh, into.placements
+            )
+        into.copy_(value)
+
+
+def optimizer_state(
+    module: nn.Module, optimizer: torch.optim.Optimizer, config: TrainConfig, place: Place
+) -> dict[str, Any]:
+    """The whole state of the optimiser; every process has to call it."""
+    if place.world_size == 1 or config.parallel == "ddp":
+        return optimizer.state_dict()
+    return get_optimizer_state_dict(
+        module, optimizer, options=StateDictOptions(full_state_dict=True, cpu_offload=True)
+    )
+
+
+def restore_optimizer(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    saved: dict[str, Any],
+    config: TrainConfig,
+    place: Place,
+) -> None:
+    """Take back what :func:`optimizer_state` gave, on the same way of running in parallel."""
+    if place.world_size == 1 or config.parallel == "ddp":
+        optimizer.load_state_dict(saved)
+        return
+    set_optimizer_state_dict(
+        module, optimizer, saved, options=StateDictOptions(full_state_dict=True)
+    )

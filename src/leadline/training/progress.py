@@ -21,13 +21,20 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Writes ``log.jsonl``, TensorBoard when asked for, and a line for people."""
+    """Writes ``log.jsonl``, TensorBoard when asked for, and a line for people.
+
+    Args:
+        config: of the run.
+        start: steps that were done before.
+        out: run directory.
+        report: takes a line; None writes nothing anywhere, in all processes but the first.
+    """
 
     def __init__(
-        self, config: TrainConfig, start: int, out: Path, report: Callable[[str], None]
+        self, config: TrainConfig, start: int, out: Path, report: Callable[[str], None] | None
     ) -> None:
         self.config, self.start, self.out, self.report = config, start, out, report
-        self.board = _board(out) if config.tensorboard else None
+        self.board = _board(out) if config.tensorboard and report is not None else None
         self._sums: dict[str, float] = {}
         self._steps = 0
         self._began = self._asked = time.perf_counter()
@@ -77,6 +84,8 @@ class Progress:
         }
 
     def _write(self, line: dict[str, Any]) -> None:
+        if self.report is None:
+            return
         with disk(self.out, line["step"]), (self.out / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
         flat = {**line, **line.get("validation", {})}

@@ -51,6 +51,8 @@ class SupervisedOptions:
             depths stay as they are.
         coarse_share: share of the steps in which a network with a coarse and a fine stack trains
             the coarse one; the rest trains the fine one alone.
+        own_rates: a rate for each layer as the network's authors say, scaled by ``lr``, where they
+            do (Eigen's, for SGD).
     """
 
     loss: Loss = "l1"
@@ -59,6 +61,7 @@ class SupervisedOptions:
     aspect: float = 0.0
     zoom_is_near: bool = True
     coarse_share: float = 0.6
+    own_rates: bool = True
 
 
 class Supervised(Recipe):
@@ -93,7 +96,7 @@ class Supervised(Recipe):
 
     def parameter_groups(self, module: nn.Module) -> list[dict[str, Any]]:
         """Eigen's own rates, scaled by ``lr``; the usual groups otherwise."""
-        if isinstance(module, TwoStacks):
+        if isinstance(module, TwoStacks) and self.options.own_rates:
             return module.network.parameter_groups(self.config.lr)
         return super().parameter_groups(module)
 
