@@ -12,11 +12,13 @@ from leadline.cli.datasets import datasets
 from leadline.cli.doctor import doctor
 from leadline.cli.evaluate import evaluate
 from leadline.cli.export import export
+from leadline.cli.finetune import finetune
 from leadline.cli.label import label
 from leadline.cli.leaderboard import leaderboard
 from leadline.cli.models import models
 from leadline.cli.predict import predict
 from leadline.cli.quantize import quantize
+from leadline.cli.segment import segment
 from leadline.cli.stereo import stereo
 from leadline.cli.train import train
 
@@ -29,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(predict)
+app.command()(finetune)
 app.command()(label)
 app.command()(train)
 app.command()(export)
@@ -37,6 +40,7 @@ app.command()(leaderboard)
 app.command()(stereo)
 app.command()(quantize)
 app.command()(benchmark)
+app.command()(segment)
 app.command()(models)
 app.command()(doctor)
 app.add_typer(datasets, name="datasets")

@@ -1,0 +1,237 @@
+"""The short road: a folder of pictures and depth in, a network that knows them out.
+
+```python
+report = finetune("my_rooms", "runs/my_rooms")
+print(report.text())
+```
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from leadline.datasets.folder import folder_refs
+from leadline.errors import InputError
+from leadline.estimator import DepthEstimator, load
+from leadline.evaluation import protocols
+from leadline.jobs import write_text
+from leadline.kinds import DepthKind
+from leadline.models.metric import ENCODERS
+from leadline.provenance import identify
+from leadline.training.config import TrainConfig
+from leadline.training.loop import train
+from leadline.training.own_folder import FolderFacts, check_direction, divide, examine, write_split
+from leadline.training.validation import measure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leadline.datasets import FrameRef
+    from leadline.spec import ModelSpec
+
+RELATIVE, METRES = "depth-anything-zero-shot", "depth-anything-v2-metric"
+"""Protocols of the report: with scale and shift fitted to each frame, and in metres as they are."""
+
+Goal = Literal["metric", "relative"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneReport:
+    """What a fine-tuning did.
+
+    Attributes:
+        facts: of the folder.
+        recipe, model: what was chosen.
+        learned, held_out: numbers of pictures.
+        before, after: protocol -> metric -> mean over the held-out pictures; a protocol in metres
+            has no ``before`` when the network gave none.
+        run: the run's folder, which ``leadline predict --model`` takes.
+    """
+
+    facts: FolderFacts
+    recipe: str
+    model: str
+    learned: int
+    held_out: int
+    before: dict[str, dict[str, float]]
+    after: dict[str, dict[str, float]]
+    run: str
+
+    def text(self) -> str:
+        """For people."""
+        lines = [
+            f"{self.facts.pictures} pictures, depth known at {self.facts.known:.0%} of the pixels, "
+            f"median {self.facts.median_m:.2f} m; learned from {self.learned}, measured on "
+            f"{self.held_out} of other groups; recipe {self.recipe}, {self.model}."
+        ]
+        for name, after in self.after.items():
+            before = self.before.get(name, {})
+            for metric in ("abs_rel", "delta1"):
+                old = f"{before[metric]:.4f}" if metric in before else "no metres"
+                lines.append(f"{name:28}{metric:10}{old:>10} -> {after[metric]:.4f}")
+        return "\n".join(lines)
+
+
+def finetune(
+    folder: str | Path,
+    out: str | Path,
+    *,
+    model: str = "lite",
+    goal: Goal | None = None,
+    per_metre: float | None = None,
+    steps: int = 1000,
+    held_out: float = 0.2,
+    trust: bool = False,
+    changes: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    report: Callable[[str], None] = print,
+) -> FinetuneReport:
+    """Check a folder, divide it, fine-tune a network on it, and measure what that was worth.
+
+    Args:
+        folder: pictures and depth files of the same stem in two folders; it is only read.
+        out: run directory; ``finetune.json`` there holds the report.
+        model: name, file or run folder of the network to start from.
+        goal: ``metric``: metres; a relative network gets a metric head. ``relative``: affine
+            disparity. None: metres.
+        per_metre: codes per metre of integer depth files.
+        steps: of training.
+        held_out: share of the pictures to measure with.
+        trust: do not ask a network whether the files are upside down.
+        changes: settings of the run, see :class:`~leadline.training.config.TrainConfig`.
+        resume: go on with a run that was stopped.
+        report: takes one line of progress at a time.
+
+    Raises:
+        InputError: a folder that cannot be learned from; the message says what to do.
+    """
+    root, run = Path(folder), Path(out)
+    facts, refs = examine(root, per_metre=per_metre)
+    start = load(model)
+    if not trust:
+        check_direction(refs, start.predict)
+    parts = dict(zip(("train", "val"), divide(refs, held_out), strict=True))
+    record: dict[str, Any] = {"max_depth": reach(facts), "kind": str(DepthKind.METRIC_DEPTH)}
+    if facts.per_metre:
+        record["depth_png_per_metre"] = facts.per_metre
+    folders = write_split(root, run / "data", parts, record)
+    write_text(run / "split.json", json.dumps(parts, indent=2) + "\n")
+    settings = settings_for(start.spec, model, facts, goal=goal, steps=steps)
+    settings["data"] = [{"name": "folder", "root": str(folders["train"].absolute())}]
+    settings["validate_every"] = -1
+    config = TrainConfig.from_dict(settings).updated(changes or {})
+    held = folder_refs(folders["val"])
+    before = scores(start, held)
+    report(f"before: {_short(before)}")
+    train(config, run, resume=resume, report=report)
+    found = FinetuneReport(
+        facts=facts,
+        recipe=config.recipe,
+        model=config.model,
+        learned=len(parts["train"]),
+        held_out=len(parts["val"]),
+        before=before,
+        after=scores(load(run, runtime="torch"), held),
+        run=str(run),
+    )
+    write_text(run / "finetune.json", json.dumps(asdict(found), indent=2) + "\n")
+    return found
+
+
+def settings_for(
+    spec: ModelSpec, start: str, facts: FolderFacts, *, goal: Goal | None, steps: int
+) -> dict[str, Any]:
+    """The recipe for a network and a folder, as nested plain settings.
+
+    Raises:
+        InputError: a network without a recipe for the goal.
+    """
+    architecture = spec.architecture
+    if architecture is None:
+        raise InputError(f"{spec.name} is no torch network; fine-tune lite, or another one.")
+    common: dict[str, Any] = {
+        "steps": steps,
+        "warmup": min(100, steps // 10),
+        "batch": max(2, min(8, facts.pictures // 2)),
+        "sizes": [input_size(spec, facts.size)],
+        "checkpoint_every": max(50, steps // 10),
+        "ema": 0.99,
+    }
+    weights = str(identify(start, prefer="checkpoint").path)
+    if goal == "relative":
+        if not spec.kind.larger_is_nearer:
+            raise InputError(
+                f"{spec.name} gives {spec.kind}; for the goal relative a network of affine "
+                "disparity is needed: lite, midas-v21-small, depth-anything-v2-vits."
+            )
+        rates = {"lr": 1e-4, "encoder_lr": 2e-5, "options": {"settle": 0}}
+        return {**common, **rates, "recipe": "relative", "model": architecture, "start": weights}
+    if spec.kind.is_metric:
+        own = {"model": architecture, "model_options": dict(spec.options), "start": weights}
+        options = {"max_depth": reach(facts), "domains": _only_domain(architecture, spec)}
+        return {**common, **own, "recipe": "metric", "lr": 1e-4, "options": options}
+    if architecture not in ENCODERS:
+        raise InputError(
+            f"{spec.name} gives {spec.kind} and takes no metric head; start from lite, a MiDaS, a "
+            "Depth Anything, or a metric network, or say --goal relative."
+        )
+    head = {"encoder": architecture, "domains": [["own", reach(facts)]]}
+    if spec.options:
+        head["encoder_options"] = dict(spec.options)
+    options = {"relative": weights, "max_depth": reach(facts)}
+    return {
+        **common,
+        "recipe": "metric",
+        "model": "metric",
+        "model_options": head,
+        "lr": 5e-4,
+        "options": options,
+    }
+
+
+def reach(facts: FolderFacts) -> float:
+    """Metres that the network is to reach: the folder's own, rounded up to two digits."""
+    digits = math.floor(math.log10(facts.reach_m)) - 1
+    return round(math.ceil(1.05 * facts.reach_m / 10**digits) * 10**digits, 6)
+
+
+def input_size(spec: ModelSpec, picture: tuple[int, int]) -> list[int]:
+    """(height, width) of the network's input: its own short side, the pictures' shape."""
+    short, step = min(spec.preprocess.size), spec.preprocess.multiple_of
+    if spec.preprocess.resize == "exact":
+        return list(spec.preprocess.size)
+    scale = short / min(picture)
+    limit = 3 * short
+    return [max(step, round(min(limit, side * scale) / step) * step) for side in picture]
+
+
+def scores(estimator: DepthEstimator, refs: list[FrameRef]) -> dict[str, dict[str, float]]:
+    """Protocol -> mean metrics over frames."""
+    names = [RELATIVE, METRES] if estimator.spec.kind.is_metric else [RELATIVE]
+    return {
+        name: measure(
+            lambda frame: estimator.predict(frame.image),
+            (ref.read() for ref in refs),
+            protocols.get(name),
+        )
+        for name in names
+    }
+
+
+def _only_domain(architecture: str, spec: ModelSpec) -> list[str]:
+    """Where the pictures belong in a network of several domains: the first of them."""
+    domains = spec.options.get("domains") or ()
+    if architecture == "metric" and not domains:
+        return ["indoor"]
+    if architecture.startswith("zoedepth-nk"):
+        return ["nyu"]
+    return [str(domains[0][0])] if len(domains) > 1 else []
+
+
+def _short(found: dict[str, dict[str, float]]) -> str:
+    return ", ".join(f"{name} abs_rel {values['abs_rel']:.4f}" for name, values in found.items())
