@@ -118,7 +118,7 @@ class DepthProtocol(Protocol):
             )
         values, truth, mask = self._framed(values, truth, mask)
         pixels = self._counting(values, truth, mask)
-        t = truth.reshape(-1)[pixels].astype(np.float64)
+        t = truth.reshape(-1).take(pixels).astype(np.float64)
         p, scale, shift = self._at(values, truth.shape, pixels, t, known, align or self.align)
         sums, bins = self._sums(p, t)
         names = self.metrics if metrics is None else tuple(metrics)
@@ -156,7 +156,7 @@ class DepthProtocol(Protocol):
         )
         values, truth, mask = self._framed(values, truth, mask)
         pixels = self._counting(values, truth, mask)
-        t = truth.reshape(-1)[pixels].astype(np.float64)
+        t = truth.reshape(-1).take(pixels).astype(np.float64)
         _, scale, shift = self._at(values, truth.shape, pixels, t, known, self.align)
         everywhere = np.arange(truth.size)
         raw = sample(values, truth.shape, everywhere, self.resize)
@@ -235,20 +235,19 @@ class DepthProtocol(Protocol):
     def _in_box(
         self, truth: np.ndarray, values: np.ndarray, box: tuple[int, int, int, int]
     ) -> np.ndarray:
-        """Flat numbers of the pixels in range inside a box.
+        """Flat numbers of the pixels in range inside a box, ascending.
 
-        Whole rows are searched, since they are contiguous, and the few that remain are cut.
+        Whole rows are searched, since they are contiguous.
         """
         top, bottom, left, right = box
-        width = truth.shape[1]
         rows = truth[top:bottom]
         if self.mask in ("between", "below"):
             low = self.min_depth if self.mask == "between" else 0.0
             with np.errstate(invalid="ignore"):
-                pixels = np.flatnonzero(rows > low)
-            columns = pixels - pixels // width * width  # faster than %
-            inside = rows.reshape(-1)[pixels] < self.max_depth
-            pixels = pixels[(columns >= left) & (columns < right) & inside]
+                keep = rows > low
+            keep[:, :left] = keep[:, right:] = False
+            pixels = np.flatnonzero(keep)  # few: the other bound is looked at only there
+            pixels = pixels[rows.reshape(-1).take(pixels) < self.max_depth]
         else:
             part = np.s_[top:bottom, left:right]
             keep = np.zeros(rows.shape, dtype=bool)
@@ -256,7 +255,7 @@ class DepthProtocol(Protocol):
                 truth[part], values[part] if values.shape == truth.shape else values
             )
             pixels = np.flatnonzero(keep)
-        return pixels + top * width
+        return pixels + top * truth.shape[1]
 
     def _in_range(self, inside: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Which targets are in range; ``values`` are the predictions, for ``either``."""
@@ -296,17 +295,16 @@ class DepthProtocol(Protocol):
         """The prediction at the counting pixels, in metres, with its scale and shift."""
         shape = (size[0], size[1]) if len(size) == 2 else size
         raw = sample(values, shape, pixels, self.resize)  # ty: ignore[invalid-argument-type]
-        bad = np.isnan(raw)
-        if bad.any() and not self.nan_is_min:
+        if np.isnan(raw.min()) and not self.nan_is_min:
             raise InputError(
-                f"the prediction is NaN at {np.count_nonzero(bad)} of {len(raw)} pixels that "
-                f"{self.name} counts; a number is needed at each, so fill them first."
+                f"the prediction is NaN at {np.count_nonzero(np.isnan(raw))} of {len(raw)} pixels "
+                f"that {self.name} counts; a number is needed at each, so fill them first."
             )
         scale, shift = self._fitted(raw, t, known, align)
         with np.errstate(divide="ignore", invalid="ignore"):
             depth = self._applied(raw, known, align, scale, shift)
         depth = self._clamped(depth)
-        if self.mask != "either" and not (np.isfinite(depth).all() and depth.min() > 0):
+        if self.mask != "either" and not (depth.min() > 0 and depth.max() < np.inf):
             raise InputError(
                 "the prediction holds depths that are not finite or not positive at "
                 f"{np.count_nonzero(~(np.isfinite(depth) & (depth > 0)))} of {len(depth)} pixels "
@@ -363,8 +361,7 @@ class DepthProtocol(Protocol):
             first, second = first * scale, second * scale
         if self.mask == "either":  # infinities: there is no bin for a truth of 0
             return pixel_sums(first, second), {}
-        place = (t >= self.max_depth / 4).astype(np.int8) + (t >= self.max_depth / 2)
-        rows = binned_sums(first, second, place, len(BINS))
+        rows = binned_sums(first, second, t, (self.max_depth / 4, self.max_depth / 2))
         return rows.sum(0), dict(zip(BINS, rows, strict=True))
 
     def _others(

@@ -21,26 +21,29 @@ def sample(
     Args:
         values: (h, w).
         size: (height, width) that ``pixels`` count in.
-        pixels: flat indices, row * width + column.
+        pixels: flat indices, row * width + column, ascending.
         resize: see :data:`Resize`; nothing is interpolated when the sizes agree.
     """
     if values.shape == size:
-        return values.reshape(-1)[pixels].astype(np.float64)
-    rows = pixels // size[1]
-    columns = pixels - rows * size[1]
+        return values.reshape(-1).take(pixels).astype(np.float64)
+    height, width = size
+    # Pixels come row by row: how many each row has tells the rows without a division.
+    counts = np.diff(pixels.searchsorted(np.arange(0, (height + 1) * width, width)))
+    rows = np.arange(height).repeat(counts)
+    columns = pixels - rows * width
     if resize == "nearest":
-        r = np.minimum(rows * values.shape[0] // size[0], values.shape[0] - 1)
-        c = np.minimum(columns * values.shape[1] // size[1], values.shape[1] - 1)
+        r = np.minimum(rows * values.shape[0] // height, values.shape[0] - 1)
+        c = np.minimum(columns * values.shape[1] // width, values.shape[1] - 1)
         return values[r, c].astype(np.float64)
-    r0, r1, fr = (table[rows] for table in _between(values.shape[0], size[0], resize))
-    c0, c1, fc = (table[columns] for table in _between(values.shape[1], size[1], resize))
-    width = values.shape[1]
-    flat = values.reshape(-1)
-    r0, r1 = r0 * width, r1 * width
+    r0, r1, fr = _between(values.shape[0], height, resize)
+    flat, stride = values.reshape(-1), values.shape[1]
+    above, below = (r0 * stride).repeat(counts), (r1 * stride).repeat(counts)
+    c0, c1, fc = (table.take(columns) for table in _between(values.shape[1], width, resize))
     rest = 1 - fc
-    above = flat[r0 + c0] * rest + flat[r0 + c1] * fc
-    below = flat[r1 + c0] * rest + flat[r1 + c1] * fc
-    return above * (1 - fr) + below * fr
+    upper = flat.take(above + c0) * rest + flat.take(above + c1) * fc
+    lower = flat.take(below + c0) * rest + flat.take(below + c1) * fc
+    fr = fr.repeat(counts)
+    return upper * (1 - fr) + lower * fr
 
 
 @lru_cache(maxsize=64)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from jaxtyping import Float
 
@@ -20,6 +20,8 @@ FIELDS = (
     *("within1", "within2", "within3", "inverse_square", "inverse_absolute"),
 )
 """What is summed, in this order."""
+
+_BLOCK = 2048
 
 METRICS = (
     *("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "sc_inv", "delta1", "delta2"),
@@ -44,19 +46,28 @@ def pixel_sums(
 def binned_sums(
     pred: Float[np.ndarray, " n"],
     target: Float[np.ndarray, " n"],
-    place: Float[np.ndarray, " n"],
-    bins: int,
+    values: Float[np.ndarray, " n"],
+    edges: Sequence[float],
 ) -> Float[np.ndarray, "bins 13"]:
     """:func:`pixel_sums` of every bin, in one pass.
 
     Args:
         pred: positive, finite depths.
         target: positive, finite depths in the same unit.
-        place: number of each pixel's bin, from 0.
-        bins: how many there are.
+        values: what decides on the bin.
+        edges: ascending; a value at an edge belongs to the bin above it.
     """
-    members = (place == np.arange(bins)[:, None]).astype(np.float64)
-    return members @ _terms(pred, target).T
+    terms, count = _terms(pred, target), len(values)
+    members = np.ones((len(edges) + 1, count))
+    for row, edge in enumerate(edges, 1):
+        members[row] = values >= edge
+        members[row - 1] -= members[row]
+    # Larger products would wake the threads of numpy's BLAS, which get in the way of ours.
+    sums = np.zeros((len(members), len(FIELDS)))
+    for start in range(0, count, _BLOCK):
+        part = np.s_[:, start : start + _BLOCK]
+        sums += members[part] @ terms[part].T
+    return sums
 
 
 def _terms(pred: np.ndarray, target: np.ndarray) -> Float[np.ndarray, "13 n"]:
