@@ -253,7 +253,7 @@ def _record(root: Path) -> dict[str, Any]:
 
 def _rank_correlation(a: np.ndarray, b: np.ndarray, *, most: int = 20_000) -> float:
     step = max(1, a.size // most)
-    ranks = [np.argsort(np.argsort(values[::step])).astype(np.float64) for values in (a, b)]
-    if any(values.std() == 0 for values in ranks):
+    first, second = (np.argsort(np.argsort(v[::step])).astype(np.float64) for v in (a, b))
+    if first.std() == 0 or second.std() == 0:
         return 0.0
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(first, second)[0, 1])
