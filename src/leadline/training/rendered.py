@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import shutil
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -274,13 +275,18 @@ class RenderedWorld:
         listing = _listing(self.folder, index)
         while not listing.exists():
             if self._here and not any(process.is_alive() for process in self._processes):
+                full = shutil.disk_usage(self.folder).free < _FULL
+                why = "the disk is full" if full else "see the renderer's error above"
                 raise JobError(
                     f"shard {index} is missing in {self.folder} and no renderer is running any "
-                    "more; see the renderer's error above, then start again with --resume."
+                    f"more: {why}. Put that right and go on with --resume."
                 )
             time.sleep(0.1)
         names = json.loads(listing.read_text())
         return {name: np.load(_path(self.folder, index, name), mmap_mode="r") for name in names}
+
+
+_FULL = 64_000_000  # bytes; fewer do not hold a shard
 
 
 def _path(folder: Path, index: int, name: str) -> Path:

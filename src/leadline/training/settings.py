@@ -39,6 +39,15 @@ def updated(config: Config, changes: Mapping[str, Any], *, what: str) -> Config:
     return replace(dataclass, **clean)
 
 
+def frozen(value: Any) -> Any:
+    """Lists as tuples, at any depth: JSON and TOML have no tuples, and settings no lists."""
+    if isinstance(value, (list, tuple)):
+        return tuple(frozen(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: frozen(item) for key, item in value.items()}
+    return value
+
+
 def _nested(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted keys as tables: ``{"world.shard": 3}`` -> ``{"world": {"shard": 3}}``."""
     result: dict[str, Any] = {}
@@ -64,7 +73,7 @@ def _fitted(where: str, value: Any, hint: Any, old: Any) -> Any:
         table = _read(value)
         if not isinstance(table, Mapping):
             raise InputError(f"{where}={value!r}: a table is needed.")
-        return {**(old or {}), **{key: _read(item) for key, item in _nested(table).items()}}
+        return {**(old or {}), **{k: frozen(_read(item)) for k, item in _nested(table).items()}}
     return convert(where, value, hint)
 
 

@@ -31,6 +31,7 @@ from leadline.training.samples import depth_samples
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from leadline.models.densedepth import DenseDepth
     from leadline.models.eigen14 import Eigen14
 
 Loss = Literal[
@@ -72,19 +73,18 @@ class Supervised(Recipe):
     protocol = "depth-anything-v2-metric"
 
     def build(self) -> nn.Module:
-        """The config's network; Eigen's in a wrapper that shows both stacks."""
+        """The config's network, in a wrapper where training sees another output than users."""
         if self.config.model.startswith("eigen14"):
-            return TwoStacks(build_network(self.config))
+            return TwoStacks(build_network(self.config, full_frame=True))
         if self.config.model.startswith("densedepth"):
-            return build_network(self.config, max_depth=self.options.max_depth, output="inverse")
+            return Inverse(build_network(self.config, **self._depth_output()))
         return build_network(self.config)
 
     def delivered(self, module: Any) -> Delivered:
         """The network, giving metres."""
-        network = module.network if isinstance(module, TwoStacks) else module
-        options: dict[str, Any] = {}
-        if self.config.model.startswith("densedepth"):
-            options = {"output": "depth", "max_depth": self.options.max_depth}
+        wrapped = isinstance(module, (TwoStacks, Inverse))
+        network = module.network if wrapped else module
+        options = self._depth_output() if isinstance(module, Inverse) else {}
         spec = delivered_spec(self.config, network, **options)
         if not spec.kind.is_metric:
             raise InputError(
@@ -120,9 +120,11 @@ class Supervised(Recipe):
 
     def loss(self, forward: Forward, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss by name, on the network's own grid."""
-        pred = forward(normalised(batch["rgb"], self.config.model))
-        target = self._on_grid(batch["depth"], pred)
-        known = self._on_grid(batch["valid"].float(), pred) > 0.5
+        pred, looks_at = forward(normalised(batch["rgb"], self.config.model)), None
+        if isinstance(pred, tuple):
+            pred, looks_at = pred
+        target = on_grid(batch["depth"], pred, looks_at)
+        known = on_grid(batch["valid"].float(), pred, looks_at) > 0.5
         low, high = self.options.min_depth, self.options.max_depth
         valid = known & (target > low) & (target <= high)
         total = supervised_loss(self.options.loss, pred, target, valid, max_depth=high)
@@ -130,16 +132,8 @@ class Supervised(Recipe):
             share = valid.float().mean()
         return total, {"valid_share": share}
 
-    def _on_grid(self, values: Tensor, pred: Tensor) -> Tensor:
-        """Targets at the pixels that the network's places look at, by nearest pixel."""
-        if pred.shape[-2:] == values.shape[-2:]:
-            return values
-        if self.config.model.startswith("eigen14"):
-            h, w = pred.shape[-2:]
-            top = (values.shape[-2] - 4 * h) // 2 + 2
-            left = (values.shape[-1] - 4 * w) // 2 + 2
-            return values[:, top : top + 4 * h : 4, left : left + 4 * w : 4]
-        return F.interpolate(values[:, None], size=pred.shape[-2:], mode="nearest-exact")[:, 0]
+    def _depth_output(self) -> dict[str, Any]:
+        return {"output": "depth", "max_depth": self.options.max_depth}
 
 
 class TwoStacks(nn.Module):
@@ -150,10 +144,42 @@ class TwoStacks(nn.Module):
         self.network: Eigen14 = network
         self.fine_phase = False
 
-    def forward(self, batch: Tensor) -> Tensor:
-        """(b, 3, h, w) -> (b, h', w') metres."""
+    def forward(self, batch: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """(b, 3, h, w) -> (b, h', w') metres, and the rows and columns that its cells look at."""
         outputs = self.network.forward_all(batch)
-        return (outputs.log_depth if self.fine_phase else outputs.coarse_log_depth).exp()
+        log_depth = outputs.log_depth if self.fine_phase else outputs.coarse_log_depth
+        h, w = self.network.map_size
+        top, left = (6 - int(side) for side in self.network.fine.conv1.padding)
+        places = torch.arange(max(h, w), device=batch.device) * 4
+        rows = (places[:h] + top + 4 * self.network.rows.start).clamp(max=batch.shape[2] - 1)
+        return log_depth.exp(), (rows, (places[:w] + left).clamp(max=batch.shape[3] - 1))
+
+
+class Inverse(nn.Module):
+    """DenseDepth, giving ``max_depth / depth`` as it predicts it."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network: DenseDepth = network
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """(b, 3, h, w) -> (b, h/2, w/2), unbounded."""
+        return self.network.forward_all(batch).inverse
+
+
+def on_grid(values: Tensor, pred: Tensor, looks_at: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    """Targets at the pixels that the network's cells look at, by nearest pixel.
+
+    Args:
+        values: (b, h, w).
+        pred: (b, h', w').
+        looks_at: row and column of every cell; None: the cells cover the picture evenly.
+    """
+    if looks_at is not None:
+        return values[:, looks_at[0]][:, :, looks_at[1]]
+    if pred.shape[-2:] == values.shape[-2:]:
+        return values
+    return F.interpolate(values[:, None], size=pred.shape[-2:], mode="nearest-exact")[:, 0]
 
 
 def supervised_loss(
