@@ -12,7 +12,7 @@ import pytest
 from PIL import Image as PilImage
 
 from leadline.bulk import BulkJob, ModelChoice, Where, list_sources, run_bulk
-from leadline.cluster import run_parts
+from leadline.cluster import _connected, run_parts
 from leadline.errors import InputError, JobError
 
 pytest.importorskip("ray.data", exc_type=ImportError)
@@ -64,6 +64,11 @@ def test_a_killed_worker_loses_and_doubles_nothing(photos: Path, tmp_path: Path)
     sources = list_sources([photos])
     run_bulk(alone, sources, per_part=2)
 
+    with _connected("local", cores=2):  # one cluster for both runs
+        _killed_and_rerun(job, sources, alone)
+
+
+def _killed_and_rerun(job: BulkJob, sources: list[str], alone: BulkJob) -> None:
     killed: list[int] = []
     killer = threading.Thread(target=_kill_one, args=(Path(job.out), killed))
     killer.start()
