@@ -21,13 +21,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.harness import Settings, machine
 from benchmarks.recipe_depth_anything import depth_anything
+from benchmarks.recipe_eyes import noisy, stereo, video
 from benchmarks.recipe_metric import metric
 from benchmarks.recipe_supervised import supervised
 
 BENCHMARKS: Mapping[str, Callable[[Settings], dict[str, Any]]] = {
     "depth-anything": depth_anything,
     "metric": metric,
+    "noisy": noisy,
+    "stereo": stereo,
     "supervised": supervised,
+    "video": video,
 }
 """Name -> what trains and measures; each gives what goes into its JSON."""
 

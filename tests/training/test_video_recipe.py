@@ -15,10 +15,17 @@ from leadline.errors import InputError  # noqa: E402
 from leadline.image import Image  # noqa: E402
 from leadline.kinds import DepthKind  # noqa: E402
 from leadline.training import TrainConfig, train  # noqa: E402
+from leadline.training.config import DataConfig  # noqa: E402
 from leadline.training.recipes.video import Film, Video  # noqa: E402
 from leadline.training.rendered import write_shard  # noqa: E402
 from leadline.training.rig import Rig  # noqa: E402
-from leadline.training.triplets import Moment, jittered, read_moment, triplets  # noqa: E402
+from leadline.training.triplets import (  # noqa: E402
+    Moment,
+    jittered,
+    moments_of,
+    read_moment,
+    triplets,
+)
 from testing.planes import plane_triplets  # noqa: E402
 
 SIZE = (64, 96)
@@ -56,7 +63,7 @@ class Known(torch.nn.Module):
     def __init__(self, batch: Any, factor: float, *, turned: bool) -> None:
         super().__init__()
         inverse = 1 / (factor * batch["depth"])
-        nearest, farthest = 1 / 1.0, 1 / 100.0
+        nearest, farthest = 1 / 0.1, 1 / 100.0
         self.sigmoid = (inverse - farthest) / (nearest - farthest)
         self.step = Rig().baseline_m / 2 * (-1 if turned else 1)
 
@@ -113,7 +120,7 @@ def test_metres_only_where_the_scale_is_known(
     assert ("pose" in delivered.spec.options) == (sources == "stereo")
     with torch.no_grad():
         depth = delivered.module(torch.rand(1, 3, *SIZE))
-    assert depth.min() >= 1.0  # the preset's least depth
+    assert depth.min() >= 0.1  # the preset's least depth
     assert depth.max() <= 100.0
 
 
@@ -160,6 +167,17 @@ def test_a_moment_is_resized_with_its_camera() -> None:
     sample = read_moment(moment, (4, 6), ("frame", "before", "after"))
     np.testing.assert_allclose(sample["camera"], [5, 5, 2.5, 1.5])
     assert sample["before"].shape == (4, 6, 3)
+
+
+def test_neighbours_do_not_leap_over_missing_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["a/0", "a/1", "a/2", "a/3", "a/7", "a/8", "b/9", "b/10"]
+    refs = [frame_ref(name) for name in names]
+    monkeypatch.setattr("leadline.training.triplets.open_dataset", lambda *_: refs)
+    found = moments_of(DataConfig(name="kitti-raw", root="x"), Path(), "mono")
+    assert [moment.frame.name for moment in found] == ["a/1", "a/2"]
+    refs[:] = [frame_ref("a/0"), frame_ref("b/1")]
+    with pytest.raises(InputError, match="neighbour"):
+        moments_of(DataConfig(name="kitti-raw", root="x"), Path(), "mono")
 
 
 def test_a_frame_without_a_camera_is_refused() -> None:

@@ -14,10 +14,12 @@ Source: Godard et al., Monodepth2, ICCV 2019, section 4 and supplement (augmenta
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -173,8 +175,9 @@ def triplets(
 def moments_of(data: DataConfig, folder: Path, sources: Sources) -> list[Moment]:
     """The frames of a data set that have the neighbours that ``sources`` needs.
 
-    Frames are neighbours when they follow each other in the set and stand in the same folder
-    (``drive/0000000005`` and ``drive/0000000006``).
+    Frames are neighbours when they follow each other in the set, stand in the same folder and
+    their numbers are as far apart as most in the set are (``drive/0000000005`` and
+    ``drive/0000000006``), so that no step leaps over frames that are missing.
 
     Raises:
         InputError: no frame has any.
@@ -187,11 +190,13 @@ def moments_of(data: DataConfig, folder: Path, sources: Sources) -> list[Moment]
         refs = open_dataset(data.name, data.root or None, Options(split=split, every=data.every))
     if sources == "stereo":
         return [Moment(frame=ref) for ref in refs]
+    steps = [_step(one.name, two.name) for one, two in pairwise(refs)]
+    usual = Counter(step for step in steps if step is not None).most_common(1)
+    wanted = usual[0][0] if usual else None
     found = [
-        Moment(frame=frame, before=before, after=after)
-        for before, frame, after in zip(refs, refs[1:], refs[2:], strict=False)
-        if before.name.rpartition("/")[0] == frame.name.rpartition("/")[0]
-        and frame.name.rpartition("/")[0] == after.name.rpartition("/")[0]
+        Moment(frame=refs[n], before=refs[n - 1], after=refs[n + 1])
+        for n in range(1, len(refs) - 1)
+        if steps[n - 1] == steps[n] == wanted is not None
     ]
     if not found:
         raise InputError(
@@ -199,6 +204,14 @@ def moments_of(data: DataConfig, folder: Path, sources: Sources) -> list[Moment]
             "the same folder; the video recipe needs sequences, as kitti-raw or kitti-odometry."
         )
     return found
+
+
+def _step(one: str, two: str) -> int | None:
+    """How far apart the numbers of two names are; 1 without numbers, None in other folders."""
+    (folder, _, first), (other, _, second) = one.rpartition("/"), two.rpartition("/")
+    if folder != other:
+        return None
+    return int(second) - int(first) if first.isdigit() and second.isdigit() else 1
 
 
 def read_moment(moment: Moment, size: tuple[int, int], names: Sequence[str]) -> Sample:

@@ -1,0 +1,163 @@
+"""`stereo`, `video` and `noisy`: depth without truth against the same network with it.
+
+All arms learn from the same rendered drives: small networks, 64x128 pixels, streets, a field of
+view of 80 degrees, eyes 0.54 m apart. Nothing of the held-out streets is in them.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.harness import CACHE, Arm, Settings, mean_of, plain, run_arm, steps_for
+from leadline.training import TrainConfig
+from leadline.training.recipe import Delivered
+from leadline.training.rendered import write_shard
+from leadline.training.rig import Rig, render_triplets
+from leadline.training.truth import held_out_score
+
+SIZE, SHARD, SHARDS = (64, 128), 48, 14
+STEPS = 1500
+"""Of every arm, unless --steps or a few --minutes say otherwise."""
+
+TRUTH = {"options.truth": 1.0, "options.pictures": 0.0}
+SCANS: dict[str, dict[str, Any]] = {
+    "scan": {"every_row": 2, "blind_top": 0.4, "see_through": 0.5, "shift_px": [1, 0]},
+    "bad-scan": {
+        "every_row": 4, "blind_top": 0.4, "see_through": 1.0, "reach_px": 3, "shift_px": [3, 1],
+        "noise": 0.1,
+    },
+}  # fmt: skip
+"""Errors put into the truth: like those of a good LiDAR, and of a bad one, at this small size."""
+
+NEEDED = {"stereo": 1.35, "video": 1.6}
+WHOLE, CROP = "kitti-eigen-benchmark", "kitti-eigen-garg"
+
+
+def stereo(settings: Settings) -> dict[str, Any]:
+    """Eye pairs alone against ground truth, in metres."""
+    changes = {"pictures": {}, "truth": TRUTH}
+    return _compared("stereo", changes, settings)
+
+
+def video(settings: Settings) -> dict[str, Any]:
+    """Film of one camera alone against ground truth, each scaled by medians."""
+    changes = {"pictures": {}, "truth": TRUTH}
+    return _compared("video", changes, settings)
+
+
+def noisy(settings: Settings) -> dict[str, Any]:
+    """Eye pairs alone against ground truth with a scanner's errors, in metres."""
+    scans = {
+        name: {**TRUTH, **{f"options.scan.{key}": value for key, value in errors.items()}}
+        for name, errors in SCANS.items()
+    }
+    return _compared("stereo", {"pictures": {}, "truth": TRUTH, **scans}, settings)
+
+
+def arm_config(recipe: str, changes: dict[str, Any], settings: Settings) -> TrainConfig:
+    """The preset on the shared drives."""
+    config = TrainConfig.from_toml(recipe).updated(
+        {
+            "sizes": [SIZE],
+            "batch": 6,
+            "augment.colours": "none",
+            "workers": 0,
+            "validate_every": -1,
+            "world.folder": str(CACHE / "world-drives"),
+            "world.shard": SHARD,
+            "world.shards": SHARDS,
+            "device": settings.device,
+            "threads": settings.threads,
+            **changes,
+        }
+    )
+    if recipe == "video":
+        config = config.updated({"model_options.scales": [0, 1]})
+    if settings.steps or settings.minutes < 8:
+        return config.updated({"steps": steps_for(config, settings)})
+    return config.updated({"steps": STEPS})
+
+
+def run(recipe: str, name: str, changes: dict[str, Any], seed: int, settings: Settings) -> Arm:
+    """One arm and its held-out numbers."""
+    drives()
+    config = arm_config(recipe, changes, settings)
+    arm, delivered = run_arm(f"{recipe}-{name}", config, seed=seed)
+    arm.held_out.update(_scores(delivered, "-median" if recipe == "video" else ""))
+    return arm
+
+
+@cache
+def drives() -> tuple[np.ndarray, np.ndarray]:
+    """Render the training set where it is missing; pictures and depths of held-out streets."""
+    folder = CACHE / "world-drives"
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(SHARDS):
+        if not (folder / f"shard-{index:05d}.json").exists():
+            write_shard(folder, index, _films(101, index))
+    path = CACHE / "held-out-drives.npz"
+    if not path.exists():
+        made = _films(900, 0)
+        np.savez_compressed(path, frame=made["frame"], depth=made["depth"])
+    stored = np.load(path)
+    return stored["frame"], stored["depth"]
+
+
+def _films(seed: int, index: int) -> dict[str, np.ndarray]:
+    return render_triplets(np.random.default_rng([seed, index]), SIZE, SHARD, rig=Rig())
+
+
+def _compared(recipe: str, arms: dict[str, dict[str, Any]], settings: Settings) -> dict[str, Any]:
+    found = [
+        run(recipe, name, changes, seed, settings)
+        for seed in range(settings.seeds)
+        for name, changes in arms.items()
+    ]
+    scores = mean_of(found)
+    ratio = scores[f"{recipe}-pictures"] / scores[f"{recipe}-truth"]
+    return {
+        "frames": len(drives()[0]),
+        "pictures": SHARD * SHARDS,
+        "protocol": CROP + ("-median" if recipe == "video" else ""),
+        "baseline": {"name": "mean depth map", "held_out": _mean_map_scores(recipe)},
+        "arms": plain(found),
+        "verdict": {"abs_rel": scores, "ratio": round(ratio, 3), "needed": NEEDED[recipe]},
+    }
+
+
+def _scores(delivered: Delivered, suffix: str) -> dict[str, float]:
+    """By the paper's protocol, and AbsRel of the whole picture beside it."""
+    pictures, depths = drives()
+    network = delivered.module.eval()
+    metrics = held_out_score(network, pictures, depths, protocol=CROP + suffix)
+    whole = held_out_score(network, pictures, depths, protocol=WHOLE + suffix)
+    return metrics | {"abs_rel_whole": whole["abs_rel"]}
+
+
+class _MeanMap(torch.nn.Module):
+    """The geometric mean of the training set's depths, whatever it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        folder, logs = CACHE / "world-drives", []
+        for index in range(SHARDS):
+            depth = np.load(folder / f"shard-{index:05d}.depth.npy").astype(np.float32)
+            logs.append(np.where(depth < 80, np.log(depth), np.nan))
+        mean = np.exp(np.nanmean(np.concatenate(logs), axis=0))
+        self.depth = torch.nn.Parameter(torch.from_numpy(np.nan_to_num(mean, nan=80.0)))
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """(b, 3, h, w) -> (b, h, w) metres."""
+        return self.depth.expand(len(batch), -1, -1)
+
+
+def _mean_map_scores(recipe: str) -> dict[str, float]:
+    pictures, depths = drives()
+    suffix, guess = "-median" if recipe == "video" else "", _MeanMap()
+    found = held_out_score(guess, pictures, depths, protocol=CROP + suffix)  # ty: ignore[invalid-argument-type]
+    whole = held_out_score(guess, pictures, depths, protocol=WHOLE + suffix)  # ty: ignore[invalid-argument-type]
+    return found | {"abs_rel_whole": whole["abs_rel"]}
