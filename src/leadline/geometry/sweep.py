@@ -26,7 +26,7 @@ from leadline.geometry.epipolar import (
 )
 from leadline.geometry.matching import match
 from leadline.geometry.opencv import grey_of, opencv
-from leadline.geometry.pose_refinement import contradiction
+from leadline.geometry.pose_refinement import contradiction, refine_poses
 from leadline.geometry.semi_global import (
     CENSUS_BITS,
     COST_RANGE,
@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 
 Likeness = Literal["ssim", "census"]
 LIKENESSES = ("ssim", "census")
+_REFINED_AT = 1000  # pixels of the long side; points are found more exactly than surfaces
+_AROUND, _EDGES = (9, 9), (7, 7)  # windows of the confidence
+_RELATIVE_LOSS = 0.05  # of depth, by half a pixel, that halves the confidence
 _SSIM_C2 = (0.03 * 255) ** 2
 
 
@@ -97,6 +100,7 @@ def plane_sweep(
     near: float,
     far: float,
     metric: bool = True,
+    refine: bool = True,
     consistent: bool = True,
     check: bool = True,
     config: SweepConfig | None = None,
@@ -110,6 +114,8 @@ def plane_sweep(
         near: the smallest depth looked for, in the unit of the poses.
         far: the largest.
         metric: whether that unit is the metre; otherwise the result is ``scaled_depth``.
+        refine: correct small errors of the sources' poses by matched points first; see
+            :func:`refine_poses`. Their scale stays.
         consistent: sweep the sources too, at half the size, and doubt what they contradict.
         check: refuse poses or intrinsics that contradict matched points.
         config: see :class:`SweepConfig`.
@@ -127,6 +133,13 @@ def plane_sweep(
     config = config or SweepConfig()
     opencv("plane sweep")
     _check_inputs(reference, sources, near, far)
+    if refine:
+        detail = max(_REFINED_AT, config.long_side)
+        first, *rest = (_at_most(image, detail) for image in (reference, *sources))
+        sources = [
+            replace(image, camera=better)
+            for image, better in zip(sources, _refined(first, rest, sources), strict=True)
+        ]
     frames = [_at_most(image, config.long_side) for image in (reference, *sources)]
     span = _check_parallax(frames, near, far)
     if check:
@@ -135,11 +148,20 @@ def plane_sweep(
     count = config.planes or int(np.clip(np.ceil(span) + 1, 32, 192))
     depths = (1 / far, 1 / near, count)
     sweep = _swept(frames[0], frames[1:], depths, config)
-    confidence = sweep.sure
+    agreement = np.ones_like(sweep.sure)
     if consistent:
-        others = _of_sources(frames, depths, config)
-        confidence = confidence * _agreement(sweep, others, config.agree)
+        agreement = _agreement(sweep, _of_sources(frames, depths, config), config.agree)
+    confidence = _confidence(sweep, agreement, (depths[1] - depths[0]) / span)
     return _restored(sweep, confidence, reference, metric)
+
+
+def _refined(first: Image, rest: list[Image], sources: Sequence[Image]) -> list[Camera]:
+    """The sources' cameras with the poses that were refined at another size."""
+    refined = refine_poses(first, rest)
+    return [
+        _camera(source).moved(_camera(better).world_from_camera)
+        for source, better in zip(sources, refined, strict=True)
+    ]
 
 
 def check_poses(first: Image, second: Image, *, tolerance_px: float = 4.0) -> None:
@@ -251,8 +273,7 @@ def _swept(
     at = subpixel(total, index)
     inverse = low + at * (high - low) / (count - 1)
     inside = (index > 0) & (index < count - 1)
-    best = np.take_along_axis(cost, index[..., None], axis=2)[..., 0] / COST_RANGE
-    sure = margin(total, index) * np.clip(1 - best / 0.5, 0, 1) * np.where(inside, 1, 0.3)
+    sure = np.sqrt(margin(total, index)) * np.where(inside, 1, 0.3)
     return _Sweep(camera=_camera(reference), inverse=inverse, seen=seen, sure=sure)
 
 
@@ -368,6 +389,25 @@ def _vote(sweep: _Sweep, rays: np.ndarray, other: _Sweep, agree: float) -> np.nd
     expected = sweep.inverse / z  # inverse depth in the other camera
     apart = np.abs(theirs - expected) / np.maximum(expected, 1e-12)
     return np.where(ahead & np.isfinite(apart), 1 / (1 + (apart / agree) ** 2), 0)
+
+
+def _confidence(
+    sweep: _Sweep, agreement: Float[np.ndarray, "h w"], step: float
+) -> Float[np.ndarray, "h w"]:
+    """From 0 to 1: a clear minimum that other maps confirm, away from edges, not too far.
+
+    Args:
+        sweep: the reference's map.
+        agreement: of the other maps with it.
+        step: inverse depth that moves a point by one pixel; half of it is what is lost.
+    """
+    cv2 = opencv()
+    clear = cv2.boxFilter((sweep.sure * agreement).astype(np.float32), -1, _AROUND)
+    inverse = sweep.inverse.astype(np.float32)
+    kernel = np.ones(_EDGES, np.uint8)
+    even = cv2.erode(inverse, kernel) / cv2.dilate(inverse, kernel)
+    loss = 0.5 * step / inverse
+    return (clear * even / (1 + (loss / _RELATIVE_LOSS) ** 2)) ** 0.7
 
 
 def _restored(sweep: _Sweep, confidence: np.ndarray, reference: Image, metric: bool) -> Prediction:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from leadline.image import Image
     from leadline.prediction import Prediction
 
+_CELLS = 8  # across the picture; points in one cell count as one together
 _TAKES = (DepthKind.AFFINE_DISPARITY, DepthKind.AFFINE_DEPTH, DepthKind.SCALED_DEPTH)
 
 
@@ -275,11 +276,12 @@ def _sampled(prediction: Prediction, points: Float[np.ndarray, "n 2"]) -> Float[
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _System:
-    """Robust normal equations of one keyframe: its points, their targets and their weights."""
+    """One keyframe: its points, their targets and weights, and the line through them."""
 
     values: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
+    line: np.ndarray
 
     @property
     def points(self) -> int:
@@ -292,7 +294,7 @@ class _System:
         return float(np.median(np.abs(fitted - self.targets) / self.targets))
 
 
-_NOTHING = _System(values=np.zeros(0), targets=np.zeros(0), weights=np.zeros(0))
+_NOTHING = _System(values=np.zeros(0), targets=np.zeros(0), weights=np.zeros(0), line=np.zeros(2))
 
 
 def _system(
@@ -315,14 +317,21 @@ def _system(
     keep = np.isfinite(values) & (relative < config.depth_error)
     values, relative = values[keep], relative[keep]
     targets = found.inverse[keep] if inverse else 1 / found.inverse[keep]
-    if len(values) < config.least_points:
+    if len(values) < config.least_points or np.ptp(values) == 0:
         return _NOTHING
     sigma = np.hypot(relative, config.network_error) * targets
-    line, weights = _robust_line(values, targets, 1 / sigma**2, free)
+    weights = 1 / (sigma**2 * _crowd(found.points[keep], key.camera.width / _CELLS))
+    line, weights = _robust_line(values, targets, weights, free)
     if line[0] <= 0:
         return _NOTHING
-    kept = weights > 0
-    return _System(values=values[kept], targets=targets[kept], weights=weights[kept])
+    return _System(values=values, targets=targets, weights=weights, line=line)
+
+
+def _crowd(points: Float[np.ndarray, "n 2"], cell: float) -> Float[np.ndarray, " n"]:
+    """Number of points in the cell of every point: a poster has many and a table none."""
+    cells = np.floor(points / cell).astype(np.int64)
+    _, which, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+    return counts[which.ravel()].astype(np.float64)
 
 
 def _robust_line(
@@ -330,62 +339,62 @@ def _robust_line(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Line with Cauchy weights whose width follows the residuals; (scale, shift) and weights."""
     unit = np.sqrt(weights)
-    line = _line(x, y, unit, free)  # absolute deviations next: a start that outliers do not move
+    line = _line(x, y, weights, free)  # absolute deviations next: outliers hardly move these
     for _ in range(30):
-        line = _line(x, y, unit / np.maximum(np.abs(line[0] * x + line[1] - y) * unit, 1e-3), free)
+        apart = np.abs(line[0] * x + line[1] - y) * unit
+        line = _line(x, y, weights / np.maximum(apart, 1e-3 * apart.max() + 1e-12), free)
     final = weights
     for _ in range(30):
         apart = (line[0] * x + line[1] - y) * unit
-        width = max(1.4826 * float(np.median(np.abs(apart))), 0.3)
-        final = weights / (1 + (apart / (1.5 * width)) ** 2) / width**2
+        width = max(1.4826 * float(np.median(np.abs(apart))), 1e-3 * float(unit.mean()) * y.mean())
+        final = weights / (1 + (apart / (1.5 * width)) ** 2)
         line = _line(x, y, final, free)
-    return line, final
+    return line, final / width**2
 
 
 def _line(x: np.ndarray, y: np.ndarray, weights: np.ndarray, free: bool) -> np.ndarray:
-    matrix, right = _normal(x, y, weights)
+    """The standard major axis; without a shift, the weighted mean ratio.
+
+    Both the network and the points err. A regression of one on the other would flatten the line
+    where depths are nearly the same, and so put what is near too far away.
+    """
     if not free:
-        return np.array([right[0] / max(matrix[0, 0], 1e-300), 0.0])
-    return np.linalg.lstsq(matrix, right, rcond=None)[0]
-
-
-def _normal(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    matrix = np.array([[(w * x * x).sum(), (w * x).sum()], [(w * x).sum(), w.sum()]])
-    return matrix, np.array([(w * x * y).sum(), (w * y).sum()])
+        return np.array([(weights * x * y).sum() / max((weights * x * x).sum(), 1e-300), 0.0])
+    total = weights.sum()
+    mean_x, mean_y = (weights * x).sum() / total, (weights * y).sum() / total
+    xx = (weights * (x - mean_x) ** 2).sum()
+    yy = (weights * (y - mean_y) ** 2).sum()
+    xy = (weights * (x - mean_x) * (y - mean_y)).sum()
+    scale = np.sign(xy) * np.sqrt(yy / max(xx, 1e-300))
+    return np.array([scale, mean_y - scale * mean_x])
 
 
 def _smoothed(systems: list[_System], drift: float, free: bool) -> Float[np.ndarray, "k 2"]:
-    """Scale and shift of all keyframes at once: their points, and ties between neighbours.
+    """Scale and shift of all keyframes at once: their lines, and ties between neighbours.
 
-    Networks err alike at neighbouring points, so that a keyframe's points count as a few dozen.
+    A line counts as much as its points say, which err alike in one cell of the picture.
     """
     count = len(systems)
     matrix, right = np.zeros((2 * count, 2 * count)), np.zeros(2 * count)
-    lines = []
+    here = [system for system in systems if system.points]
+    typical = float(np.median([system.line[0] for system in here]))
+    level = float(np.median([np.median(system.targets) for system in here]))
+    unit = np.array([typical, level if free else 1.0])  # unknowns in units of what is usual
     for k, system in enumerate(systems):
-        if not system.points:
-            continue
-        w = system.weights * min(1.0, 40 / system.points)
-        a, b = _normal(system.values, system.targets, w)
-        matrix[2 * k : 2 * k + 2, 2 * k : 2 * k + 2] += a
-        right[2 * k : 2 * k + 2] += b
-        lines.append((_line(system.values, system.targets, w, free), system))
-    typical = float(np.median([line[0] for line, _ in lines]))
-    level = float(np.median([np.median(system.targets) for _, system in lines]))
-    if not np.isfinite(drift):
-        drift = 1e6
-    tie = np.array([1 / (drift * typical), 1 / (drift * level)]) ** 2
+        if system.points:
+            rows = np.stack([system.values, np.full(system.points, float(free))], 1) * unit
+            information = (rows * system.weights[:, None]).T @ rows
+            block = slice(2 * k, 2 * k + 2)
+            matrix[block, block] += information
+            right[block] += information @ (system.line / unit)
+    tie = 1 / min(drift, 1e3) ** 2
     for k in range(count - 1):
         for c in (0, 1):
             i, j = 2 * k + c, 2 * (k + 1) + c
-            matrix[[i, j], [i, j]] += tie[c]
-            matrix[[i, j], [j, i]] -= tie[c]
-    if not free:
-        for k in range(count):
-            matrix[2 * k + 1, 2 * k + 1] += 1e12
-            matrix[2 * k, 2 * k + 1] = matrix[2 * k + 1, 2 * k] = 0
-            right[2 * k + 1] = 0
-    solved = np.linalg.solve(matrix + 1e-12 * np.diag(np.diag(matrix)), right).reshape(count, 2)
+            matrix[[i, j], [i, j]] += tie
+            matrix[[i, j], [j, i]] -= tie
+    matrix[np.diag_indices_from(matrix)] += 1e-9  # a shift that nothing asks for is 0
+    solved = np.linalg.solve(matrix, right).reshape(count, 2) * unit
     if (solved[:, 0] <= 0).any():
         raise InputError(
             f"the fitted scale is {solved[:, 0].min():.3g} at a keyframe: what the motion puts "

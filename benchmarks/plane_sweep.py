@@ -1,0 +1,115 @@
+"""Plane sweep on 7-Scenes: five posed frames, depth of the middle one, how far it is to be trusted.
+
+    python benchmarks/plane_sweep.py --data ../shared/data/rgbd_7scenes_kitchen [--json FILE]
+
+Frames are every tenth of the sequence (about 8 cm apart); every reference has two frames before it
+and two after. `confident` are pixels whose confidence is at least `leadline.geometry.CONFIDENT`.
+AUSE is the area between the error that remains when the least confident pixels are dropped and the
+least that could remain; AURG is what the confidence gains against dropping at random.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from leadline.datasets.rgbd import seven_scenes_refs
+from leadline.geometry import CONFIDENT, SweepConfig, plane_sweep
+
+NEAR, FAR = 0.4, 6.0
+
+
+def sparsification(error: np.ndarray, confidence: np.ndarray) -> tuple[float, float]:
+    """AUSE and AURG of an error per pixel; 0 is perfect for the first."""
+    kept = np.arange(1, len(error) + 1)
+    by_confidence = np.cumsum(error[np.argsort(-confidence, kind="stable")]) / kept
+    best = np.cumsum(np.sort(error)) / kept
+    return float((by_confidence - best).mean()), float(error.mean() - by_confidence.mean())
+
+
+def score(values: np.ndarray, confidence: np.ndarray, depth: np.ndarray) -> dict[str, float]:
+    """Errors of one map at the pixels with a known depth that it gives a value."""
+    error = np.abs(values - depth) / depth
+    sure = confidence >= CONFIDENT
+    ause, aurg = sparsification(error, confidence)
+    return {
+        "abs_rel": float(error.mean()),
+        "abs_rel_confident": float(error[sure].mean()),
+        "confident": float(sure.mean()),
+        "delta1_confident": float(
+            (np.maximum(values / depth, depth / values) < 1.25)[sure].mean()
+        ),
+        "ause": ause,
+        "aurg": aurg,
+    }
+
+
+def mean(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Means over frames; the error of confident pixels is over all of them together."""
+    total = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+    weights = [row["confident"] for row in rows]
+    for key in ("abs_rel_confident", "delta1_confident"):
+        total[key] = float(np.average([row[key] for row in rows], weights=weights))
+    return total
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--every", type=int, default=3, help="take every n-th reference")
+    parser.add_argument("--variants", default="full,given poses,one view apart")
+    parser.add_argument("--json", type=Path, default=None)
+    arguments = parser.parse_args()
+    warnings.simplefilter("error", RuntimeWarning)
+    refs = seven_scenes_refs(arguments.data, every=10)
+    ways = {
+        "full": {},
+        "given poses": {"refine": False},
+        "one view apart": {"consistent": False},
+    }
+    ways = {name: ways[name] for name in arguments.variants.split(",")}
+    rows: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    numbers = range(2, len(refs) - 2, arguments.every)
+    for number in numbers:
+        frames = [refs[number + step].read() for step in (0, -2, -1, 1, 2)]
+        first, *others = frames
+        for name, options in ways.items():
+            start = time.perf_counter()
+            found = plane_sweep(
+                first.image, [f.image for f in others], near=NEAR, far=FAR, check=False, **options
+            )
+            seconds[name].append(time.perf_counter() - start)
+            valid = first.valid & found.known
+            confidence = np.zeros(found.size) if found.confidence is None else found.confidence
+            rows[name].append(score(found.values[valid], confidence[valid], first.depth[valid]))
+        last = rows[next(iter(ways))][-1]
+        print(first.name, {key: round(value, 3) for key, value in last.items()}, flush=True)
+    record = {
+        "config": asdict(SweepConfig()),
+        "near_far": [NEAR, FAR],
+        "references": [refs[number].name for number in numbers],
+        "variants": {
+            name: {
+                **mean(rows[name]),
+                "seconds": float(np.median(seconds[name])),
+                "frames": rows[name],
+            }
+            for name in ways
+        },
+    }
+    for name, result in record["variants"].items():
+        shown = {key: round(value, 4) for key, value in result.items() if key != "frames"}
+        print(name, shown)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
