@@ -26,6 +26,7 @@ def small_resnet(channels: int = 3) -> ResNet:
     return ResNet(
         block,
         (1, 1, 1, 1),
+        num_classes=0,
         in_chans=channels,
         channels=SMALL_WIDTHS[1:],
         stem_type="deep",
