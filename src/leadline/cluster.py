@@ -120,8 +120,9 @@ def _connect(ray: ModuleType, address: str, cores: float) -> None:
     if address == LOCAL:
         # Room for the reading tasks beside the actors, whatever the number of real cores.
         options |= {"num_cpus": int(cores) + 1, "include_dashboard": False}
-        # Ray's workers are nicer than all else by default, and starve where others compute too.
-        os.environ.setdefault("RAY_worker_niceness", str(_niceness()))
+        # By default Ray's workers are nicer than the process that asks for them by 15, and starve
+        # where others compute too.
+        os.environ.setdefault("RAY_worker_niceness", "0")
     try:
         _knock(address)
         with warnings.catch_warnings():
@@ -140,11 +141,6 @@ def _knock(address: str, *, patience_s: float = 10.0) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=patience_s).close()
-
-
-def _niceness() -> int:
-    """Of this process."""
-    return os.nice(0) if os.name == "posix" else 0
 
 
 def _ray() -> ModuleType:

@@ -133,13 +133,14 @@ def write_bytes(address: str, data: bytes) -> None:
             file.write(data)
         return
     store, path = filesystem(address)
-    store.makedirs(store._parent(path), exist_ok=True)
+    store.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
     store.pipe_file(path, data)
 
 
 def names_in(folder: str) -> set[str]:
     """Names of the files in a folder, local or at an address; none when it is not there."""
     store, path = filesystem(folder)
+    store.invalidate_cache()  # other machines write there too
     try:
         return {PurePosixPath(name).name for name in store.ls(path, detail=False)}
     except FileNotFoundError:
