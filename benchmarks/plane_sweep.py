@@ -42,9 +42,7 @@ def score(values: np.ndarray, confidence: np.ndarray, depth: np.ndarray) -> dict
         "abs_rel": float(error.mean()),
         "abs_rel_confident": float(error[sure].mean()),
         "confident": float(sure.mean()),
-        "delta1_confident": float(
-            (np.maximum(values / depth, depth / values) < 1.25)[sure].mean()
-        ),
+        "delta1_confident": float((np.maximum(values / depth, depth / values) < 1.25)[sure].mean()),
         "ause": ause,
         "aurg": aurg,
     }
