@@ -89,22 +89,17 @@ def main() -> None:
             rows[name].append(score(found.values[valid], confidence[valid], first.depth[valid]))
         last = rows[next(iter(ways))][-1]
         print(first.name, {key: round(value, 3) for key, value in last.items()}, flush=True)
+    means = {
+        name: {**mean(rows[name]), "seconds": float(np.median(seconds[name]))} for name in ways
+    }
+    for name, result in means.items():
+        print(name, {key: round(value, 4) for key, value in result.items()})
     record = {
         "config": asdict(SweepConfig()),
         "near_far": [NEAR, FAR],
         "references": [refs[number].name for number in numbers],
-        "variants": {
-            name: {
-                **mean(rows[name]),
-                "seconds": float(np.median(seconds[name])),
-                "frames": rows[name],
-            }
-            for name in ways
-        },
+        "variants": {name: {**means[name], "frames": rows[name]} for name in ways},
     }
-    for name, result in record["variants"].items():
-        shown = {key: round(value, 4) for key, value in result.items() if key != "frames"}
-        print(name, shown)
     if arguments.json:
         arguments.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 

@@ -43,7 +43,7 @@ def sgbm(left: Image, right: Image, mode: int, python_sample: bool = False) -> n
     lowest, count, block, window = 0, ((width // 8) + 15) & -16, 3, 3
     if python_sample:
         lowest, count, block = 16, 96, 16
-    matcher = cv2.StereoSGBM_create(
+    matcher = cv2.StereoSGBM.create(
         minDisparity=lowest,
         numDisparities=count,
         blockSize=block,
