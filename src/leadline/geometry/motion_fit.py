@@ -27,13 +27,14 @@ _NEAR_LINE_PX = 60.0  # within this, wrong matches are as dense as on the line
 class Mixture:
     """What right and wrong matches look like.
 
-    Right ones lie on their epipolar lines but for normal noise; wrong ones anywhere near them. How
+    Right ones lie near their epipolar lines (Student's t distribution with 2 degrees of freedom:
+    real noise has heavier tails than the normal one); wrong ones anywhere near them. How
     far matches are shifted along the lines (negative: behind the cameras) tells them apart too:
     wrong ones have shifts that few right ones have. Without this, a motion is bent so that some
     wrong matches with large shifts, which weigh most, happen to fit.
 
     Attributes:
-        noise_px: standard deviation of right matches' Sampson distances.
+        noise_px: scale of right matches' Sampson distances.
         shares: of right matches in every bin of shifts.
         density: of wrong matches, per pixel of distance.
     """
@@ -58,6 +59,7 @@ class Motion:
         direction: (3,) of length 1.
         mixture: of right and wrong matches.
         right: (n,) probability that a match is right.
+        weight: (n,) of every match in the least squares.
         cost: negative logarithm of the likelihood.
         rotation_sigma_deg, direction_sigma_deg: standard deviations.
     """
@@ -66,6 +68,7 @@ class Motion:
     direction: Float[np.ndarray, " 3"]
     mixture: Mixture
     right: Float[np.ndarray, " n"]
+    weight: Float[np.ndarray, " n"]
     cost: float
     rotation_sigma_deg: float = math.nan
     direction_sigma_deg: float = math.nan
@@ -144,8 +147,8 @@ def _climb(
     damping = 1e-4
     for _ in range(steps):
         residual, J = _sampson(rays, focals, motion.rotation, motion.direction)
-        normal = (J * motion.right[:, None]).T @ J
-        gradient = (J * motion.right[:, None]).T @ residual
+        normal = (J * motion.weight[:, None]).T @ J
+        gradient = (J * motion.weight[:, None]).T @ residual
         moved: Motion | None = None
         for _ in range(5):
             damped = normal + damping * np.diag(np.diag(normal) + 1e-12)
@@ -173,7 +176,8 @@ def _expected(
     residual, bins = seen
     mixture = before
     for _ in range(3):
-        right = _judged(R, t, seen, mixture).right
+        judged = _judged(R, t, seen, mixture)
+        right = judged.right
         total = max(float(right.sum()), 1e-9)
         wrong = 1 - right
         count = len(_SHIFT_EDGES_PX) + 1
@@ -181,7 +185,9 @@ def _expected(
         shares = np.bincount(bins, right, minlength=count) + _PRIOR * share
         shares /= np.bincount(bins, minlength=count) + _PRIOR
         mixture = Mixture(
-            noise_px=max(math.sqrt(float((right * residual**2).sum()) / total), _MIN_NOISE_PX),
+            noise_px=max(
+                math.sqrt(float((judged.weight * residual**2).sum()) / total), _MIN_NOISE_PX
+            ),
             shares=_sharpened(shares),
             density=_density(residual, wrong),
         )
@@ -207,15 +213,17 @@ def _judged(
     """How likely matches are under a motion and a mixture."""
     residual, bins = seen
     noise = mixture.noise_px
-    normal = np.exp(-0.5 * (residual / noise) ** 2) / (noise * math.sqrt(2 * math.pi))
+    squared = (residual / noise) ** 2
+    student = (1 + squared / 2) ** -1.5 / (noise * math.sqrt(8))
     share = mixture.shares[bins]
-    right = share * normal
+    right = share * student
     likelihood = right + (1 - share) * mixture.density
     return Motion(
         rotation=R,
         direction=t,
         mixture=mixture,
         right=right / likelihood,
+        weight=right / likelihood * 3 / (2 + squared),
         cost=float(-np.log(likelihood).sum()),
     )
 
@@ -281,7 +289,7 @@ def _sampson(
 
 def _with_spread(motion: Motion, rays: Rays, focals: np.ndarray) -> Motion:
     _, J = _sampson(rays, focals, motion.rotation, motion.direction)
-    normal = (J * motion.right[:, None]).T @ J / motion.mixture.noise_px**2
+    normal = (J * motion.weight[:, None]).T @ J / motion.mixture.noise_px**2
     spread = np.linalg.pinv(normal)
     return replace(
         motion,

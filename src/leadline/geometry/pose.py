@@ -4,8 +4,8 @@ The length of the translation cannot be told from two pictures: it is 1 here, an
 are in units of it.
 
 An essential matrix from MAGSAC++ starts a maximum-likelihood fit of rotation and direction: Sampson
-distances in pixels follow a normal distribution where a match is right, a uniform one where it is
-wrong; the share of right ones and the noise are estimated with the motion.
+distances in pixels follow a heavy-tailed distribution where a match is right, a uniform one where
+it is wrong; the share of right ones and the noise are estimated with the motion.
 
 Source: Hartley and Zisserman, Multiple View Geometry, 2nd ed., 9.6 (essential matrices, the four
 solutions) and 11.4.3 (Sampson distance); Torr and Zisserman, MLESAC, CVIU 2000 (the mixture).
@@ -28,6 +28,7 @@ from leadline.geometry.two_view import (
     homography_error,
     need_inliers,
     need_matches,
+    noise_of,
     prefer_homography,
 )
 
@@ -52,7 +53,7 @@ class RelativePose:
             translation has length 1.
         inliers: (n,) matches that follow it, in front of both cameras.
         error_px: (n,) Sampson distance of every match.
-        noise_px: standard deviation of right matches' distances.
+        noise_px: scale of right matches' distances.
         parallax_deg: median angle between the two rays of an inlier.
         rotation_sigma_deg: standard deviation of the rotation's angle.
         direction_sigma_deg: standard deviation of the translation's direction.
@@ -123,9 +124,10 @@ def relative_pose(
     E = skew(motion.direction) @ motion.rotation
     F = np.linalg.inv(second.matrix).T @ E @ np.linalg.inv(first.matrix)
     error = sampson_error(F, matches.first, matches.second)
-    close = error < max(3 * motion.mixture.noise_px, 0.5 * threshold_px)
+    noise = motion.mixture.noise_px
+    close = error < min(max(4 * noise, threshold_px), 4 * threshold_px)
     if check:
-        _check_intrinsics(matches, close, threshold_px)
+        _check_intrinsics(matches, close, noise, threshold_px)
         _check_structure(matches, (first, second), rays, error, close, threshold_px)
     depths = _depths(motion, rays)
     inliers = close & (depths > 0).all(0)
@@ -142,7 +144,7 @@ def relative_pose(
         second_from_first=pose,
         inliers=inliers,
         error_px=error,
-        noise_px=motion.mixture.noise_px,
+        noise_px=noise,
         parallax_deg=float(np.median(parallax)),
         rotation_sigma_deg=motion.rotation_sigma_deg,
         direction_sigma_deg=motion.direction_sigma_deg,
@@ -220,14 +222,19 @@ def _parallax_deg(R: np.ndarray, rays: tuple[np.ndarray, np.ndarray]) -> np.ndar
     return np.degrees(np.arctan2(crossed, (a * b).sum(1)))
 
 
-def _check_intrinsics(matches: Matches, close: np.ndarray, threshold_px: float) -> None:
+def _check_intrinsics(
+    matches: Matches, close: np.ndarray, noise: float, threshold_px: float
+) -> None:
     """Refuse cameras whose every motion explains far less than a fundamental matrix does."""
     free = fundamental(matches, threshold_px=threshold_px, check=False)
-    if free.inliers.sum() > 1.5 * close.sum() and free.inliers.sum() >= 50:
+    agree = int(free.inliers.sum())
+    noisy = noise > max(3 * noise_of(free.error_px[free.inliers]), 0.5 * threshold_px)
+    if agree >= 50 and (noisy or agree > 1.5 * close.sum()):
         raise InputError(
-            f"{close.sum()} of {len(matches)} matches fit these intrinsics, but "
-            f"{free.inliers.sum()} agree with each other: the focal length or principal point is wrong, or the lens "
-            "bends lines. Give the camera's calibration for pictures of this size."
+            f"{close.sum()} of {len(matches)} matches fit these intrinsics (within {noise:.1f} "
+            f"pixels), but {agree} agree with each other: the focal length or principal point is "
+            "wrong, or the lens bends lines. Give the camera's calibration for pictures of this "
+            "size."
         )
 
 

@@ -30,6 +30,7 @@ MIN_MATCHES = 16
 """Fewer matches than this agree with some geometry by chance."""
 
 _CONFIDENCE, _ITERATIONS = 0.9999, 10_000
+_FLAT_SHARE = 0.8  # of matches that one plane explains, from which a scene may be flat
 
 Structure = Literal["general", "plane", "rotation"]
 
@@ -141,7 +142,7 @@ def prefer_homography(
 
     GRIC: squared errors in units of the noise, cut off, plus a price for every point (a point on
     an epipolar line has one freedom more than one on a homography) and every parameter. The noise
-    is what the 3-D model leaves.
+    is what the 3-D model leaves. A fifth of the matches off the plane tells depth in any case.
 
     Args:
         error_3d: pixels, of the fundamental or essential matrix.
@@ -151,6 +152,8 @@ def prefer_homography(
     """
     n = int(counted.sum())
     sigma = max(noise_of(error_3d[counted]), 0.05)
+    if (error_2d[counted] < 3 * sigma).mean() < _FLAT_SHARE:
+        return False
     prices = []
     for error, dimension, free in zip((error_3d, error_2d), (3, 2), parameters, strict=True):
         limit = 2.0 * (4 - dimension)
@@ -182,7 +185,8 @@ def need_inliers(inliers: int, total: int) -> None:
 def _none_agree(total: int, inliers: int = 0) -> str:
     return (
         f"{inliers} of {total} matches agree on one motion of the camera; {MIN_MATCHES} and a "
-        "tenth are needed. Take pictures of one scene that does not move, from places nearer together."
+        "tenth are needed. Take pictures of one scene that does not move, from places nearer to "
+        "each other."
     )
 
 

@@ -7,5 +7,18 @@ from leadline.sequence.motion_metres import (
     metres_from_motion,
     motion_fit,
 )
+from leadline.sequence.odometry import OdometryConfig, Trajectory, track
+from leadline.sequence.scale import scaled_by_baseline, scaled_by_height
 
-__all__ = ["KeyframeFit", "MotionConfig", "MotionFit", "metres_from_motion", "motion_fit"]
+__all__ = [
+    "KeyframeFit",
+    "MotionConfig",
+    "MotionFit",
+    "OdometryConfig",
+    "Trajectory",
+    "metres_from_motion",
+    "motion_fit",
+    "scaled_by_baseline",
+    "scaled_by_height",
+    "track",
+]
