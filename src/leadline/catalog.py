@@ -70,6 +70,13 @@ PREPROCESS = MappingProxyType(
             mean=(0.5, 0.5, 0.5),
             std=(0.5, 0.5, 0.5),
         ),
+        "superpixel": PreprocessSpec(
+            size=(240, 240),
+            resize="short_side",
+            interpolation="area_linear",
+            mean=(0.0, 0.0, 0.0),
+            std=(1.0, 1.0, 1.0),
+        ),
         "depth-anything-v1": PreprocessSpec(size=(518, 518), multiple_of=14),
         "depth-anything-v2": PreprocessSpec(
             size=(518, 518), multiple_of=14, output_align_corners=True
@@ -118,6 +125,19 @@ def _lite() -> ModelSpec:
         ),
         summary="small and fast, ships inside the package",
         paper="docs/models/lite.md",
+    )
+
+
+def _superpixel(name: str, summary: str, paper: str) -> ModelSpec:
+    """The statistical model: not a network, so it has no architecture but a runtime."""
+    return ModelSpec(
+        name=name,
+        kind=DepthKind.AFFINE_DISPARITY,
+        preprocess=PREPROCESS["superpixel"],
+        weights=(WeightsFile(file=f"{name}.npz", licence="Apache-2.0"),),
+        summary=summary,
+        paper=paper,
+        runtime="superpixel",
     )
 
 
@@ -361,6 +381,16 @@ def _advice(name: str, authors: str) -> str:
 
 _ENTRIES = (
     _lite(),
+    _superpixel(
+        "superpixel",
+        "superpixels, regression and planes; no network",
+        "after Saxena et al., Make3D, TPAMI 2009; docs/models/superpixel.md",
+    ),
+    _superpixel(
+        "superpixel-prior",
+        "zero parameters, for teaching: lower is nearer",
+        "docs/models/superpixel.md",
+    ),
     *(_depth_anything_v1(encoder) for encoder in ("vits", "vitb", "vitl")),
     *(_depth_anything_v2(encoder) for encoder in ("vits", "vitb", "vitl", "vitg")),
     *(

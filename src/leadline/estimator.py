@@ -28,6 +28,7 @@ from leadline.runtime import (
     Runtime,
     RuntimeName,
     open_file,
+    open_superpixel,
     open_weights,
     select,
 )
@@ -229,6 +230,7 @@ def load(
         device=device,
         precision=precision,
         fastest_safe=origin.spec.precision,
+        only=origin.spec.runtime,
     )
     network = _open(origin, choice, threads)
     spec = origin.spec
@@ -258,6 +260,8 @@ def resized(spec: PreprocessSpec, size: int) -> PreprocessSpec:
 
 
 def _open(origin: Origin, choice: Choice, threads: int | None) -> Runtime:
+    if origin.spec.runtime == "superpixel":
+        return open_superpixel(origin.path)
     if origin.is_graph:
         model = ModelFile(path=origin.path, inputs=origin.inputs, outputs=origin.outputs)
         return open_file(choice, model, threads=threads)

@@ -239,6 +239,7 @@ def _from_sidecar(path: Path) -> Origin:
         summary=known.summary if known else "",
         paper=known.paper if known else "",
         horizontal_flip_safe=known.horizontal_flip_safe if known else True,
+        runtime=known.runtime if known else None,
     )
     return Origin(
         spec=spec,

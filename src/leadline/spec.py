@@ -101,6 +101,7 @@ class ModelSpec:
         horizontal_flip_safe: whether averaging with the mirrored picture makes sense.
         precision: the fastest arithmetic at which the model is known to be right; ``bf16`` is
             then chosen by itself where the processor has it.
+        runtime: the only runtime that runs it; None where the file's suffix tells.
     """
 
     name: str
@@ -115,6 +116,7 @@ class ModelSpec:
     max_depth: float | None = None
     horizontal_flip_safe: bool = True
     precision: Literal["f32", "bf16"] = "f32"
+    runtime: Literal["superpixel"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +157,7 @@ class Sidecar:
             data = json.loads(text)
             data["kind"] = DepthKind(data["kind"])
             data["preprocess"] = _preprocess_from(data["preprocess"])
+            data["options"] = _with_tuples(data.get("options", {}))
             return cls(**data)
         except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             known = ", ".join(f.name for f in fields(cls))
@@ -167,6 +170,15 @@ class Sidecar:
 def sidecar_path(model_file: str | Path) -> Path:
     """Where the sidecar of ``model_file`` lies: its name with ``.json`` in place of the suffix."""
     return Path(model_file).with_suffix(".json")
+
+
+def _with_tuples(value: Any) -> Any:
+    """Lists as tuples, which JSON does not have and configs are made of."""
+    if isinstance(value, list):
+        return tuple(_with_tuples(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _with_tuples(item) for key, item in value.items()}
+    return value
 
 
 def _preprocess_from(data: dict[str, Any]) -> PreprocessSpec:

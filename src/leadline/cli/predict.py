@@ -90,6 +90,10 @@ def predict(
     tiles: Annotated[
         int, typer.Option(help="Tiles along the short side, for sharper maps of large pictures.")
     ] = 1,
+    prior: Annotated[
+        bool,
+        typer.Option("--prior", help="No learned model: segments, lower is nearer; for teaching."),
+    ] = False,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Search the folders' folders too.")
     ] = False,
@@ -134,7 +138,7 @@ def predict(
 
     motion = motion_options(metres_from, poses, camera, fov)
     choice = ModelChoice(
-        name=model,
+        name=_with_prior(model, weights) if prior else model,
         weights=weights,
         runtime=runtime,
         device=device,
@@ -192,6 +196,14 @@ def _policy(policy: str | None, flip: bool) -> Policy:
             f"{', or --policy pad-flip' if policy == 'pad' else ''}."
         )
     return known[policy]
+
+
+def _with_prior(model: str, weights: str | None) -> str:
+    """The name of the zero-parameter model, in place of the default or the learned one."""
+    if model not in ("lite", "superpixel", "superpixel-prior") or weights is not None:
+        given = f"--weights {weights}" if weights is not None else f"--model {model}"
+        raise InputError(f"--prior with {given}: the prior has no weights; leave one of them out.")
+    return "superpixel-prior"
 
 
 def _words(text: str) -> list[str]:

@@ -45,6 +45,10 @@ def train(
 
     The samples are a function of (seed, step), so that a run that was stopped resumes exactly.
     """
+    if recipe == "superpixel":
+        given = {"--model": model, "--data": data, "--config": config, "--dry-run": dry_run}
+        _train_superpixel(out, set_ or [], resume, [name for name, value in given.items() if value])
+        return
     try:
         import torch  # noqa: F401
     except ImportError as error:
@@ -66,6 +70,27 @@ def train(
         raise typer.Exit(130) from None
     typer.echo(f"weights: {delivered}")
     typer.echo(f"predict: leadline predict --model {folder} PICTURES --out depth")
+
+
+def _train_superpixel(out: Path | None, pairs: list[str], resume: bool, given: list[str]) -> None:
+    """The statistical model, which needs no torch and has settings of its own."""
+    if given:
+        raise InputError(
+            f"{', '.join(given)} with the recipe superpixel, which is no network; its settings are "
+            "given with --set, as in --set views=200."
+        )
+    from leadline.superpixel.training import SuperpixelTraining
+    from leadline.superpixel.training import train as run
+
+    folder = out or Path("runs/superpixel")
+    config = SuperpixelTraining().updated(dict(_pair(text) for text in pairs))
+    try:
+        delivered = run(config, folder, resume=resume, report=typer.echo)
+    except KeyboardInterrupt:
+        typer.echo("leadline: stopped; --resume goes on with the examples made.", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(f"weights: {delivered}")
+    typer.echo(f"predict: leadline predict --model {delivered} PICTURES --out depth")
 
 
 def _settings(

@@ -1,4 +1,4 @@
-"""Runtimes: OpenVINO, ONNX Runtime and PyTorch behind one protocol."""
+"""Runtimes: OpenVINO, ONNX Runtime, PyTorch and the statistical model behind one protocol."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from leadline.runtime.base import (
     Runtime,
     RuntimeName,
 )
-from leadline.runtime.choice import Choice, devices, installed, open_file, open_weights, select
+from leadline.runtime.choice import (
+    Choice,
+    devices,
+    installed,
+    open_file,
+    open_superpixel,
+    open_weights,
+    select,
+)
 
 __all__ = [
     "DEVICES",
@@ -27,6 +35,7 @@ __all__ = [
     "devices",
     "installed",
     "open_file",
+    "open_superpixel",
     "open_weights",
     "select",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 
 from leadline.errors import InputError, WeightsError
 
-RuntimeName = Literal["openvino", "onnxruntime", "torch"]
+RuntimeName = Literal["openvino", "onnxruntime", "torch", "superpixel"]
 DeviceName = Literal["cpu", "cuda", "mps"]
 Precision = Literal["f32", "bf16", "f16"]
 

@@ -35,6 +35,12 @@ READERS: dict[str, tuple[RuntimeName, ...]] = {
 """File suffix -> runtimes that read it, preferred first."""
 
 
+PACKAGES: dict[RuntimeName, tuple[str, ...]] = {"superpixel": ("scipy", "skimage")}
+"""Runtime -> packages that it needs, where it is not itself a package of its name."""
+
+_EXTRAS = {"openvino": "all", "superpixel": "classic"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Choice:
     """What will run a model, and why.
@@ -62,6 +68,7 @@ def select(
     device: DeviceName | Literal["auto"] = "auto",
     precision: Precision | Literal["auto"] = "auto",
     fastest_safe: Precision = "f32",
+    only: RuntimeName | None = None,
 ) -> Choice:
     """Choose what runs ``model_file`` on this machine.
 
@@ -72,6 +79,7 @@ def select(
             processor.
         precision: arithmetic; ``auto`` takes ``fastest_safe`` where the device is built for it.
         fastest_safe: the fastest arithmetic at which the model is known to be right.
+        only: the one runtime that runs the model, where its file's suffix does not tell.
 
     Raises:
         UnknownNameError: a runtime, device or precision of another name.
@@ -82,7 +90,7 @@ def select(
     _check_name("runtime", runtime, RUNTIMES)
     _check_name("device", device, DEVICES)
     _check_name("precision", precision, PRECISIONS)
-    readers = _readers(model_file)
+    readers = _readers(model_file) if only is None else (only,)
     candidates = readers if runtime == "auto" else (runtime,)
     if candidates[0] not in readers:
         raise DeviceError(
@@ -129,16 +137,24 @@ def open_weights(
     )
 
 
+def open_superpixel(parameters: Path) -> Runtime:
+    """Open the statistical model's parameter file."""
+    from leadline.runtime.superpixel import open_parameters
+
+    return open_parameters(parameters)
+
+
 def installed(runtime: RuntimeName) -> bool:
-    """Whether the runtime's package is here; does not import it."""
-    return importlib.util.find_spec(runtime) is not None
+    """Whether the runtime's packages are here; does not import them."""
+    packages = PACKAGES.get(runtime, (runtime,))
+    return all(_here(package) for package in packages)
 
 
 def devices(runtime: RuntimeName) -> tuple[DeviceName, ...]:
     """Devices that the runtime can use here; empty when it is not installed. Imports it."""
     if not installed(runtime):
         return ()
-    if runtime == "openvino":
+    if runtime in ("openvino", "superpixel"):
         return ("cpu",)
     if runtime == "onnxruntime":
         from leadline.runtime import onnxruntime
@@ -165,8 +181,10 @@ def _first_with(
     """The first candidate that is installed and has the device, the device, and why."""
     present = [name for name in candidates if installed(name)]
     if not present:
-        extra = "all" if candidates[0] == "openvino" else candidates[0]
-        raise MissingDependencyError(candidates[0], f"running {model_file.name}", extra)
+        first = candidates[0]
+        missing = next((p for p in PACKAGES.get(first, ()) if not _here(p)), first)
+        extra = _EXTRAS.get(first, first)
+        raise MissingDependencyError(missing, f"running {model_file.name}", extra)
     for name in present:
         offered = devices(name)
         if device == "auto":
@@ -190,6 +208,8 @@ def _best_device(runtime: RuntimeName, offered: tuple[DeviceName, ...]) -> Devic
 def _why(runtime: RuntimeName, device: DeviceName, model_file: Path) -> str:
     if runtime == "openvino":
         return f"reads {model_file.suffix} files on any processor and comes with the base install"
+    if runtime == "superpixel":
+        return "superpixels, regression and planes on the processor; no network"
     if runtime == "onnxruntime":
         return f"reads {model_file.suffix} files, and OpenVINO is not installed"
     where = "the processor, as there is no GPU" if device == "cpu" else f"the GPU ({device})"
@@ -201,13 +221,17 @@ def _precision(
 ) -> Precision:
     if asked != "auto":
         return cast("Precision", asked)
-    if fastest_safe == "f32" or runtime == "onnxruntime":
+    if fastest_safe == "f32" or runtime in ("onnxruntime", "superpixel"):
         return "f32"
     if runtime == "openvino":
         from leadline.runtime.openvino import precisions
 
         return fastest_safe if fastest_safe in precisions() else "f32"
     return fastest_safe if device == "cuda" else "f32"
+
+
+def _here(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 def _check_name(what: str, name: str, options: tuple[str, ...]) -> None:

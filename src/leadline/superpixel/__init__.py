@@ -1,0 +1,26 @@
+"""The statistical model: superpixels, filter statistics, robust regression, planes; no torch.
+
+Needs the ``[classic]`` extra (scipy, scikit-image); training also ``[geometry]``.
+"""
+
+from leadline.superpixel.inference import Evidence, PlaneConfig, Solution, solve_planes
+from leadline.superpixel.model import Parameters, Stages, SuperpixelModel, open_model
+from leadline.superpixel.prior import HeightPrior
+from leadline.superpixel.segmentation import METHODS, SegmentConfig, Segments, outlined, segment
+
+__all__ = [
+    "METHODS",
+    "Evidence",
+    "HeightPrior",
+    "Parameters",
+    "PlaneConfig",
+    "SegmentConfig",
+    "Segments",
+    "Solution",
+    "Stages",
+    "SuperpixelModel",
+    "open_model",
+    "outlined",
+    "segment",
+    "solve_planes",
+]
