@@ -23,14 +23,20 @@ from leadline.datasets.rgbd import seven_scenes_refs
 from leadline.geometry import CONFIDENT, SweepConfig, plane_sweep
 
 NEAR, FAR = 0.4, 6.0
+WAYS = {  # poses refined, other maps asked
+    "full": (True, True),
+    "poses as given": (False, True),
+    "one map alone": (True, False),
+}
 
 
 def sparsification(error: np.ndarray, confidence: np.ndarray) -> tuple[float, float]:
     """AUSE and AURG of an error per pixel; 0 is perfect for the first."""
-    kept = np.arange(1, len(error) + 1)
-    by_confidence = np.cumsum(error[np.argsort(-confidence, kind="stable")]) / kept
-    best = np.cumsum(np.sort(error)) / kept
-    return float((by_confidence - best).mean()), float(error.mean() - by_confidence.mean())
+    kept = np.arange(1, len(error) + 1, dtype=np.float64)
+    by_confidence = np.cumsum(error[np.argsort(-confidence, kind="stable")])
+    best = np.cumsum(error[np.argsort(error, kind="stable")])
+    ause = ((by_confidence - best) / kept).mean()
+    return float(ause), float(error.mean() - (by_confidence / kept).mean())
 
 
 def score(values: np.ndarray, confidence: np.ndarray, depth: np.ndarray) -> dict[str, float]:
@@ -61,27 +67,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--every", type=int, default=3, help="take every n-th reference")
-    parser.add_argument("--variants", default="full,given poses,one view apart")
+    parser.add_argument("--variants", default=",".join(WAYS))
     parser.add_argument("--json", type=Path, default=None)
     arguments = parser.parse_args()
     warnings.simplefilter("error", RuntimeWarning)
     refs = seven_scenes_refs(arguments.data, every=10)
-    ways = {
-        "full": {},
-        "given poses": {"refine": False},
-        "one view apart": {"consistent": False},
-    }
-    ways = {name: ways[name] for name in arguments.variants.split(",")}
+    ways = {name: WAYS[name] for name in arguments.variants.split(",")}
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     numbers = range(2, len(refs) - 2, arguments.every)
     for number in numbers:
         frames = [refs[number + step].read() for step in (0, -2, -1, 1, 2)]
         first, *others = frames
-        for name, options in ways.items():
+        for name, (refine, consistent) in ways.items():
             start = time.perf_counter()
             found = plane_sweep(
-                first.image, [f.image for f in others], near=NEAR, far=FAR, check=False, **options
+                first.image,
+                [frame.image for frame in others],
+                near=NEAR,
+                far=FAR,
+                refine=refine,
+                consistent=consistent,
+                check=False,
             )
             seconds[name].append(time.perf_counter() - start)
             valid = first.valid & found.known

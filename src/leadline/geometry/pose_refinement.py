@@ -46,13 +46,14 @@ class RefinementConfig:
         noise_px: of a matched point.
         rotation_deg: how far a given rotation may be off.
         translation: how far a given place may be off, as a share of the mean baseline.
-        outlier_px: matches farther from their epipolar line under the given poses are left out.
+        refuse: poses are refused, not corrected, when half of the matches are farther from their
+            epipolar lines than this share of the picture's long side.
     """
 
     noise_px: float = 1.0
     rotation_deg: float = 0.5
     translation: float = 0.02
-    outlier_px: float = 12.0
+    refuse: float = 0.01
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -126,7 +127,7 @@ def sparse_depth(
     own, camera = features[0], cameras[0]
     others = list(zip(features[1:], cameras[1:], strict=True))
     moves = np.array([second_from_first(camera, other) for _, other in others])
-    seen = [_shared(own, camera, *other, config.outlier_px) for other in others]
+    seen = [_shared(own, camera, *other, config.refuse) for other in others]
     used = [k for k, (rows, _) in enumerate(seen) if len(rows) >= _LEAST]
     slopes = (own.points - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
     corrected = list(cameras[1:])
@@ -168,11 +169,11 @@ def sparse_depth(
     )
 
 
-def contradiction(first: str, second: str, error_px: float, limit_px: float) -> InputError:
+def contradiction(which: str, error_px: float, limit_px: float) -> InputError:
     """The error that tells of poses or intrinsics that the pictures contradict."""
     return InputError(
-        f"{first} and {second}: matched points lie {error_px:.0f} pixels from where their cameras "
-        f"put them, and {limit_px:g} or less are needed: the poses or the intrinsics are wrong. "
+        f"{which}: matched points lie {error_px:.1f} pixels from where their cameras put them, "
+        f"and {limit_px:.1f} or less are needed: the poses or the intrinsics are wrong. "
         "Poses are world_from_camera with x right, y down, z forward, one per picture in the "
         "pictures' order; intrinsics are pixels of this picture size."
     )
@@ -185,7 +186,7 @@ def _camera(image: Image) -> Camera:
 
 
 def _shared(
-    own: Features, camera: Camera, features: Features, other: Camera, outlier_px: float
+    own: Features, camera: Camera, features: Features, other: Camera, refuse: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which features of the reference another picture sees, and at which slopes."""
     found = match_features(own, features)
@@ -194,9 +195,10 @@ def _shared(
     matrix = fundamental_from_cameras(camera, other)
     error = np.sqrt(sampson_error(matrix, found.first, found.second))
     middle = float(np.median(error))
-    if middle > outlier_px:
-        raise contradiction("two frames", "their poses", middle, outlier_px)
-    keep = error <= min(outlier_px, 4 * middle + 1)
+    limit = refuse * max(camera.width, camera.height)
+    if middle > limit:
+        raise contradiction("two of the frames", middle, limit)
+    keep = error <= 4 * middle + 1
     slopes = (found.second[keep] - (other.cx, other.cy)) / (other.fx, other.fy)
     return found.indices[keep, 0], slopes
 

@@ -123,11 +123,13 @@ def subpixel(total: Int16[np.ndarray, "h w d"], index: np.ndarray) -> Float[np.n
     return (index + np.where(inside, np.clip(shift, -0.5, 0.5), 0)).astype(np.float32)
 
 
-def margin(total: Int16[np.ndarray, "h w d"], index: np.ndarray) -> Float[np.ndarray, "h w"]:
-    """How much more the best ``d`` that is no neighbour of the cheapest costs, from 0 to 1."""
+def margin(
+    total: Int16[np.ndarray, "h w d"], index: np.ndarray, *, apart: int = 1
+) -> Float[np.ndarray, "h w"]:
+    """How much more the best ``d`` beyond ``apart`` from the cheapest costs, from 0 to 1."""
     best = np.take_along_axis(total, index[..., None], axis=2)[..., 0].astype(np.float32)
     rest = np.array(total)
-    for k in (-1, 0, 1):
+    for k in range(-apart, apart + 1):
         near = np.clip(index + k, 0, total.shape[2] - 1)
         np.put_along_axis(rest, near[..., None], np.iinfo(np.int16).max, axis=2)
     second = rest.min(axis=2).astype(np.float32)

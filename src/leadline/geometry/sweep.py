@@ -83,6 +83,21 @@ class SweepConfig:
             raise InputError(f"planes={self.planes}: from 4 to 1024 are needed.")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Depths:
+    """``count`` inverse depths from ``low`` to ``high``, which move a point by ``span`` pixels."""
+
+    low: float
+    high: float
+    count: int
+    span: float
+
+    @property
+    def apart(self) -> int:
+        """Planes that a pixel has room for; the neighbours in it are no rivals."""
+        return max(1, round((self.count - 1) / self.span))
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Sweep:
     """One picture's map: inverse depths, where they are known, and the margin of the best."""
@@ -133,44 +148,42 @@ def plane_sweep(
     config = config or SweepConfig()
     opencv("plane sweep")
     _check_inputs(reference, sources, near, far)
-    if refine:
-        detail = max(_REFINED_AT, config.long_side)
-        first, *rest = (_at_most(image, detail) for image in (reference, *sources))
-        sources = [
-            replace(image, camera=better)
-            for image, better in zip(sources, _refined(first, rest, sources), strict=True)
-        ]
     frames = [_at_most(image, config.long_side) for image in (reference, *sources)]
     span = _check_parallax(frames, near, far)
     if check:
         for image in frames[1:]:
             check_poses(frames[0], image)
+    if refine:
+        detail = max(_REFINED_AT, config.long_side)
+        better = refine_poses(*_split([_at_most(i, detail) for i in (reference, *sources)]))
+        frames[1:] = [_posed_as(a, b) for a, b in zip(frames[1:], better, strict=True)]
     count = config.planes or int(np.clip(np.ceil(span) + 1, 32, 192))
-    depths = (1 / far, 1 / near, count)
+    depths = _Depths(low=1 / far, high=1 / near, count=count, span=span)
     sweep = _swept(frames[0], frames[1:], depths, config)
     agreement = np.ones_like(sweep.sure)
     if consistent:
         agreement = _agreement(sweep, _of_sources(frames, depths, config), config.agree)
-    confidence = _confidence(sweep, agreement, (depths[1] - depths[0]) / span)
+    confidence = _confidence(sweep, agreement, (depths.high - depths.low) / span)
     return _restored(sweep, confidence, reference, metric)
 
 
-def _refined(first: Image, rest: list[Image], sources: Sequence[Image]) -> list[Camera]:
-    """The sources' cameras with the poses that were refined at another size."""
-    refined = refine_poses(first, rest)
-    return [
-        _camera(source).moved(_camera(better).world_from_camera)
-        for source, better in zip(sources, refined, strict=True)
-    ]
+def _split(images: list[Image]) -> tuple[Image, list[Image]]:
+    return images[0], images[1:]
 
 
-def check_poses(first: Image, second: Image, *, tolerance_px: float = 4.0) -> None:
+def _posed_as(image: Image, other: Image) -> Image:
+    camera = _camera(image).moved(_camera(other).world_from_camera)
+    return replace(image, camera=camera)
+
+
+def check_poses(first: Image, second: Image, *, tolerance: float = 0.01) -> None:
     """Refuse poses and intrinsics that matched points contradict.
 
     Pictures with too little structure to tell (fewer than 30 matches) pass.
 
     Raises:
-        InputError: half of the matches are farther than ``tolerance_px`` from their epipolar line.
+        InputError: half of the matches are farther from their epipolar lines than ``tolerance`` of
+            the picture's long side.
     """
     try:
         found = match(first, second, limit=1500)
@@ -180,8 +193,10 @@ def check_poses(first: Image, second: Image, *, tolerance_px: float = 4.0) -> No
         return
     matrix = fundamental_from_cameras(_camera(first), _camera(second))
     error = float(np.median(np.sqrt(sampson_error(matrix, found.first, found.second))))
-    if not error <= tolerance_px:
-        raise contradiction(first.name or "reference", second.name or "source", error, tolerance_px)
+    limit = tolerance * max(first.size)
+    if not error <= limit:
+        names = f"{first.name or 'reference'} and {second.name or 'source'}"
+        raise contradiction(names, error, limit)
 
 
 def _check_inputs(reference: Image, sources: Sequence[Image], near: float, far: float) -> None:
@@ -262,10 +277,10 @@ def _at_most(image: Image, long_side: int) -> Image:
 def _swept(
     reference: Image,
     sources: Sequence[Image],
-    depths: tuple[float, float, int],
+    depths: _Depths,
     config: SweepConfig,
 ) -> _Sweep:
-    low, high, count = depths
+    low, high, count = depths.low, depths.high, depths.count
     steps = np.linspace(low, high, count)
     cost, seen = _volume(reference, sources, steps, config)
     total = aggregate(cost, grey_of(reference), small=config.small_step, large=config.large_step)
@@ -273,7 +288,7 @@ def _swept(
     at = subpixel(total, index)
     inverse = low + at * (high - low) / (count - 1)
     inside = (index > 0) & (index < count - 1)
-    sure = np.sqrt(margin(total, index)) * np.where(inside, 1, 0.3)
+    sure = np.sqrt(margin(total, index, apart=depths.apart)) * np.where(inside, 1, 0.3)
     return _Sweep(camera=_camera(reference), inverse=inverse, seen=seen, sure=sure)
 
 
@@ -329,7 +344,9 @@ class _Comparison:
     def cost(self, warped: np.ndarray) -> np.ndarray:
         if self.code is not None:
             bits = differing_bits(self.code, census(warped))
-            return bits * np.float32(COST_RANGE / CENSUS_BITS)
+            # A few bits differ by the warp's blur alone, and half of them between any two places.
+            share = (bits.astype(np.float32) / CENSUS_BITS - 0.1) / 0.4
+            return np.clip(share, 0, 1) * COST_RANGE
         other = warped.astype(np.float32)
         mean, variance = self._moments(other)
         together = self._box(self.grey * other) - self.mean * mean
@@ -345,13 +362,10 @@ class _Comparison:
         return cv2.boxFilter(grey, cv2.CV_32F, self.side, borderType=cv2.BORDER_REFLECT_101)
 
 
-def _of_sources(
-    frames: Sequence[Image], depths: tuple[float, float, int], config: SweepConfig
-) -> list[_Sweep]:
+def _of_sources(frames: Sequence[Image], depths: _Depths, config: SweepConfig) -> list[_Sweep]:
     """Maps of the sources, each from the reference and the others, at half the size."""
-    low, high, count = depths
     half = [_at_most(image, max(16, max(image.size) // 2)) for image in frames]
-    fewer = (low, high, max(16, count // 2))
+    fewer = replace(depths, count=max(16, depths.count // 2), span=depths.span / 2)
     made = []
     for number in range(1, len(half)):
         others = [image for i, image in enumerate(half) if i != number]
