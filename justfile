@@ -43,9 +43,9 @@ contract:
 # everything that a change needs before it is handed in
 check: lint types contract test
 
-# make a finished training run the embedded model
-embed run:
-    {{ python }} -c "from leadline.bundle import bundle_run; bundle_run('{{ run }}', 'src/leadline/weights/lite.onnx', licence='Apache-2.0')"
+# put a finished training run into the package as the weights of a catalogue entry
+embed run name="lite":
+    {{ python }} -c "from leadline.bundle import bundle_run; bundle_run('{{ run }}', 'src/leadline/weights/{{ name }}.onnx', licence='Apache-2.0')"
 
 # make the pictures and tables of the documents
 figures:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,11 @@ _OPSET = 18
 def bundle_run(run: str | os.PathLike[str], out: str | os.PathLike[str], *, licence: str) -> Path:
     """Write what ``leadline train`` delivered into the folder ``run`` as a bundle.
 
+    Args:
+        run: the folder.
+        out: name of the graph's file; its stem becomes the model's name.
+        licence: of the weights.
+
     Raises:
         WeightsError: the folder holds no weights that tell their architecture.
     """
@@ -46,7 +52,7 @@ def bundle_run(run: str | os.PathLike[str], out: str | os.PathLike[str], *, lice
     origin = identify(run)
     module = models.build(origin.spec.architecture or origin.spec.name, **origin.spec.options)
     models.load_weights(module, origin.path)
-    return bundle(module, origin.spec, out, licence=licence)
+    return bundle(module, replace(origin.spec, name=Path(out).stem), out, licence=licence)
 
 
 def bundle(
@@ -77,6 +83,9 @@ def bundle(
         name=spec.name,
         kind=spec.kind,
         preprocess=spec.preprocess,
+        max_depth=spec.max_depth,
+        architecture=spec.architecture,
+        options=spec.options,
         licence=licence,
         leadline_version=__version__,
         digest=sha256_of(out),

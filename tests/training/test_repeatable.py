@@ -14,6 +14,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 pytest.importorskip("cv2")
 
+import leadline  # noqa: E402
+from leadline.bundle import bundle_run  # noqa: E402
+from leadline.export import export  # noqa: E402
 from leadline.training import train  # noqa: E402
 from leadline.training.checkpoint import load_state  # noqa: E402
 
@@ -99,8 +102,32 @@ def test_two_processes_give_the_curve_of_one(tiny, tmp_path, script, parallel):
     one = [json.loads(x)["loss"] for x in (tmp_path / "one" / "log.jsonl").read_text().splitlines()]
     both = config.updated({"accumulate": 1, "parallel": parallel})
     two = on_processes(2, both, tmp_path / "two", tmp_path, script)
-    assert two == pytest.approx(one, rel=1e-4)
     final = [load_state(tmp_path / name)["module"] for name in ("one", "two")]
+    assert two == pytest.approx(one, rel=1e-4)
+    train(both.updated({"steps": 9}), tmp_path / "two", resume=True, report=lambda line: None)
+    assert load_state(tmp_path / "two")["step"] == 9  # alone, from what two processes saved
     for key, value in final[0].items():
         if value.is_floating_point() and "running" not in key:  # statistics are of rank 0's parts
             assert torch.allclose(value, final[1][key], rtol=1e-3, atol=1e-5), key
+
+
+def test_trained_run_exports(tiny, tmp_path, pictures):
+    pytest.importorskip("onnxscript")
+    train(tiny.updated({"steps": 2}), tmp_path / "run", report=lambda line: None)
+    exported = export(tmp_path / "run", tmp_path / "net.onnx")
+    one = leadline.load(tmp_path / "run").predict(pictures / "rgb" / "1.png")
+    two = leadline.load(exported.path).predict(pictures / "rgb" / "1.png")
+    assert two.kind is one.kind
+    assert abs(two.values - one.values).max() <= 1e-4 * abs(one.values).max() + 1e-6
+
+
+def test_trained_run_becomes_a_bundle(tiny, tmp_path, pictures):
+    pytest.importorskip("onnxscript")
+    train(tiny.updated({"steps": 2}), tmp_path / "run", report=lambda line: None)
+    path = bundle_run(tmp_path / "run", tmp_path / "mine.onnx", licence="Apache-2.0")
+    estimator = leadline.load(path)
+    assert estimator.spec.name == "mine"
+    assert estimator.spec.max_depth == 10
+    one = leadline.load(tmp_path / "run").predict(pictures / "rgb" / "1.png")
+    two = estimator.predict(pictures / "rgb" / "1.png")
+    assert abs(two.values - one.values).max() <= 0.02 * abs(one.values).max() + 1e-3  # fp16

@@ -170,8 +170,19 @@ def restore_optimizer(
     config: TrainConfig,
     place: Place,
 ) -> None:
-    """Take back what :func:`optimizer_state` gave, on the same way of running in parallel."""
-    if place.world_size == 1 or config.parallel == "ddp":
+    """Take back what :func:`optimizer_state` gave, also on another number of processes.
+
+    Raises:
+        InputError: the state of a run that was not sharded, for one that is.
+    """
+    by_name = any(isinstance(key, str) for key in saved["state"])
+    sharded = place.world_size > 1 and config.parallel == "fsdp"
+    if sharded and not by_name and saved["state"]:
+        raise InputError(
+            "this run was not sharded so far; go on with parallel=ddp, or start a new run from its "
+            "weights (--set start=RUN)."
+        )
+    if not by_name:
         optimizer.load_state_dict(saved)
         return
     set_optimizer_state_dict(
