@@ -139,6 +139,9 @@ def compare(pairs: Iterator[Pair]) -> dict[str, Any]:
             seconds[name].append(time.perf_counter() - start)
             errors[name].append(errors_deg(pose, pair.truth))
     record: dict[str, Any] = {"pairs": len(errors["leadline"])}
+    ours, theirs = (np.array(errors[name]) for name in ("leadline", "opencv_magsac"))
+    for i, what in enumerate(("rotation", "direction")):
+        record[f"{what}_median_less_opencv_deg_95"] = _interval(ours[:, i], theirs[:, i])
     for name, rows in errors.items():
         table = np.array(rows)
         record[name] = {
@@ -147,6 +150,14 @@ def compare(pairs: Iterator[Pair]) -> dict[str, Any]:
             "median_ms": 1000 * float(np.median(seconds[name])),
         }
     return record
+
+
+def _interval(ours: np.ndarray, theirs: np.ndarray) -> list[float]:
+    """95 % interval of the difference of both medians, by drawing pairs again (bootstrap)."""
+    rng = np.random.default_rng(0)
+    draws = rng.integers(0, len(ours), (2000, len(ours)))
+    gaps = np.median(ours[draws], axis=1) - np.median(theirs[draws], axis=1)
+    return [float(value) for value in np.quantile(gaps, [0.025, 0.975])]
 
 
 def _quantiles(values: np.ndarray) -> dict[str, float]:

@@ -10,6 +10,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image as PilImage
+from PIL import ImageDraw
 
 from leadline.errors import InputError, UnknownNameError
 from leadline.kinds import DepthKind
@@ -161,6 +163,34 @@ def contact_sheet(
         left = gap + (i % columns) * width + (cell[1] - w) // 2
         sheet[top : top + h, left : left + w] = _fit(picture, h, w)
     return sheet
+
+
+def draw_marks(
+    picture: Picture,
+    points: Float[np.ndarray, "n 2"],
+    colors: UInt8[np.ndarray, "n 3"],
+    *,
+    segments: Float[np.ndarray, "n 2 2"] | None = None,
+) -> Picture:
+    """A picture with rings around points and straight lines, one colour for each row.
+
+    Args:
+        picture: is not changed.
+        points: x and y in pixels.
+        colors: RGB of every row.
+        segments: both ends of a line for every row; NaN: none.
+    """
+    canvas = PilImage.fromarray(picture)
+    pen = ImageDraw.Draw(canvas)
+    size = max(1, round(max(picture.shape[:2]) / 640))
+    for i, (x, y) in enumerate(points):
+        color = tuple(int(c) for c in colors[i])
+        if segments is not None and np.isfinite(segments[i]).all():
+            pen.line([(float(u), float(v)) for u, v in segments[i]], fill=color, width=size)
+        for radius, fill in ((4 * size + 1, (0, 0, 0)), (4 * size, color)):
+            box = (float(x - radius), float(y - radius), float(x + radius), float(y + radius))
+            pen.ellipse(box, outline=fill, width=2 * size)
+    return np.asarray(canvas)
 
 
 def _fit(picture: Picture, height: int, width: int) -> Picture:

@@ -10,6 +10,7 @@ from leadline import __version__
 from leadline.cli.benchmark import benchmark
 from leadline.cli.datasets import datasets
 from leadline.cli.doctor import doctor
+from leadline.cli.epipolar import epipolar
 from leadline.cli.evaluate import evaluate
 from leadline.cli.export import export
 from leadline.cli.finetune import finetune
@@ -21,6 +22,7 @@ from leadline.cli.quantize import quantize
 from leadline.cli.segment import segment
 from leadline.cli.stereo import stereo
 from leadline.cli.train import train
+from leadline.cli.triangulate import triangulate
 
 app = typer.Typer(
     help="Depth from one camera.",
@@ -37,6 +39,8 @@ app.command()(train)
 app.command()(export)
 app.command()(evaluate)
 app.command()(leaderboard)
+app.command()(triangulate)
+app.command()(epipolar)
 app.command()(stereo)
 app.command()(quantize)
 app.command()(benchmark)

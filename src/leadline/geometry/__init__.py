@@ -8,6 +8,7 @@ height of the camera above the ground.
 Needs OpenCV: ``pip install 'leadline[geometry]'``.
 """
 
+from leadline.geometry.drawing import draw_epipolar
 from leadline.geometry.epipolar import (
     epipolar_lines,
     epipoles,
@@ -54,6 +55,7 @@ __all__ = [
     "decompose_essential",
     "depth_from_pair",
     "detect",
+    "draw_epipolar",
     "epipolar_lines",
     "epipoles",
     "fill",

@@ -15,14 +15,17 @@ from leadline.io.png16 import (
     write_png16,
 )
 from leadline.io.poses import read_poses
+from leadline.io.video import VIDEO_SUFFIXES, is_video, read_video
 
 __all__ = [
     "FORMATS",
+    "VIDEO_SUFFIXES",
     "Png16",
     "PointCloud",
     "decode_png16",
     "encode_png16",
     "format_of",
+    "is_video",
     "list_images",
     "output_suffixes",
     "read_depth_png",
@@ -33,6 +36,7 @@ __all__ = [
     "read_png16",
     "read_png16_record",
     "read_poses",
+    "read_video",
     "write_npz",
     "write_pfm",
     "write_ply",

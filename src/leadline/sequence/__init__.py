@@ -8,6 +8,7 @@ from leadline.sequence.motion_metres import (
     motion_fit,
 )
 from leadline.sequence.odometry import OdometryConfig, Trajectory, track
+from leadline.sequence.posed import dense_map, depth_range, sparse_map, triangulate_posed
 from leadline.sequence.scale import scaled_by_baseline, scaled_by_height
 
 __all__ = [
@@ -16,9 +17,13 @@ __all__ = [
     "MotionFit",
     "OdometryConfig",
     "Trajectory",
+    "dense_map",
+    "depth_range",
     "metres_from_motion",
     "motion_fit",
     "scaled_by_baseline",
     "scaled_by_height",
+    "sparse_map",
     "track",
+    "triangulate_posed",
 ]

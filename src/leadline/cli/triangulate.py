@@ -1,0 +1,263 @@
+"""``leadline triangulate``: depth and a point cloud from a camera that moved."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from leadline.errors import DegenerateError, InputError
+
+if TYPE_CHECKING:
+    from leadline.image import Image
+    from leadline.sequence import Trajectory
+
+_MOST_FRAMES = 1000
+
+
+def triangulate(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FRAME... | VIDEO",
+            help="Two or more pictures in the order of time, a folder, a pattern, or one film.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the results.", show_default=False)
+    ],
+    camera: Annotated[
+        str | None, typer.Option(help="fx,fy,cx,cy in pixels, or a JSON file with them.")
+    ] = None,
+    fov: Annotated[
+        float | None, typer.Option(help="Horizontal field of view in degrees, instead.")
+    ] = None,
+    poses: Annotated[
+        Path | None, typer.Option(help="File or folder of the frames' poses, in metres.")
+    ] = None,
+    baseline: Annotated[
+        float | None, typer.Option(help="Metres between the first two frames.")
+    ] = None,
+    camera_height: Annotated[
+        float | None, typer.Option(help="Metres of the camera above level ground in view.")
+    ] = None,
+    every: Annotated[int, typer.Option(help="Take each so-manieth frame of a film.")] = 1,
+    maps: Annotated[
+        int, typer.Option(help="Frames of which dense maps are made; 0 for points alone.")
+    ] = 1,
+    fill: Annotated[
+        bool, typer.Option("--fill", help="Give values to what no other frame confirms, too.")
+    ] = False,
+    formats: Annotated[
+        str, typer.Option("--format", "-f", help="Any of npz, npy, png16, color, side, pfm, ply.")
+    ] = "npz,color",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the report on standard output.")
+    ] = False,
+) -> None:
+    """Write the points that FRAMES see, the camera's way and dense depth to the folder --out.
+
+    points.ply and points.npz hold the points, poses.txt the camera's pose in every frame (name and
+    3x4 matrix, world from camera), report.json what was found; <frame>.npz is the dense depth of a
+    frame. Without --poses, --baseline or --camera-height all of it is right up to one scale.
+    """
+    from leadline.io import output_suffixes
+    from leadline.sequence import track, triangulate_posed
+
+    _one_way({"--poses": poses, "--baseline": baseline, "--camera-height": camera_height})
+    suffixes = output_suffixes([word.strip() for word in formats.split(",") if word.strip()])
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} is a file; a folder is needed.")
+    frames = _with_cameras(_frames(inputs, every), camera, fov)
+    if poses is not None:
+        found = triangulate_posed(_with_poses(frames, poses))
+    else:
+        found = _in_metres(track(frames), frames, baseline, camera_height)
+    report = _report(found, frames, poses=poses, baseline=baseline, height=camera_height)
+    report["files"] = _write(found, frames, out)
+    dense = _Dense(suffixes=suffixes, count=maps, fill=fill)
+    report["maps"] = _write_maps(found, frames, out, dense)
+    from leadline.jobs import write_text
+
+    write_text(out / "report.json", json.dumps(report, indent=2) + "\n")
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        unit = "in metres" if found.metric else "up to one scale (scaled_depth)"
+        typer.echo(
+            f"{len(found.points)} points from {len(frames)} frames, {unit}. Results are in {out}.",
+            err=True,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Dense:
+    """Which dense maps to make.
+
+    Attributes:
+        suffixes: format -> suffix.
+        count: how many.
+        fill: whether pixels that nothing confirms get values.
+    """
+
+    suffixes: dict[str, str]
+    count: int
+    fill: bool
+
+
+def _one_way(ways: dict[str, object]) -> None:
+    given = [name for name, value in ways.items() if value is not None]
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given)} were given; one way to metres is needed, or none.")
+
+
+def _frames(inputs: list[str], every: int) -> list[Image]:
+    from itertools import islice
+
+    from leadline.io import is_video, list_images, read_image, read_video
+
+    if len(inputs) == 1 and is_video(inputs[0]):
+        frames = list(islice(read_video(inputs[0], every=every), _MOST_FRAMES + 1))
+    else:
+        from dataclasses import replace
+
+        paths = list_images(inputs)
+        frames = [replace(read_image(path), name=str(path)) for path in paths[: _MOST_FRAMES + 1]]
+    if len(frames) > _MOST_FRAMES:
+        raise InputError(
+            f"more than {_MOST_FRAMES} frames; take fewer with --every N, or give parts of it."
+        )
+    if len(frames) < 2:
+        raise InputError(f"{len(frames)} frame: two or more are needed to tell depth.")
+    sizes = {frame.size for frame in frames}
+    if len(sizes) > 1:
+        named = ", ".join(f"{w}x{h}" for h, w in sorted(sizes))
+        raise InputError(
+            f"frames of {named} pixels: all need one size, as one camera takes them; resize or "
+            "crop them alike."
+        )
+    return frames
+
+
+def _with_cameras(frames: list[Image], camera: str | None, fov: float | None) -> list[Image]:
+    from dataclasses import replace
+
+    from leadline.cli.cameras import camera_for
+
+    first = camera_for(frames[0], camera=camera, fov_deg=fov)
+    return [replace(frame, camera=first) for frame in frames]
+
+
+def _with_poses(frames: list[Image], poses: Path) -> list[Image]:
+    from dataclasses import replace
+
+    from leadline.io import read_poses
+
+    found = read_poses(poses, [frame.name for frame in frames])
+    return [
+        replace(frame, camera=frame.camera and frame.camera.moved(pose))
+        for frame, pose in zip(frames, found, strict=True)
+    ]
+
+
+def _in_metres(
+    found: Trajectory, frames: list[Image], baseline: float | None, height: float | None
+) -> Trajectory:
+    from leadline.sequence import scaled_by_baseline, scaled_by_height
+
+    if baseline is not None:
+        return scaled_by_baseline(found, baseline)
+    if height is not None:
+        return scaled_by_height(found, lambda number: frames[number], height)
+    return found
+
+
+def _report(
+    found: Trajectory,
+    frames: list[Image],
+    *,
+    poses: Path | None,
+    baseline: float | None,
+    height: float | None,
+) -> dict[str, Any]:
+    import numpy as np
+
+    ways = {"poses": poses, "baseline": baseline, "camera height": height}
+    return {
+        "frames": len(frames),
+        "keyframes": [frames[key].name for key in found.keyframes],
+        "points": len(found.points),
+        "kind": "metric_depth" if found.metric else "scaled_depth",
+        "scale_from": next((name for name, way in ways.items() if way is not None), "nothing"),
+        "reprojection_error_px": float(np.median(found.error_px)),
+        "way": float(np.linalg.norm(np.diff(found.positions(), axis=0), axis=1).sum()),
+        "camera": found.cameras[0].moved(None).to_dict(),
+    }
+
+
+def _write(found: Trajectory, frames: list[Image], out: Path) -> list[str]:
+    import numpy as np
+
+    from leadline.io import write_npz, write_ply
+    from leadline.jobs import write_text
+
+    kind = "metric_depth" if found.metric else "scaled_depth"
+    write_ply(out / "points.ply", found.points.astype(np.float32), found.colors)
+    write_npz(
+        out / "points.npz",
+        {
+            "points": found.points,
+            "colors": found.colors,
+            "error_px": found.error_px,
+            "kind": kind,
+        },
+    )
+    lines = []
+    for frame, camera in zip(frames, found.cameras, strict=True):
+        row = np.asarray(camera.world_from_camera)[:3].ravel()
+        name = Path(frame.name).name.replace(" ", "_")
+        lines.append(" ".join([name, *(f"{value:.9g}" for value in row)]))
+    write_text(out / "poses.txt", "\n".join(lines) + "\n")
+    return [str(out / name) for name in ("points.ply", "points.npz", "poses.txt")]
+
+
+def _write_maps(
+    found: Trajectory, frames: list[Image], out: Path, dense: _Dense
+) -> list[dict[str, Any]]:
+    """Dense maps of keyframes spread over the way; a keyframe that allows none is told."""
+    import numpy as np
+
+    from leadline.geometry import fill
+    from leadline.sequence import dense_map
+
+    keys = found.keyframes
+    count = min(dense.count, len(keys))
+    chosen = [keys[i] for i in np.linspace(0, len(keys) - 1, count).round().astype(int)]
+    if count == 1:
+        chosen = [keys[0 if len(keys) == 2 else len(keys) // 2]]
+    made: list[dict[str, Any]] = []
+    for number in chosen:
+        stem = Path(frames[number].name).stem
+        try:
+            prediction = dense_map(found, frames, number)
+        except DegenerateError as error:
+            made.append({"frame": frames[number].name, "error": str(error)})
+            continue
+        sure = float(prediction.known.mean())
+        if dense.fill:
+            prediction = fill(prediction)
+        files = {name: out / f"{stem}{suffix}" for name, suffix in dense.suffixes.items()}
+        for name, file in files.items():
+            prediction.save(file, format=name)
+        made.append(
+            {
+                "frame": frames[number].name,
+                "confident": round(sure, 4),
+                "files": [str(file) for file in files.values()],
+            }
+        )
+    return made

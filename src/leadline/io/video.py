@@ -1,0 +1,77 @@
+"""Films in: frames one after another, upright, by PyAV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leadline.errors import InputError, MissingDependencyError
+from leadline.image import Image
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+VIDEO_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv"),
+    *(".3gp", ".ogv", ".mts", ".m2ts"),
+)
+"""Suffixes (lower case) of files that are taken for films."""
+
+
+def is_video(path: str | os.PathLike[str]) -> bool:
+    """Whether a file's name says that it is a film."""
+    return Path(path).suffix.lower() in VIDEO_SUFFIXES
+
+
+def read_video(path: str | os.PathLike[str], *, every: int = 1) -> Iterator[Image]:
+    """Frames of a film, named ``STEM-000012`` by their number.
+
+    A film that breaks off gives the frames before; one that gives none is an error.
+
+    Args:
+        path: the film.
+        every: take each so-manieth frame.
+
+    Raises:
+        InputError: no such file, no film in it, or none of its frames can be decoded.
+        MissingDependencyError: PyAV is not installed.
+    """
+    path = Path(path)
+    if every < 1:
+        raise InputError(f"every={every}: 1 (all frames) or more is needed.")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; check the path.")
+    try:
+        import av
+    except ImportError as error:
+        raise MissingDependencyError("av", "reading films", "video") from error
+    count = 0
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise InputError(f"{path} holds no pictures (sound alone?); a film is needed.")
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            for number, frame in enumerate(container.decode(stream)):
+                if number % every:
+                    continue
+                yield Image(pixels=_upright(frame), name=f"{path.stem}-{number:06d}")
+                count += 1
+    except (av.error.FFmpegError, OSError) as error:
+        if count == 0:
+            raise InputError(
+                f"{path} cannot be decoded as a film ({error}); give a complete file, or convert "
+                "it first: ffmpeg -i FILE film.mp4"
+            ) from error
+    if count == 0:
+        raise InputError(f"{path} holds no frames; a complete film is needed.")
+
+
+def _upright(frame: Any) -> np.ndarray:
+    """RGB pixels, turned as the film's display matrix says."""
+    pixels = frame.to_ndarray(format="rgb24")
+    turns = round(getattr(frame, "rotation", 0) / 90) % 4  # counter-clockwise, as in rot90
+    return np.ascontiguousarray(np.rot90(pixels, turns))
