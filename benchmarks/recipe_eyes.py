@@ -25,13 +25,14 @@ STEPS = 1500
 
 TRUTH = {"options.truth": 1.0, "options.pictures": 0.0}
 SCANS: dict[str, dict[str, Any]] = {
-    "scan": {"every_row": 2, "blind_top": 0.4, "see_through": 0.5, "shift_px": [1, 0]},
+    "scan": {"share": 0.9, "blind_top": 0.25, "see_through": 0.25},
     "bad-scan": {
-        "every_row": 4, "blind_top": 0.4, "see_through": 1.0, "reach_px": 3, "shift_px": [3, 1],
-        "noise": 0.1,
+        "every_row": 4, "blind_top": 0.4, "see_through": 1.0, "shift_px": [1, 0], "noise": 0.05,
     },
 }  # fmt: skip
-"""Errors put into the truth: like those of a good LiDAR, and of a bad one, at this small size."""
+"""Errors put into the truth. ``scan``: 3 % of the points see through edges and the top quarter is
+blind, as in KITTI's raw scans (the audit finds 1.3 to 2.9 %, and 0.20 to 0.27). ``bad-scan``: 13 %
+see through, every fourth row, all points one pixel off, which is ten at KITTI's size."""
 
 NEEDED = {"stereo": 1.35, "video": 1.6}
 WHOLE, CROP = "kitti-eigen-benchmark", "kitti-eigen-garg"

@@ -1,0 +1,197 @@
+"""Pictures and tables of docs/training-self-supervised.md.
+
+    python docs/eye_figures.py
+
+Charts are made from benchmarks/results/recipe_{stereo,video,noisy}.json; pictures of trained
+networks from the runs that `python benchmarks/recipes.py stereo` (video, noisy) leaves under
+runs/recipes, and of the film from runs/film; what has no run here stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from leadline import viz
+
+ROOT = Path(__file__).resolve().parents[1]
+IMAGES, RESULTS = ROOT / "docs" / "images", ROOT / "benchmarks" / "results"
+RUNS = ROOT / "runs" / "recipes" / "arms"
+SIZE, PAD = (760, 330), 48
+BLACK, RED, BLUE, GREY = (30, 30, 30), (200, 60, 40), (40, 90, 190), (120, 120, 120)
+KITTI_FOCAL_PX, KITTI_BASELINE_M = 721.5377, 0.54
+
+WORDS = {
+    "pictures": "pictures alone, no truth",
+    "truth": "exact ground truth",
+    "scan": "truth with errors like KITTI's scans",
+    "bad-scan": "truth with a bad scan's errors",
+}
+
+
+def arms_table(results: dict[str, Any]) -> str:
+    """One line per arm: means over seeds."""
+    lines = [
+        "| learns from | AbsRel | RMSE (m) | δ < 1.25 | AbsRel, whole picture | steps | seeds |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for arm in results["arms"]:
+        rows.setdefault(arm["name"], []).append(arm)
+    guess = results["baseline"]["held_out"]
+    lines.append(f"| (the mean depth map) | {_cells([guess])} | | |")
+    for name, arms in rows.items():
+        found = [arm["held_out"] for arm in arms]
+        word = WORDS[name.partition("-")[2]]
+        lines.append(f"| {word} | {_cells(found)} | {arms[0]['steps']} | {len(arms)} |")
+    verdict = results["verdict"]
+    lines.append("")
+    lines.append(
+        f"Ratio of pictures alone to exact truth: **{verdict['ratio']:.2f}** "
+        f"(aim: at most {verdict['needed']}). {results['frames']} held-out frames, protocol "
+        f"`{results['protocol']}`, {results['pictures']} frames to learn from."
+    )
+    return "\n".join(lines)
+
+
+TABLES = dict.fromkeys(("recipe_stereo", "recipe_video", "recipe_noisy"), arms_table)
+
+
+def disparity_falls() -> None:
+    """Disparity against depth for KITTI's rig, and what one pixel of error does to depth."""
+    share = KITTI_FOCAL_PX * KITTI_BASELINE_M
+    depth = np.linspace(4, 80, 300)
+    disparity = share / depth
+    picture = Image.new("RGB", (SIZE[0] * 2, SIZE[1]), "white")
+    left, right = _Axes((0, 80, 10), (0, 100, 20)), _Axes((0, 80, 10), (0, 120, 20))
+    left.line(depth, disparity, BLACK)
+    left.text("disparity in pixels: large is NEAR", "metres ahead")
+    right.line(depth, depth, BLACK)
+    for error, colour in ((1.0, RED), (-1.0, BLUE)):
+        right.line(depth, share / (disparity + error), colour)
+    right.text("depth (m) from disparity, and with +1 (red) or -1 pixel (blue)", "metres ahead")
+    picture.paste(left.picture, (0, 0))
+    picture.paste(right.picture, (SIZE[0], 0))
+    _save(picture, "disparity-falls.png")
+
+
+def noisy_truth() -> None:
+    """AbsRel against truth of falling quality, and without any."""
+    path = RESULTS / "recipe_noisy.json"
+    if not path.exists():
+        return
+    results = json.loads(path.read_text(encoding="utf-8"))
+    scores: dict[str, list[float]] = {}
+    for arm in results["arms"]:
+        scores.setdefault(arm["name"].partition("-")[2], []).append(arm["held_out"]["abs_rel"])
+    names = [name for name in WORDS if name in scores]
+    values = [float(np.mean(scores[name])) for name in names]
+    guess = results["baseline"]["held_out"]["abs_rel"]
+    top = 1.15 * max(*values, guess)
+    picture = Image.new("RGB", (SIZE[0], 60 + 46 * (len(names) + 1)), "white")
+    pen = ImageDraw.Draw(picture)
+    pen.text((12, 10), "AbsRel on held-out streets, metres, nothing aligned", fill=GREY)
+    shown = [*zip(names, values, strict=True), ("", guess)]
+    for row, (name, value) in enumerate(shown):
+        y = 40 + 46 * row
+        length = int(value / top * (SIZE[0] - 330))
+        colour = BLUE if name == "pictures" else GREY if not name else RED
+        pen.text((12, y + 8), WORDS.get(name, "the mean depth map"), fill=BLACK)
+        pen.rectangle((260, y, 260 + length, y + 26), fill=colour)
+        pen.text((268 + length, y + 8), f"{value:.3f}", fill=BLACK)
+    _save(picture, "noisy-truth.png")
+
+
+def what_they_see(count: int = 5) -> None:
+    """Held-out streets: the picture, the truth, and what each trained network makes of it."""
+    sys.path.insert(0, str(ROOT))
+    import torch
+
+    import leadline
+    from benchmarks.recipe_eyes import drives
+
+    arms = ("stereo-pictures", "stereo-truth", "video-pictures", "video-truth")
+    runs = [sorted(RUNS.glob(f"{arm}-0-*")) for arm in arms]
+    if not all(runs):
+        return
+    pictures, depths = drives()
+    columns = []
+    for n in np.linspace(1, len(pictures) - 1, count).astype(int):
+        truth = np.asarray(depths[n], np.float32)
+        near = np.where(np.isfinite(truth), 1 / truth, 0).astype(np.float32)
+        columns += [pictures[n], viz.colorize(near)]
+        for found in runs:
+            with torch.no_grad():
+                depth = leadline.load(found[-1]).predict(pictures[n]).values
+            columns.append(viz.colorize((1 / depth).astype(np.float32)))
+    _save(viz.contact_sheet(columns, columns=2 + len(arms), cell=(96, 192)), "self-supervised.jpg")
+
+
+def film() -> None:
+    """The newest sheet of the run on the overhead film."""
+    sheets = sorted((ROOT / "runs" / "film" / "pictures").glob("step-*.png"))
+    if sheets:
+        _save(Image.open(sheets[-1]).convert("RGB"), "stereo-film.jpg")
+
+
+class _Axes:
+    """A small chart: ranges are (low, high, step)."""
+
+    def __init__(self, x: tuple[int, int, int], y: tuple[int, int, int]) -> None:
+        self.picture = Image.new("RGB", SIZE, "white")
+        self.pen = ImageDraw.Draw(self.picture)
+        self.x, self.y = x, y
+        for value in range(x[0], x[1] + 1, x[2]):
+            self.pen.line(self._place([value, value], [y[0], y[1]]), fill=(230, 230, 230))
+            at = self._place([value], [y[0]])[0]
+            self.pen.text((at[0] - 6, at[1] + 5), str(value), fill=GREY)
+        for value in range(y[0], y[1] + 1, y[2]):
+            self.pen.line(self._place([x[0], x[1]], [value, value]), fill=(230, 230, 230))
+            at = self._place([x[0]], [value])[0]
+            self.pen.text((at[0] - 26, at[1] - 6), str(value), fill=GREY)
+
+    def line(self, xs: np.ndarray, ys: np.ndarray, colour: tuple[int, int, int]) -> None:
+        """A curve; what leaves the chart is cut."""
+        keep = (ys >= self.y[0]) & (ys <= self.y[1])
+        self.pen.line(self._place(xs[keep], ys[keep]), fill=colour, width=3)
+
+    def text(self, above: str, below: str) -> None:
+        """Labels of the chart and of the x axis."""
+        self.pen.text((PAD, 8), above, fill=BLACK)
+        self.pen.text((SIZE[0] // 2 - 30, SIZE[1] - 18), below, fill=GREY)
+
+    def _place(self, xs: Sequence[float], ys: Sequence[float]) -> list[tuple[float, float]]:
+        across = (np.asarray(xs) - self.x[0]) / (self.x[1] - self.x[0])
+        up = (np.asarray(ys) - self.y[0]) / (self.y[1] - self.y[0])
+        wide, tall = SIZE[0] - 2 * PAD, SIZE[1] - 2 * PAD
+        return [(PAD + a * wide, SIZE[1] - PAD - b * tall) for a, b in zip(across, up, strict=True)]
+
+
+def _cells(found: Sequence[dict[str, float]]) -> str:
+    names = ("abs_rel", "rmse", "delta1", "abs_rel_whole")
+    means = [float(np.mean([each[name] for each in found])) for name in names]
+    return f"{means[0]:.3f} | {means[1]:.2f} | {means[2]:.3f} | {means[3]:.3f}"
+
+
+def _save(picture: Image.Image | np.ndarray, name: str) -> None:
+    IMAGES.mkdir(exist_ok=True)
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    image.save(IMAGES / name, quality=88, optimize=True)
+
+
+def draw_all() -> None:
+    """Every picture that can be made here."""
+    disparity_falls()
+    noisy_truth()
+    film()
+    what_they_see()
+
+
+if __name__ == "__main__":
+    draw_all()
