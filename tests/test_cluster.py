@@ -33,17 +33,30 @@ def photos(tmp_path: Path) -> Path:
 
 
 def _actors() -> list[int]:
-    """Process ids of the actors that work on parts."""
+    """Process ids of the actors that work on parts for this process."""
+    parents: dict[int, int] = {}
     found = []
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                title = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if title.startswith(b"ray::") and b"_Actor" in title:
-                found.append(int(entry.name))
-    return found
+        if not entry.name.isdigit():
+            continue
+        try:
+            title = (entry / "cmdline").read_bytes()
+            after_name = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents[int(entry.name)] = int(after_name[1])
+        if title.startswith(b"ray::") and b"_Actor" in title:
+            found.append(int(entry.name))
+    return [pid for pid in found if os.getpid() in _above(pid, parents)]
+
+
+def _above(pid: int, parents: dict[int, int]) -> list[int]:
+    """The processes above one."""
+    chain = []
+    while pid in parents:
+        pid = parents[pid]
+        chain.append(pid)
+    return chain
 
 
 def _kill_one(out: Path, killed: list[int]) -> None:

@@ -170,6 +170,17 @@ def test_the_sky_is_far(job: BulkJob, photos: Path, tmp_path: Path) -> None:
     assert label.values[10:].max() > label.values.min()
 
 
+def test_smaller_labels_take_their_pictures_with_them(job: BulkJob, photos: Path) -> None:
+    run_bulk(replace(job, side=20), list_sources([photos / "p1.png"]))
+    label = open_labels(job.out)[1][0].read()
+    assert label.values.shape == label.image.size == (20, 32)
+    whole = leadline.load(job.model.name, threads=1).predict(photos / "p1.png").values
+    means = whole.reshape(20, 2, 32, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(label.values, means, atol=np.ptp(means) / 60000 + 1e-5)
+    with pytest.raises(InputError, match="side"):
+        run_bulk(job, list_sources([photos / "p1.png"]))
+
+
 @pytest.mark.slow
 def test_processes_give_the_same_shards(job: BulkJob, photos: Path, tmp_path: Path) -> None:
     parts = plan(job.out, list_sources([photos]), per_part=3)

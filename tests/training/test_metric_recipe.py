@@ -102,6 +102,15 @@ def test_the_canonical_camera_scales_the_target(built: tuple[Metric, torch.nn.Mo
         metres_from_canonical(metres, camera, canonical_focal_px=80.0, input_height=32)
 
 
+@pytest.mark.slow
+def test_a_canonical_network_is_measured_in_metres(built: tuple[Metric, torch.nn.Module]) -> None:
+    recipe = _recipe(options={"canonical_focal_px": 80.0}, sizes=[[64, 64]], validate_frames=1)
+    module = built[1].eval()
+    with torch.no_grad():
+        found = recipe.validate(module)
+    assert 0 < found["abs_rel"] < 100
+
+
 def test_sources_say_their_domain(built: tuple[Metric, torch.nn.Module]) -> None:
     network: Any = built[1].network
     data = [{"name": "nyu-sync", "root": "a"}, {"name": "kitti-eigen", "root": "b"}]

@@ -47,7 +47,7 @@ def label_files(
 
     def write(picture: Path, prediction: Prediction) -> Path:
         label = label_of(prediction, str(picture), job)
-        info = label_record(label, str(picture.absolute()))
+        info = label_record(label, prediction, str(picture.absolute()))
         data = encode_png16(label.values, valid=label.valid, info=info)
         with atomic_write(files[picture]) as file:
             file.write(data)

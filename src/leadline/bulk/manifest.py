@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 _MUST_AGREE = (
     *("kind", "layout", "model", "model_sha256", "policy", "tiles", "size", "max_depth"),
-    *("sky", "keep_pictures"),
+    *("sky", "side", "keep_pictures"),
 )
 
 
@@ -45,6 +45,7 @@ def described(job: BulkJob, layout: str) -> dict[str, Any]:
         "code 0 = no value",
         **model,
         "sky": job.sky,
+        "side": job.side,
         "keep_pictures": job.keep_pictures,
         "leadline_version": __version__,
     }

@@ -23,10 +23,11 @@ from leadline.estimator import DepthEstimator, load
 from leadline.hub import sha256_of
 from leadline.io import encode_png16, read_image
 from leadline.jobs import run_job
+from leadline.prediction import Prediction
 from leadline.provenance import identify
+from leadline.resample import resize
 
 if TYPE_CHECKING:
-    from leadline.prediction import Prediction
     from leadline.preprocess import Prepared
 
 LAYOUTS = MappingProxyType({"webdataset": ".tar", "parquet": ".parquet"})
@@ -96,6 +97,8 @@ class BulkJob:
         disparity: turn depths into disparities, as students of relative depth want them.
         sky: folder of masks, ``<stem of the picture>.png``, not black where there is sky: there the
             map gets its farthest value.
+        side: short side of the maps in pixels, where the picture's is longer; None: the picture's
+            size. Most of a map's bytes are finer than the network saw.
         keep_pictures: put the pictures' own files into the shards too.
         batch_size: pictures that the network sees at once.
     """
@@ -105,6 +108,7 @@ class BulkJob:
     layout: str = "webdataset"
     disparity: bool = False
     sky: str | None = None
+    side: int | None = None
     keep_pictures: bool = False
     batch_size: int = 8
 
@@ -208,11 +212,16 @@ class ShardWriter:
 
 
 def label_of(prediction: Prediction, source: str, job: BulkJob) -> Prediction:
-    """The map as it is written: a disparity if that is asked for, the sky far away."""
+    """The map as it is written: a disparity if that is asked for, the sky far away, not too big."""
     label = prediction.to_disparity() if job.disparity else prediction
-    if job.sky is None:
-        return label
-    mask = Path(job.sky) / f"{PurePosixPath(source).stem}.png"
+    if job.sky is not None:
+        label = _with_sky(label, Path(job.sky) / f"{PurePosixPath(source).stem}.png")
+    if job.side is not None and min(label.size) > job.side:
+        label = _smaller(label, job.side)
+    return label
+
+
+def _with_sky(label: Prediction, mask: Path) -> Prediction:
     if not mask.is_file():
         return label
     sky = read_image(mask).pixels.any(axis=2)
@@ -225,21 +234,38 @@ def label_of(prediction: Prediction, source: str, job: BulkJob) -> Prediction:
     return replace(label, values=np.where(sky, far, label.values), valid=label.known | sky)
 
 
-def label_record(prediction: Prediction, source: str) -> dict[str, Any]:
-    """What a map's file says about it."""
-    camera = prediction.camera
+def _smaller(label: Prediction, side: int) -> Prediction:
+    """The map with a shorter short side; a pixel is known where all that it is made of are."""
+    scale = side / min(label.size)
+    size = (round(label.size[0] * scale), round(label.size[1] * scale))
+    known = label.known
+    values = resize(np.where(known, label.values, 0), size, "area")
+    whole = resize(known.astype(np.float32), size, "area") > 1 - 1e-4
+    return Prediction(
+        values=values,
+        kind=label.kind,
+        camera=None if label.camera is None else label.camera.resized(size[1], size[0]),
+        valid=None if whole.all() else whole,
+        model=label.model,
+    )
+
+
+def label_record(label: Prediction, prediction: Prediction, source: str) -> dict[str, Any]:
+    """What a map's file says about it, and about the picture that it was made from."""
+    camera = label.camera
     return {
-        "kind": str(prediction.kind),
+        "kind": str(label.kind),
         "camera": None if camera is None else camera.to_dict(),
-        "model": prediction.model,
+        "model": label.model,
         "version": __version__,
         "source": source,
+        "picture_size": list(prediction.size),
     }
 
 
 def _sample(picture: Picture, data: bytes, prediction: Prediction, job: BulkJob) -> Sample:
     label = label_of(prediction, picture.source, job)
-    record = label_record(label, picture.source)
+    record = label_record(label, prediction, picture.source)
     known = label.values[label.known]
     return Sample(
         picture,

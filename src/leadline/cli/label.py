@@ -44,6 +44,9 @@ def label(
     sky: Annotated[
         Path | None, typer.Option(help="Folder of sky masks, <stem>.png, not black where sky.")
     ] = None,
+    side: Annotated[
+        int | None, typer.Option(help="Short side of the labels in pixels; default: the picture's.")
+    ] = None,
     with_pictures: Annotated[
         bool, typer.Option("--with-pictures", help="Put the pictures into the shards too.")
     ] = False,
@@ -97,6 +100,7 @@ def label(
         layout="webdataset" if chosen == "folder" else chosen,
         disparity=not metric,
         sky=None if sky is None else str(sky.absolute()),
+        side=side,
         keep_pictures=with_pictures,
         batch_size=batch,
     )

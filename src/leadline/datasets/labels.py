@@ -19,6 +19,7 @@ from leadline.errors import InputError
 from leadline.image import Image
 from leadline.io import decode_png16, read_image, read_png16_record
 from leadline.kinds import DepthKind
+from leadline.resample import resize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ class Label:
     """A picture and a teacher's map of it.
 
     Attributes:
-        image: the picture.
+        image: the picture, at the label's size where labels were made smaller.
         values: (h, w) float32; ``kind`` says what they mean; 0 where there is no value.
         valid: (h, w) bool.
         kind: of the values.
@@ -146,11 +147,15 @@ def _picture(source: str, moved: Path | None) -> Image:
 
 def _label(data: bytes, where: str, image: Image, name: str) -> Label:
     png = decode_png16(data, name=where)
-    if png.values.shape != image.size:
+    labelled = tuple(png.info.get("picture_size", png.values.shape))
+    if labelled != image.size:
         raise InputError(
-            f"{where} is a map of {png.values.shape} for a picture of {image.size}; the picture "
-            "was changed since. Label it again."
+            f"{where} is of a picture of {labelled}, and the picture has {image.size}; it was "
+            "changed since. Label it again."
         )
+    if png.values.shape != image.size:  # labels that were made smaller
+        pixels = resize(image.pixels, png.values.shape, "area_linear")
+        image = Image(pixels=np.clip(np.rint(pixels), 0, 255).astype(np.uint8), name=image.name)
     return Label(
         image=image,
         values=np.where(png.valid, png.values, 0).astype(np.float32),

@@ -103,7 +103,8 @@ def _encoded(
     chunk = PngInfo()
     chunk.add_itxt(CHUNK, text)
     file = BytesIO()
-    PilImage.fromarray(codes).save(file, format="PNG", pnginfo=chunk)
+    # Level 3 takes a quarter of the time of 6, and its files are as small.
+    PilImage.fromarray(codes).save(file, format="PNG", pnginfo=chunk, compress_level=3)
     return file.getvalue(), text
 
 

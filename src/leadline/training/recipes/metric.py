@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from leadline import models, world
 from leadline.errors import InputError, KindError, UnknownNameError
+from leadline.evaluation import protocols
 from leadline.kinds import DepthKind
 from leadline.losses import router_cross_entropy, silog
 from leadline.models.depth_anything import DepthAnything
@@ -36,9 +37,11 @@ from leadline.provenance import identify
 from leadline.training.network import build_network, catalogue_spec, delivered_spec, sized
 from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
 from leadline.training.samples import depth_samples
+from leadline.training.validation import estimator_of, held_out, measure
 
 if TYPE_CHECKING:
     from leadline.camera import Camera
+    from leadline.datasets import Frame
     from leadline.models.base import DepthModule
     from leadline.prediction import Prediction
 
@@ -170,6 +173,30 @@ class Metric(Recipe):
         routing = router_cross_entropy(logits, domains)
         total = error + options.router_weight * routing
         return total, {"silog": error, "router": routing}
+
+    def validate(self, module: nn.Module) -> dict[str, float]:
+        """Metres on held-out frames; of a canonical camera, with each frame's own camera."""
+        canonical = self.options.canonical_focal_px
+        if not canonical:
+            return super().validate(module)
+        network = estimator_of(self.delivered(module))
+
+        def predict(frame: Frame) -> Prediction:
+            prepared = network.prepare(frame.image)
+            if prepared.camera is None:
+                raise InputError(
+                    f"{frame.name} has no camera, without which a canonical network gives no "
+                    "metres; validate on data with cameras, or validate_every = -1."
+                )
+            return metres_from_canonical(
+                network.predict_prepared(prepared),
+                prepared.camera,
+                canonical_focal_px=canonical,
+                input_height=prepared.input_size[0],
+            )
+
+        protocol = protocols.get(self.config.protocol or self.protocol)
+        return measure(predict, held_out(self.config), protocol)
 
     def _normalised(self, rgb: Tensor) -> Tensor:
         model = self.config.model
