@@ -160,7 +160,7 @@ def test_a_file_that_computes_something_else_is_not_written(
     convolution: Convolution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = (Check(runtime="openvino", shape=(1, 3, 4, 4), relative_error=0.01),)
-    monkeypatch.setattr(exporting, "_compare", lambda *_args: wrong)
+    monkeypatch.setattr(exporting, "_compare", lambda *_args, **_options: wrong)
     with pytest.raises(LeadlineError, match=r"differs from PyTorch by 1\.0e-02 on openvino"):
         export_module(convolution, SPEC, tmp_path / "model.xml")
     assert not list(tmp_path.iterdir())

@@ -13,6 +13,7 @@ every export is compared with PyTorch before it takes its name.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Generator, Iterator
@@ -29,7 +30,7 @@ from leadline.estimator import resized
 from leadline.hub import sha256_of
 from leadline.provenance import Origin, identify
 from leadline.runtime import ModelFile, Runtime, RuntimeName, installed, open_file, select
-from leadline.spec import ModelSpec, Sidecar, sidecar_path
+from leadline.spec import ModelSpec, PreprocessSpec, Sidecar, sidecar_path
 
 if TYPE_CHECKING:
     from leadline.models.base import DepthModule
@@ -130,11 +131,13 @@ def export_module(
         module: the network; it is moved to the processor, float32 and eval mode.
         spec: what the sidecar says about it.
         out: a ``.onnx`` or ``.xml`` file.
-        sides: (height, width) of the input, or None for dynamic sides.
+        sides: (height, width) of the input, or None for dynamic sides; a network that takes one
+            size only gets that.
         licence: of the weights.
     """
     out = Path(out)
     form = _format_of(out)
+    sides = sides or module.only_size
     if sides is not None:
         module.check_size(*sides)
         preprocess = replace(
@@ -147,7 +150,7 @@ def export_module(
         written = Path(folder) / out.name
         write = _write_onnx if form == "onnx" else _write_openvino
         write(_lean(module, form), written, sides)
-        checks = tuple(_compare(module, written, sides or spec.preprocess.size, sides is not None))
+        checks = tuple(_compare(module, written, spec.preprocess, fixed=sides is not None))
         _refuse_if_wrong(checks, spec.name)
         _describe(written, spec, licence)
         _move(Path(folder), out.parent)
@@ -196,7 +199,7 @@ def _example(module: DepthModule, sides: tuple[int, int] | None) -> Any:
     import torch
 
     m = module.multiple_of
-    height, width = sides or (m * -(-126 // m), m * -(-168 // m))
+    height, width = sides or (m * max(2, -(-126 // m)), m * max(3, -(-168 // m)))
     return torch.zeros(2, 3, height, width)
 
 
@@ -225,7 +228,8 @@ def _tracing(module: DepthModule, sides: tuple[int, int] | None) -> Generator[No
         raise
     except Exception as error:  # tracers raise whatever the network's code meets
         name = module.name or type(module).__name__
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        text = re.sub(r"\x1b\[[\d;]*m", "", str(error))  # colours
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
         detail = lines[0][:200] if lines else type(error).__name__
         advice = (
             "Give one size, as in --size 480x640 (in Python: size=(480, 640))."
@@ -308,20 +312,34 @@ def _convert_graph(
     return Exported(path=out, sidecar=sidecar_path(out), checks=())
 
 
+def _another_size(module: DepthModule, height: int, width: int) -> tuple[int, int]:
+    """A smaller size of another aspect, or a larger one where the network takes none smaller."""
+    m = module.multiple_of
+    smaller = (max(m, height // 2 // m * m), max(m, width * 2 // 3 // m * m))
+    try:
+        module.check_size(*smaller)
+    except InputError:
+        return height + m, width + 2 * m
+    return smaller
+
+
 def _compare(
-    module: DepthModule, path: Path, size: tuple[int, int], fixed: bool
+    module: DepthModule, path: Path, preprocess: PreprocessSpec, *, fixed: bool
 ) -> Iterator[Check]:
     """Run the file beside the network, at its own size and, if it takes any, at another."""
     import torch
 
     m = module.multiple_of
-    height, width = (max(m, side // m * m) for side in size)
+    height, width = preprocess.size
+    if not fixed:
+        height, width = max(m, height // m * m), max(m, width // m * m)
+    mean, std = np.array([preprocess.mean, preprocess.std], np.float32)[..., None, None]
     shapes = [(1, 3, height, width)]
     if not fixed:
-        shapes.append((2, 3, max(m, height // 2 // m * m), max(m, width * 2 // 3 // m * m)))
+        shapes.append((2, 3, *_another_size(module, height, width)))
     for runtime in _runtimes(path):
         for shape in shapes:
-            batch = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+            batch = (np.random.default_rng(0).random(shape, np.float32) - mean) / std
             with torch.inference_mode():
                 expected = module(torch.from_numpy(batch)).numpy()
             given = runtime.run({"image": batch})["depth"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from pathlib import Path
 
 import pytest
 
@@ -99,3 +101,33 @@ def test_a_control_point_moves_the_picture_there() -> None:
         module.localisation.theta[0::2] += 0.5  # all look half a half-width to the right
     batch = torch.rand(1, 1, 9, 9)
     torch.testing.assert_close(module(batch)[..., :7], batch[..., 2:], atol=1e-4, rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("transform", ["affine", "projective"])  # ONNX solves no linear system
+def test_its_onnx_file_computes_the_same(transform: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    module = models.build("stn", transform=transform, channels=1)
+    with torch.no_grad():
+        module.localisation.theta.weight.normal_(0, 0.02)  # off the identity
+    path = tmp_path / "stn.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            (torch.rand(2, 1, 40, 40),),
+            path,
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim("batch", max=64)},),
+            input_names=["image"],
+            verbose=False,
+        )
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    batch = torch.rand(3, 1, 40, 40)
+    with torch.no_grad():
+        expected = module(batch)
+    assert (expected - batch).abs().max() > 0.1
+    (found,) = session.run(None, {"image": batch.numpy()})
+    torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-4)

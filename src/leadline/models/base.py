@@ -17,10 +17,12 @@ class DepthModule(nn.Module):
     Attributes:
         name: what it was built as; set by ``leadline.models.build``.
         multiple_of: the height and width of a batch are multiples of this.
+        only_size: (height, width) of every batch, for networks that take no other.
     """
 
     name: str = ""
     multiple_of: ClassVar[int] = 1
+    only_size: tuple[int, int] | None = None
 
     def forward(self, batch: Tensor) -> Tensor:
         """Predict one map per picture.

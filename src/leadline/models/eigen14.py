@@ -117,6 +117,7 @@ class Eigen14(DepthModule):
             )
         self.rows = slice(first, past)
         self.map_size = (past - first, columns)
+        self.only_size = config.size
         self.coarse = CoarseStack(config.size, self.map_size)
         self.fine = FineStack(config.size)
         self._initialise()
