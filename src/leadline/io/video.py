@@ -52,7 +52,10 @@ def read_video(path: str | os.PathLike[str], *, every: int = 1) -> Iterator[Imag
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
-                raise InputError(f"{path} holds no pictures (sound alone?); a film is needed.")
+                raise InputError(
+                    f"{path} holds no pictures that can be decoded (sound alone, or cut short?); a "
+                    "complete film is needed."
+                )
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             for number, frame in enumerate(container.decode(stream)):

@@ -140,7 +140,7 @@ class GroundFit:
         a, b = self.grey[seen], values[seen]
         a, b = a - a.mean(), b - b.mean()
         scale = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
-        return float((a * b).sum()) / scale if scale > 0 else -1.0
+        return float((a * b).sum()) / scale if scale > 0.1 * len(a) else -1.0  # else: even grey
 
     def table(self, heights: Float[np.ndarray, " h"]) -> Float[np.ndarray, "h p"]:
         """Likeness of level ground at ``heights``, rising by :data:`PITCHES_DEG`."""
