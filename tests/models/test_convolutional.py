@@ -23,6 +23,7 @@ from leadline.models.base import DepthModule  # noqa: E402
 from leadline.models.weights import guess, save_weights  # noqa: E402
 from leadline.preprocess import Preprocess  # noqa: E402
 from leadline.provenance import identify  # noqa: E402
+from testing.tensor_bundle import write_checkpoint  # noqa: E402
 
 NAMES = (
     "eigen14-nyu",
@@ -219,25 +220,39 @@ def test_its_tensors_tell_it(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_foreign_file_predicts_through_the_front_door(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("monodepth-vgg", "model_kitti.index"), ("monodepth-resnet50", "model.npz")],
+)
+def test_a_foreign_file_predicts_through_the_front_door(
+    name: str, file: str, tmp_path: Path
+) -> None:
     """One main path for a TensorFlow layout: name, file, picture, map."""
     import leadline
     from leadline.models.monodepth import Monodepth
 
-    module = models.build("monodepth-resnet50")
+    module = models.build(name)
     assert isinstance(module, Monodepth)
     arrays = {}
     for ours, theirs in module.tensorflow_names().items():
         layer = module.get_submodule(ours)
         arrays[f"{theirs}/weights"] = layer.weight.detach().permute(2, 3, 1, 0).numpy()
         arrays[f"{theirs}/biases"] = layer.bias.detach().numpy()
-    np.savez(tmp_path / "model.npz", **arrays)
-    estimator = leadline.load("monodepth-resnet50", weights=tmp_path / "model.npz")
+    if file.endswith(".npz"):
+        np.savez(tmp_path / file, **arrays)
+    else:
+        write_checkpoint(tmp_path / "model_kitti", arrays)
+    estimator = leadline.load(name, weights=tmp_path / file)
     picture = Image(pixels=np.random.default_rng(0).integers(0, 256, (61, 97, 3), dtype=np.uint8))
     prediction = estimator.predict(picture)
     assert prediction.kind is DepthKind.AFFINE_DISPARITY
     assert prediction.values.shape == (61, 97)
     assert ((prediction.values > 0) & (prediction.values < 0.3)).all()
+    prepared = estimator.prepare(picture)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(prepared.arrays["image"]))
+    given = estimator.runtime.run(prepared.arrays)["depth"]
+    torch.testing.assert_close(torch.from_numpy(given), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_kinds_and_what_they_mean() -> None:
