@@ -28,6 +28,8 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = []
     for spec in catalog.MODELS.values():
+        if spec.architecture is None:  # superpixel: no network
+            continue
         cost = cost_of(spec)
         if arguments.latency and cost.parameters <= arguments.largest * 1e6:
             cost = cost_of(spec, runs=arguments.runs)

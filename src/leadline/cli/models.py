@@ -68,6 +68,12 @@ def _print_costs(specs: Sequence[ModelSpec], runs: int, as_json: bool) -> None:
     if not as_json:
         typer.echo(f"{'NAME':38} {'PARAMETERS':>13} {'INPUT':>9} {'GFLOP':>8} {'MS':>8}  KIND")
     for spec in specs:
+        if spec.architecture is None:  # no network, nothing to count
+            entries.append(_entry(spec))
+            if not as_json:
+                blank = f"{'-':>13} {'-':>9} {'-':>8} {'-':>8}"
+                typer.echo(f"{spec.name:38} {blank}  {spec.kind}")
+            continue
         cost = cost_of(spec, runs=runs)
         entries.append(_entry(spec) | asdict(cost))
         size = f"{cost.input_size[0]}x{cost.input_size[1]}"
