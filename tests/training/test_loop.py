@@ -4,6 +4,7 @@ import json
 import shutil
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +18,7 @@ import leadline  # noqa: E402
 from leadline.errors import InputError, JobError  # noqa: E402
 from leadline.training import train  # noqa: E402
 from leadline.training.checkpoint import checkpoints, load_state  # noqa: E402
+from leadline.training.diagnosis import Watch  # noqa: E402
 from leadline.training.loop import Run  # noqa: E402
 from leadline.training.recipes.supervised import Supervised  # noqa: E402
 
@@ -69,9 +71,12 @@ def test_resuming_a_finished_run_changes_nothing(tiny, whole):
     assert same(before, weights(whole))
 
 
-def test_other_seed_learns_otherwise(tiny, whole, tmp_path):
-    quiet(tiny.updated({"seed": 1}), tmp_path / "other")
-    assert not same(weights(whole), weights(tmp_path / "other"))
+def test_folder_of_another_run_is_refused(tiny, whole):
+    with pytest.raises(InputError, match=r"step-00000006.*--resume"):
+        quiet(tiny, whole)
+    with pytest.raises(InputError, match="model_options"):
+        quiet(tiny.updated({"model_options.skips": "none"}), whole, resume=True)
+    assert load_state(whole)["step"] == 6
 
 
 def test_accumulated_parts_give_the_gradient_of_the_batch(tiny, tmp_path):
@@ -82,6 +87,7 @@ def test_accumulated_parts_give_the_gradient_of_the_batch(tiny, tmp_path):
     assert other["loss"] == pytest.approx(log["loss"], rel=0.2)  # batch norm sees halves
 
 
+@pytest.mark.slow
 def test_run_learns(tiny, tmp_path):
     more = {"steps": 24, "log_every": 1, "checkpoint_every": 100, "lr": 0.05}
     quiet(tiny.updated({**more, "schedule": "constant", "augment.colours": "none"}), tmp_path)
@@ -135,16 +141,31 @@ def test_not_finite_loss_names_the_samples(tiny, tmp_path, monkeypatch):
     assert set(report["samples"][worst]["ranges"]) >= {"rgb", "depth"}
 
 
-def test_explosion_stops_the_run(tiny, tmp_path, monkeypatch):
-    real = Supervised.loss
+def watched(tiny, out):
+    parts = [(range(2), {"rgb": torch.zeros(2, 3)})]
+    source = SimpleNamespace(origin=lambda step, row: f"shard {row}")
+    return Watch(tiny.updated({"explosion": 100.0}), out), parts, source
 
-    def loss(self, forward, batch, step):
-        total, parts = real(self, forward, batch, step)
-        return total * (1e6 if step == 25 else 1), parts
 
-    monkeypatch.setattr(Supervised, "loss", loss)
-    with pytest.raises(JobError, match=r"times its recent median at step 25"):
-        quiet(tiny.updated({"steps": 30, "checkpoint_every": 100}), tmp_path)
+def test_explosion_stops_the_run(tiny, tmp_path):
+    watch, parts, source = watched(tiny, tmp_path)
+    for step in range(30):
+        watch.check_explosion(1.0 + step % 3, parts, step, source)
+    watch.check_explosion(150.0, parts, 30, source)
+    with pytest.raises(JobError, match=r"200 times its recent median at step 31: row 0 \(shard 0"):
+        watch.check_explosion(400.0, parts, 31, source)
+
+
+def test_one_overflow_is_no_error_and_many_are(tiny, tmp_path):
+    watch, parts, source = watched(tiny, tmp_path)
+    for _ in range(3):
+        for _ in range(39):
+            watch.check_gradient(None, parts, 0, source)
+        watch.check_gradient(torch.tensor(1.0), parts, 0, source)
+    for _ in range(39):
+        watch.check_gradient(None, parts, 7, source)
+    with pytest.raises(JobError, match="fp16 overflowed 40 steps"):
+        watch.check_gradient(None, parts, 7, source)
 
 
 def test_frozen_parameters_stay_until_they_thaw(tiny, tmp_path):

@@ -97,13 +97,13 @@ def _settings(
     recipe: str, file: Path | None, model: str | None, data: list[str] | None, pairs: list[str]
 ) -> TrainConfig:
     from leadline.training import TrainConfig
-    from leadline.training.config import merged, read_settings
+    from leadline.training.config import over, read_settings
 
     settings: dict[str, Any] = read_settings(recipe)
     if file is not None:
-        settings = merged(settings, read_settings(file))
+        settings = over(settings, read_settings(file))
     if model is not None:
-        settings["model"] = model
+        settings = over(settings, {"model": model})
     if data:
         settings["data"] = list(data)
     return TrainConfig.from_dict(settings).updated(dict(_pair(text) for text in pairs))

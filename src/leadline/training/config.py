@@ -260,7 +260,14 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{file} cannot be read as TOML settings: {error}.") from error
     parent = own.pop("inherits", None)
-    return own if parent is None else merged(read_settings(str(parent)), own)
+    return own if parent is None else over(read_settings(str(parent)), own)
+
+
+def over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with others laid over them; another network drops the options of the one before."""
+    other = changes.get("model", base.get("model")) != base.get("model")
+    kept = {key: value for key, value in base.items() if not (other and key == "model_options")}
+    return merged(kept, changes)
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Parts = Sequence[tuple[range, "Batch"]]
 
+_MOST_OVERFLOWS = 40  # the scale halves each time: from 2**16 to below any use
+
 
 class Watch:
     """Looks at every loss and gradient; what is not finite or explodes ends the run.
@@ -34,6 +36,7 @@ class Watch:
     def __init__(self, config: TrainConfig, out: Path) -> None:
         self.config, self.out = config, out
         self._losses: deque[float] = deque(maxlen=100)
+        self._overflows = 0
 
     def stop_at(
         self,
@@ -66,9 +69,14 @@ class Watch:
                 single.append(math.nan)
         self._stop(f"the loss is {float(loss.detach())}", [(rows, batch)], step, source, single)
 
-    def check_gradient(self, norm: Tensor, parts: Parts, step: int, source: BatchSource) -> None:
-        """Raise JobError unless the gradient is finite."""
-        if not math.isfinite(float(norm)):
+    def check_gradient(
+        self, norm: Tensor | None, parts: Parts, step: int, source: BatchSource
+    ) -> None:
+        """Raise JobError unless the gradient is finite; None says that fp16 overflowed."""
+        self._overflows = self._overflows + 1 if norm is None else 0
+        if self._overflows >= _MOST_OVERFLOWS:
+            self._stop(f"fp16 overflowed {_MOST_OVERFLOWS} steps in a row", parts, step, source)
+        if norm is not None and not math.isfinite(float(norm)):
             self._stop(f"the gradient's norm is {float(norm)}", parts, step, source)
 
     def check_explosion(self, loss: float, parts: Parts, step: int, source: BatchSource) -> None:

@@ -15,10 +15,12 @@ import torch
 from PIL import Image as PilImage
 from torch import Tensor, nn
 
+from leadline.errors import InputError
 from leadline.jobs import atomic_write, write_text
 from leadline.training import recipes
 from leadline.training.checkpoint import (
     MovingAverage,
+    checkpoints,
     load_state,
     save_network,
     save_state,
@@ -66,9 +68,15 @@ def train(
         The path of the delivered weights, ``out/model.safetensors``.
 
     Raises:
+        InputError: the directory holds another run, or one that ``resume`` was not given for.
         JobError: the loss is not finite or explodes, the renderer stopped, or the disk is full.
     """
     out = Path(out)
+    if not resume and (found := checkpoints(out)):
+        raise InputError(
+            f"{out} holds a run (its newest checkpoint is {found[0].name}); --resume goes on with "
+            "it. Give another --out for a new one, or move that folder away."
+        )
     keep_freed_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -168,8 +176,8 @@ class Run:
                 share = value.detach().float() / len(parts)
                 values[name] = values[name] + share if name in values else share
         norm = self.forward.finish(self.optimizer, config.clip)
+        watch.check_gradient(norm, parts, step, source)
         if norm is not None:
-            watch.check_gradient(norm, parts, step, source)
             values["grad_norm"] = norm
         self.average.update(self.module, step)
         self.step += 1
@@ -236,8 +244,17 @@ class Run:
     def resume(self, out: Path) -> None:
         """Go on from the run's newest whole checkpoint; from the start when there is none."""
         saved = load_state(out)
-        if saved is not None:
-            self.restore(saved)
+        if saved is None:
+            return
+        theirs, ours = json.loads(saved["config"]), json.loads(json.dumps(self.config.to_dict()))
+        for key in ("recipe", "model", "model_options"):
+            if theirs.get(key) != ours[key]:
+                raise InputError(
+                    f"{out} holds a run with {key}={theirs.get(key)!r}, and {ours[key]!r} was "
+                    "given: it cannot go on. Give another --out, and --set start=RUN to begin with "
+                    "its weights."
+                )
+        self.restore(saved)
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on where :meth:`state` was taken."""
