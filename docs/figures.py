@@ -12,9 +12,12 @@ import json
 import re
 from pathlib import Path
 
+import geometry_figures
 import network_drawings
 import numpy as np
+import superpixel_figures
 from PIL import Image
+from scale_table import scale
 
 import leadline
 from leadline import viz, world
@@ -118,9 +121,12 @@ def evaluation_speed(results: dict) -> str:
 
 TABLES = {
     "evaluation_speed_cpu": evaluation_speed,
+    "label_throughput": scale,
     "lite_accuracy": lite_accuracy,
     "model_costs": model_costs,
     "rotated_digits": rotated_digits,
+    "superpixel": superpixel_figures.table,
+    **geometry_figures.TABLES,
 }
 
 
@@ -154,6 +160,8 @@ def main() -> None:
     network_drawings.draw_all()
     world_sheet()
     lite_examples()
+    superpixel_figures.draw_all()
+    geometry_figures.draw_all()
 
 
 if __name__ == "__main__":
