@@ -1,19 +1,23 @@
 """Rotated digits: a spatial transformer against a plain CNN with as many parameters.
 
-    python examples/rotated_digits.py [--steps 1500] [--out rotated_digits.png]
+    python examples/rotated_digits.py [--steps 1500] [--out rotated_digits.png] [--json FILE]
 
 Draws its own digits (Pillow's font in many sizes, slants and places), turns them by up to 75
 degrees, and trains two classifiers on the same batches: convolutions with max-pooling, and the same
-kind of network, made smaller, behind an affine spatial transformer. Prints the accuracy by angle,
-and writes a picture of what the transformer makes of turned digits.
+kind of network, made smaller, behind an affine spatial transformer. Prints the accuracy by angle
+three times on the way, and writes a picture of what the transformer makes of turned digits. 1,500
+steps take some minutes on two processor cores; the first table, after 500, shows the difference.
 
-Max-pooling forgives small shifts; it does not forgive a turn. The transformer can turn the digit
-back before it looks.
+Max-pooling forgives small shifts; it does not forgive a turn. The transformer could turn the digit
+back before it looks; see in the picture, and in the angles printed, what it does instead.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +30,9 @@ from leadline.models.stn import SpatialTransformer, STNConfig
 SIDE = 40
 LARGEST_TURN = 75  # degrees; beyond 90 a 6 is a 9
 ANGLES = (0, 15, 30, 45, 60, 75)
+
+Tests = dict[float, tuple[Tensor, Tensor]]
+"""Angle -> pictures and their digits."""
 
 
 def draw(digit: int, angle: float, rng: np.random.Generator) -> np.ndarray:
@@ -98,19 +105,23 @@ def networks() -> dict[str, nn.Module]:
     return {"CNN": plain, "ST-CNN": with_transformer}
 
 
-def train(nets: dict[str, nn.Module], steps: int, rng: np.random.Generator) -> None:
-    """The same batches for all networks."""
+def train(
+    nets: dict[str, nn.Module], steps: int, rng: np.random.Generator, tests: Tests
+) -> list[dict[str, Any]]:
+    """The same batches for all networks; accuracy by angle after each third of the steps."""
     pool, labels = batch(8000, rng)
     optimisers = {n: torch.optim.Adam(net.parameters(), lr=1e-3) for n, net in nets.items()}
+    reports = []
     for step in range(1, steps + 1):
         chosen = torch.from_numpy(rng.integers(0, len(pool), 64))
         for name, net in nets.items():
             optimisers[name].zero_grad()
-            loss = F.cross_entropy(net(pool[chosen]), labels[chosen])
+            loss = F.cross_entropy(net.train()(pool[chosen]), labels[chosen])
             loss.backward()
             optimisers[name].step()
-        if step % max(1, steps // 5) == 0:
-            print(f"step {step} of {steps}")
+        if step == steps or step % max(1, steps // 3) == 0:
+            reports.append(report(nets, step, tests))
+    return reports
 
 
 @torch.no_grad()
@@ -119,13 +130,30 @@ def accuracy(net: nn.Module, pictures: Tensor, digits: Tensor) -> float:
     return (net.eval()(pictures).argmax(1) == digits).float().mean().item()
 
 
-def report(nets: dict[str, nn.Module], rng: np.random.Generator) -> None:
-    """Accuracy by angle, on digits that no network has seen."""
-    print("turned by " + "".join(f"{a:>8}°" for a in ANGLES))
-    tests = {angle: batch(500, rng, angle) for angle in ANGLES}
+def report(nets: dict[str, nn.Module], step: int, tests: Tests) -> dict[str, Any]:
+    """Print and return the accuracy by angle, on digits that no network has seen."""
+    print(f"step {step}, turned by" + "".join(f"{a:>8}°" for a in tests))
+    found: dict[str, Any] = {"step": step}
     for name, net in nets.items():
-        found = [accuracy(net, *tests[angle]) for angle in ANGLES]
-        print(f"{name:10}" + "".join(f"{a:>9.1%}" for a in found))
+        found[name] = [accuracy(net, *tests[angle]) for angle in tests]
+        print(f"{name:20}" + "".join(f"{a:>9.1%}" for a in found[name]), flush=True)
+    return found
+
+
+@torch.no_grad()
+def turned_back(net: nn.Sequential, rng: np.random.Generator) -> dict[int, float]:
+    """By how many degrees the transformer turns digits, on average, by the angle they stand at.
+
+    From the rotation that is nearest to its matrix; -60 at 60 would be upright.
+    """
+    found = {}
+    for angle in (-LARGEST_TURN, -45, 0, 45, LARGEST_TURN):
+        pictures = np.stack([draw(i % 10, angle, rng) for i in range(100)])
+        theta = net[0].forward_all(torch.from_numpy(pictures)[:, None]).theta
+        turns = torch.atan2(theta[:, 3] - theta[:, 1], theta[:, 0] + theta[:, 4])
+        found[angle] = round(float(turns.rad2deg().mean()), 1)
+    print("turned by the transformer: " + ", ".join(f"{a}°: {t}°" for a, t in found.items()))
+    return found
 
 
 @torch.no_grad()
@@ -145,16 +173,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--out", default="rotated_digits.png")
+    parser.add_argument("--json", type=Path, help="where the accuracies go")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
     rng = np.random.default_rng(arguments.seed)
     nets = networks()
-    train(nets, arguments.steps, rng)
-    report(nets, rng)
+    tests = {angle: batch(500, rng, angle) for angle in ANGLES}
+    reports = train(nets, arguments.steps, rng, tests)
     st_cnn = nets["ST-CNN"]
-    if isinstance(st_cnn, nn.Sequential):
-        show(st_cnn, arguments.out, rng)
+    if not isinstance(st_cnn, nn.Sequential):
+        raise TypeError("the transformer and its classifier are needed in turn")
+    turns = turned_back(st_cnn.eval(), rng)
+    if arguments.json is not None:
+        counts = {name: parameters(net) for name, net in nets.items()}
+        result = {"angles": ANGLES, "parameters": counts, "digits": 500, "reports": reports}
+        text = json.dumps(result | {"turned_back": turns}, indent=2)
+        arguments.json.write_text(text + "\n", encoding="utf-8")
+    show(st_cnn, arguments.out, rng)
 
 
 if __name__ == "__main__":
