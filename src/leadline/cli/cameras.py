@@ -45,7 +45,7 @@ def camera_for(image: Image, *, camera: str | None, fov_deg: float | None) -> Ca
         fx, fy, cx, cy = _numbers(camera)
         found = Camera(width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy)
     inside = -0.5 * width < found.cx < 1.5 * width and -0.5 * height < found.cy < 1.5 * height
-    if not inside or not 3 < found.fov_deg < 170:
+    if not inside or not 5 < found.fov_deg < 150:
         raise InputError(
             f"--camera {camera}: a field of view of {found.fov_deg:.1f} degrees and a principal "
             f"point of ({found.cx:g}, {found.cy:g}) for a picture of {width}x{height} pixels. Give "

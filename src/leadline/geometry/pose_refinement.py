@@ -189,9 +189,12 @@ def _shared(
     own: Features, camera: Camera, features: Features, other: Camera, refuse: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which features of the reference another picture sees, and at which slopes."""
+    nothing = np.zeros(0, np.int64), np.zeros((0, 2))
+    if np.linalg.norm(second_from_first(camera, other)[:3, 3]) < 1e-9:
+        return nothing  # the camera rested: no parallax
     found = match_features(own, features)
     if len(found) < _LEAST or found.indices is None:
-        return np.zeros(0, np.int64), np.zeros((0, 2))
+        return nothing
     matrix = fundamental_from_cameras(camera, other)
     error = np.sqrt(sampson_error(matrix, found.first, found.second))
     middle = float(np.median(error))
@@ -234,7 +237,10 @@ class _Fit:
                 damping *= 8
                 if damping > 1e6:
                     break
-        return rotations, places, inverse
+        # Trust in the given places shortens what turned away from them; lengths hold the scale.
+        given, found = (np.linalg.norm(p, axis=1).sum() for p in (self.translations, places))
+        longer = float(given / found) if found > 0 and given > 0 else 1.0
+        return rotations, places * longer, inverse / longer
 
     def judged(
         self, rotations: np.ndarray, places: np.ndarray, inverse: np.ndarray
