@@ -56,7 +56,7 @@ class DepthAnythingOptions:
         pictures: where the labels' pictures are now, if they were moved.
         teacher: a model's name, file or run folder.
         unlabelled: folder of pictures; empty: ``unlabelled_count`` pictures of the world.
-        unlabelled_count: how many are rendered.
+        unlabelled_count: how many are rendered; no more than the world keeps labelled ones.
         pseudo_share: share of pseudo-labelled samples in a batch: 2/3 in version 1, 1 in version
             2, 0 for labelled data alone.
         colours: strong colours on pseudo-labelled pictures.
@@ -192,13 +192,14 @@ class DepthAnything(Recipe):
 
     def _labels(self, folder: Path) -> Path:
         height, width = self.config.sizes[0]
-        margin = self.config.world.margin
+        own = self.config.world
+        kept = own.shard * (own.shards or own.window)  # few in a dry run
         return labels_of(
             folder,
             teacher=self.options.teacher,
             unlabelled=self.options.unlabelled,
-            count=self.options.unlabelled_count,
-            size=(round(height * margin), round(width * margin)),
+            count=min(self.options.unlabelled_count, kept),
+            size=(round(height * own.margin), round(width * own.margin)),
         )
 
     def loss(self, forward: Forward, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
