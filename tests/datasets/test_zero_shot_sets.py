@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as PilImage
 
+from leadline.cli import main
 from leadline.datasets import Options, open_dataset
 from leadline.datasets.sunrgbd import decoded
 from leadline.errors import InputError
@@ -237,6 +238,13 @@ def da2k(tmp_path: Path) -> Path:
     )
     (tmp_path / "annotations.json").write_text(json.dumps(record))
     return tmp_path
+
+
+def test_a_folder_of_pairs_is_in_order(da2k: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as caught:
+        main(["datasets", "check", "da-2k", "--root", str(da2k)])
+    assert not caught.value.code
+    assert "outdoor/a: 6x4, 3 pairs of points" in capsys.readouterr().out
 
 
 def test_da2k_is_evaluated_by_pairs(da2k: Path):

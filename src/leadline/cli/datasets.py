@@ -135,14 +135,16 @@ def _read(refs: list[FrameRef]) -> tuple[list[dict[str, Any]], list[dict[str, st
             failed.append({"name": ref.name, "error": str(error)})
             continue
         known = frame.depth[frame.valid]
-        low, middle, high = np.percentile(known, (1, 50, 99)) if known.size else (np.nan,) * 3
         camera = frame.image.camera
         read.append(
             {
                 "name": ref.name,
                 "size": list(frame.image.size),
                 "known_share": round(float(frame.valid.mean()), 4),
-                "depth_m": [round(float(v), 3) for v in (low, middle, high)],
+                "depth_m": [round(float(v), 3) for v in np.percentile(known, (1, 50, 99))]
+                if known.size
+                else None,
+                "pairs": len(frame.pairs),
                 "fov_deg": None if camera is None else round(camera.fov_deg, 1),
                 "pose": camera is not None and camera.world_from_camera is not None,
             }
@@ -157,15 +159,17 @@ def _print(report: dict[str, Any]) -> None:
         f"{len(read) + len(failed)} tried can be read"
     )
     for row in read:
-        low, middle, high = row["depth_m"]
         height, width = row["size"]
-        typer.echo(
-            f"  {row['name']}: {width}x{height}, {100 * row['known_share']:.1f} % known, "
-            f"{low:.2f} to {high:.2f} m, median {middle:.2f} m"
-            + ("" if row["fov_deg"] is None else f", {row['fov_deg']:.0f} deg wide")
-        )
-        if row["known_share"] == 0:
-            typer.echo("    no pixel has a depth that counts: is the scale right?")
+        wide = "" if row["fov_deg"] is None else f", {row['fov_deg']:.0f} deg wide"
+        if row["depth_m"] is not None:
+            low, middle, high = row["depth_m"]
+            known = f"{100 * row['known_share']:.1f} % known, {low:.2f} to {high:.2f} m, "
+            known += f"median {middle:.2f} m"
+        elif row["pairs"]:
+            known = f"{row['pairs']} pairs of points"
+        else:
+            known = "no pixel has a depth that counts: is the scale right?"
+        typer.echo(f"  {row['name']}: {width}x{height}, {known}{wide}")
     for row in failed:
         typer.echo(f"  {row['name']}: {row['error']}")
 
