@@ -31,7 +31,11 @@ def scale(results: dict[str, Any]) -> str:
             f"{run['ratio']:.2f} with {run['workers']} workers |"
         )
     if not all(run.get("quiet_machine") for run in results["runs"]):
-        lines += ["", "\\* measured on a machine busy with other work: rates are lower bounds, ratios mean little."]
+        lines += [
+            "",
+            "\\* measured on a machine busy with other work: rates are lower bounds, "
+            "ratios mean little.",
+        ]
     return "\n".join(lines)
 
 
