@@ -12,9 +12,11 @@ import json
 import re
 from pathlib import Path
 
+import dense_figures
 import geometry_figures
 import network_drawings
 import numpy as np
+import recipe_figures
 import superpixel_figures
 from PIL import Image
 from scale_table import scale
@@ -126,7 +128,9 @@ TABLES = {
     "model_costs": model_costs,
     "rotated_digits": rotated_digits,
     "superpixel": superpixel_figures.table,
+    **dense_figures.TABLES,
     **geometry_figures.TABLES,
+    **recipe_figures.TABLES,
 }
 
 
@@ -135,7 +139,10 @@ def tables() -> None:
     pattern = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
     def fill(match: re.Match[str]) -> str:
-        results = json.loads((RESULTS / f"{match[2]}.json").read_text(encoding="utf-8"))
+        path = RESULTS / f"{match[2]}.json"
+        if not path.exists():
+            return match[0]  # not measured yet
+        results = json.loads(path.read_text(encoding="utf-8"))
         return f"{match[1]}{TABLES[match[2]](results)}\n{match[3]}"
 
     for document in [ROOT / "README.md", *DOCS.rglob("*.md")]:
@@ -162,6 +169,8 @@ def main() -> None:
     lite_examples()
     superpixel_figures.draw_all()
     geometry_figures.draw_all()
+    recipe_figures.draw_all()
+    dense_figures.draw_all()
 
 
 if __name__ == "__main__":
