@@ -35,7 +35,8 @@ def supervised_table(results: dict[str, Any]) -> str:
     words = ", ".join(f"{name} {100 * share:.0f} %" for name, share in better.items())
     lines += [
         "",
-        f"AbsRel below that of the mean depth map: {words} (aim: {results['verdict']['needed']:.0%}). "
+        f"AbsRel below that of the mean depth map: {words} "
+        f"(aim: {results['verdict']['needed']:.0%}). "
         f"{results['frames']} held-out frames in metres, nothing aligned, protocol "
         f"`{results['protocol']}`; {results['pictures']} rendered pictures to learn from. Real "
         "frames after a fit of scale and shift, with 95 % intervals over frames.",
