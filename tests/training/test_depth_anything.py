@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as PilImage
+from safetensors.torch import load_file
 
 from leadline.datasets import open_labels
 from leadline.errors import InputError
@@ -218,3 +219,30 @@ def test_it_runs_from_nothing_to_a_student(tmp_path: Path) -> None:
     run = train(config, tmp_path / "run", report=partial(print))
     assert run.is_file()
     assert len(list((tmp_path / "run" / "labels" / "depth").glob("*.png"))) == 2
+
+
+@pytest.mark.slow
+def test_a_resumed_run_is_the_same_run(labels: Path, tmp_path: Path) -> None:
+    from leadline.training import train
+
+    config = TrainConfig.from_toml("depth-anything").updated(
+        {
+            "steps": 3,
+            "batch": 4,
+            "accumulate": 2,
+            "sizes": [[32, 32]],
+            "threads": 1,
+            "validate_every": -1,
+            "options.labels": str(labels),
+            "options.pseudo_share": 1.0,
+            "options.gradient_weight": 2.0,
+            "options.drop": 0.1,
+        }
+    )
+    whole = train(config, tmp_path / "whole", report=partial(print))
+    train(config, tmp_path / "parts", stop_after=1, report=partial(print))
+    parts = train(config, tmp_path / "parts", resume=True, report=partial(print))
+    one, other = (load_file(path) for path in (whole, parts))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert not any(name.startswith("anchor") for name in one)
