@@ -95,7 +95,9 @@ def test_word_that_is_no_choice_lists_the_choices():
         TrainConfig().updated({"schedule": "cosin"})
 
 
-@pytest.mark.parametrize("change", [{"steps": 0}, {"batch": 6, "accumulate": 4}, {"data": []}])
+@pytest.mark.parametrize(
+    "change", [{"steps": 0}, {"batch": 6, "accumulate": 4}, {"data": []}, {"data": ["world@-1"]}]
+)
 def test_impossible_runs_are_refused(change):
     with pytest.raises(InputError):
         TrainConfig().updated(change)

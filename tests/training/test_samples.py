@@ -1,5 +1,7 @@
 """Samples: functions of (seed, step, row), with the truth that belongs to the picture."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,11 @@ from leadline.training.augment import change_colours, disturb_colours, random_wi
 from leadline.training.config import AugmentConfig  # noqa: E402
 from leadline.training.parallel import Place, choose_device  # noqa: E402
 from leadline.training.rendered import Plan, RenderedWorld, write_shard  # noqa: E402
-from leadline.training.samples import depth_samples  # noqa: E402
+from leadline.training.samples import (  # noqa: E402
+    depth_samples,
+    training_frames,
+    validation_frames,
+)
 
 
 def test_sample_is_a_function_of_step_and_row(tiny, tmp_path):
@@ -78,6 +84,22 @@ def test_data_set_that_is_not_there(tiny, tmp_path):
         depth_samples(tiny.updated({"data": [f"folder={tmp_path / 'none'}"]}), tmp_path, 0),
     ):
         pass
+
+
+def test_set_without_parts_spares_every_tenth_frame(tmp_path, pictures, tiny):
+    for name in ("rgb", "depth"):
+        (tmp_path / name).mkdir()
+    for n in range(30):
+        shutil.copy(pictures / "rgb" / "0.png", tmp_path / "rgb" / f"{n:02}.png")
+        shutil.copy(pictures / "depth" / "0.npy", tmp_path / "depth" / f"{n:02}.npy")
+    config = tiny.updated({"data": [f"folder={tmp_path}"]})
+    spared = {ref.name for ref in validation_frames(config.data[0])}
+    learned = {ref.name for ref in training_frames(config.data[0])}
+    assert spared == {"09", "19", "29"}
+    assert not spared & learned
+    assert len(training_frames(config.data[0], spare=False)) == 30
+    few = tiny.data[0]
+    assert len(training_frames(few)) == len(validation_frames(few)) == 6
 
 
 def a_sample(h=60, w=80):

@@ -139,7 +139,7 @@ class TrainConfig:
         checkpoint_every, log_every: steps.
         validate_every: steps; 0: at the end only. -1: never.
         validate_frames: how many; validate_data: where from; empty: the data's own validation
-            part, or held-out scenes of the world.
+            part, every tenth frame of a set without one, or held-out scenes of the world.
         protocol: of ``leadline.evaluation``; empty: the recipe's own.
         tensorboard: write for TensorBoard too.
         explosion: a loss this many times the recent median stops the run; 0: never.
@@ -297,6 +297,9 @@ def _check(config: TrainConfig) -> None:
         )
     if not config.sizes or not config.data:
         raise InputError("sizes and data: at least one of each is needed.")
+    weights = [data.weight for data in config.data]
+    if min(weights) < 0 or sum(weights) <= 0:
+        raise InputError(f"weights {weights} of the data: none below 0, and one above, are needed.")
 
 
 def _number(text: str) -> float | None:

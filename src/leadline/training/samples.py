@@ -119,7 +119,8 @@ def depth_samples(
         zoom_is_near: divide depth by the window's enlargement, as if the camera kept its lens and
             went nearer (Eigen et al. 2014, section 3.3).
     """
-    frames = [training_frames(data) for data in config.data]
+    spare = not config.validate_data and config.validate_every >= 0
+    frames = [training_frames(data, spare=spare) for data in config.data]
     if all(frames):
         yield DepthSamples(
             config, world=None, frames=frames, aspect=aspect, zoom_is_near=zoom_is_near
@@ -147,14 +148,46 @@ def rendered_sizes(config: TrainConfig, aspect: float) -> tuple[tuple[int, int],
     return tuple((h, round(h * aspect / 2) * 2) for h, _ in config.sizes)
 
 
-def training_frames(data: DataConfig) -> list[FrameRef]:
-    """The frames of one source; none for the world, which is rendered."""
+def training_frames(data: DataConfig, *, spare: bool = True) -> list[FrameRef]:
+    """The frames of one source; none for the world, which is rendered.
+
+    Args:
+        data: the source.
+        spare: leave out those of :func:`validation_frames` where the set has no such part.
+    """
     if data.name == "world":
         return []
     splits = get(data.name).splits
     split = data.split or next((name for name in splits if "train" in name), None)
+    refs = _open(data, split)
+    own_part = any("val" in name or "test" in name for name in splits)
+    return refs if own_part or not spare or len(refs) < FEW else _parts(refs)[0]
+
+
+def validation_frames(data: DataConfig) -> list[FrameRef]:
+    """The validation or test part of a data set; without one, every tenth frame.
+
+    A set of less than :data:`FEW` frames is too small to spare any: it is all of them then, which
+    tells that a network learns, and not what it is worth.
+    """
+    splits = get(data.name).splits
+    split = next((name for name in splits if "val" in name or "test" in name), None)
+    refs = _open(data, split)
+    return refs if split or len(refs) < FEW else _parts(refs)[1]
+
+
+FEW = 20
+"""Frames of a data set without parts below which none is kept for validation."""
+
+
+def _open(data: DataConfig, split: str | None) -> list[FrameRef]:
     options = Options(split=split, every=data.every, per_metre=data.per_metre or None)
     return open_dataset(data.name, data.root or None, options)
+
+
+def _parts(refs: list[FrameRef]) -> tuple[list[FrameRef], list[FrameRef]]:
+    rest = [ref for n, ref in enumerate(refs) if n % 10 != 9]
+    return rest, refs[9::10]
 
 
 def from_frame(ref: FrameRef) -> Sample:

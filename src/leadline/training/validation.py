@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leadline import viz
-from leadline.datasets import Frame, Options, get, open_dataset
+from leadline.datasets import Frame
 from leadline.datasets.rendered import world_refs
 from leadline.estimator import DepthEstimator
 from leadline.evaluation import Accumulator, protocols, score_frame
 from leadline.kinds import DepthKind
 from leadline.runtime.torch import TorchRuntime
 from leadline.training.config import DataConfig
+from leadline.training.samples import validation_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,10 +80,7 @@ def _frames(
 ) -> tuple[Frame, ...]:
     if data.name == "world":
         return held_out_world(count, kinds=kinds, size=_four_by_three(size))
-    splits = get(data.name).splits
-    split = next((name for name in splits if "val" in name or "test" in name), None)
-    options = Options(split=split, every=data.every, per_metre=data.per_metre or None)
-    refs = open_dataset(data.name, data.root or None, options)
+    refs = validation_frames(data)
     chosen = np.linspace(0, len(refs) - 1, min(count, len(refs))).round().astype(int)
     return tuple(refs[n].read() for n in chosen)
 
