@@ -232,6 +232,34 @@ def test_eigen_s_split(tmp_path):
         open_dataset("kitti-eigen", tmp_path, Options(split="zhou"))
 
 
+def test_film_of_eigen_s_split_reads_pictures_alone(tmp_path):
+    eigen_tree(tmp_path)
+    data = tmp_path / "2011_09_26" / "2011_09_26_drive_0002_sync"
+    (data / "velodyne_points" / "data" / "0000000069.bin").unlink()
+    pairs = kitti.kitti_film_refs(tmp_path, "kitti-eigen-test", right=True)
+    frame = pairs[0][0].read()
+    assert frame.right is not None
+    assert frame.right.pixels[0, 0, 0] == 90
+    assert frame.baseline_m == 0.5
+    assert not frame.depth.any()
+    assert kitti.kitti_film_refs(tmp_path, "kitti-eigen-test", neighbours=True) == []
+    picture = data / "image_02" / "data" / "0000000069.png"
+    for number in (68, 70):
+        (data / "image_02" / "data" / f"{number:010d}.png").write_bytes(picture.read_bytes())
+    ((before, frame, after),) = kitti.kitti_film_refs(tmp_path, "kitti-eigen-test", neighbours=True)
+    assert [ref.name[-2:] for ref in (before, frame, after)] == ["68", "69", "70"]
+    assert after.read().image.camera is not None
+
+
+def test_pairs_that_a_list_names_by_both_cameras_come_once(tmp_path):
+    both = kitti.kitti_film_refs(tmp_path, "kitti-eigen-zhou-train")
+    pairs = kitti.kitti_film_refs(tmp_path, "kitti-eigen-zhou-train", right=True)
+    assert len(both) == 39810
+    assert len(pairs) < len(both)
+    assert len({ref.name for (ref,) in pairs}) == len(pairs)
+    assert all("/image_02/" in ref.name for (ref,) in pairs)
+
+
 def test_odometry_and_stereo_2015(tmp_path):
     sequence = tmp_path / "sequences" / "03"
     for folder in (sequence / "image_2", sequence / "velodyne", tmp_path / "poses"):

@@ -185,6 +185,12 @@ def test_a_frame_without_a_camera_is_refused() -> None:
         read_moment(Moment(frame=frame_ref("a/1", camera=False)), (4, 6), ("frame",))
 
 
+def test_truth_is_refused_where_it_is_not_read(tmp_path: Path) -> None:
+    given = config(tmp_path, data=[{"name": "kitti-eigen", "root": "x"}], **{"options.truth": 1.0})
+    with pytest.raises(InputError, match="kitti-raw"):
+        Video(given).data(tmp_path, 0)
+
+
 def test_a_network_without_motion_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="pose"):
         Video(config(tmp_path, model="lite", model_options={})).build()

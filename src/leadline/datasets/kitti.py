@@ -6,6 +6,7 @@ Source: Geiger et al., CVPR 2012 and IJRR 2013; Uhrig et al., Sparsity Invariant
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal
 
@@ -38,6 +39,7 @@ __all__ = [
     "kitti_annotated_refs",
     "kitti_depth_refs",
     "kitti_eigen_refs",
+    "kitti_film_refs",
     "kitti_object_refs",
     "kitti_odometry_refs",
     "kitti_raw_refs",
@@ -117,6 +119,35 @@ def kitti_eigen_refs(
     frames = kitti_frames(split)
     read = _annotated_frame if target == "annotated" else _lidar_frame
     return [FrameRef(name=f.name, read=partial(read, root, f, right=right)) for f in frames]
+
+
+def kitti_film_refs(
+    root: Path, split: str, *, right: bool = False, neighbours: bool = False
+) -> list[tuple[FrameRef, ...]]:
+    """Pictures of a list without depth, as self-supervised training takes them; no scan is read.
+
+    Args:
+        root: folder of the days.
+        split: one of :data:`leadline.datasets.lists.KITTI_LISTS`.
+        right: read the pair's right picture too; frames that the list names by the right camera
+            are then read as the pair that they belong to, each pair once.
+        neighbours: the frames before and after too; frames that lack one are left out.
+
+    Returns:
+        ``(frame,)`` each, or ``(before, frame, after)``; all depths are 0, so unknown.
+    """
+    frames = kitti_frames(split)
+    if right:
+        frames = list(dict.fromkeys(replace(frame, side="l") for frame in frames))
+    if not neighbours:
+        return [(_picture_ref(root, frame, right=right),) for frame in frames]
+    found = []
+    for frame in frames:
+        around = [replace(frame, number=frame.number + step) for step in (-1, 1) if frame.number]
+        if len(around) == 2 and all(_find_picture(root, each) for each in around):
+            before, after = (_picture_ref(root, each, right=False) for each in around)
+            found.append((before, _picture_ref(root, frame, right=right), after))
+    return found
 
 
 def kitti_annotated_refs(root: Path) -> list[FrameRef]:
@@ -209,6 +240,26 @@ def _raw_frame(
         max_depth=MAX_DEPTH_M,
         group=group,
         name=name or frame.name,
+        right=other,
+        baseline_m=baseline,
+    )
+
+
+def _picture_ref(root: Path, frame: KittiFrame, *, right: bool) -> FrameRef:
+    return FrameRef(name=frame.name, read=partial(_picture_frame, root, frame, right=right))
+
+
+def _picture_frame(root: Path, frame: KittiFrame, *, right: bool) -> Frame:
+    calibration = _calibration(root / frame.date)
+    matrix = entry(calibration, f"P_rect_{frame.camera:02d}", (3, 4))
+    image = _picture(_picture_path(root, frame), matrix)
+    other, baseline = _other_eye(root, frame, calibration) if right else (None, None)
+    return Frame(
+        image=image,
+        depth=np.zeros(image.size, np.float32),
+        max_depth=MAX_DEPTH_M,
+        group="kitti-film",
+        name=frame.name,
         right=other,
         baseline_m=baseline,
     )

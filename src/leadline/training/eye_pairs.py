@@ -26,6 +26,7 @@ from torch import Tensor
 
 from leadline.datasets import Options, get, open_dataset
 from leadline.datasets.frame import read_json
+from leadline.datasets.kitti import kitti_film_refs
 from leadline.errors import InputError
 from leadline.training.parallel import renders_here
 from leadline.training.recipe import BatchSource, sample_generator, step_generator
@@ -165,7 +166,7 @@ def rig_of(config: TrainConfig, rig: Rig) -> dict[str, float]:
         camera, baseline = frame.image.camera, frame.baseline_m or 0.0
     if camera is None or baseline <= 0:
         return {}
-    return {"focal_share": camera.fx / camera.width, "baseline_m": baseline}
+    return {"focal_share": float(camera.fx / camera.width), "baseline_m": float(baseline)}
 
 
 def pair_refs(data: DataConfig, folder: Path) -> list[FrameRef]:
@@ -176,6 +177,9 @@ def pair_refs(data: DataConfig, folder: Path) -> list[FrameRef]:
     """
     if data.name == "stereo-video":
         refs = rectified_refs(Path(data.root), folder / "rectified", every=max(1, data.every))
+    elif data.name == "kitti-eigen":
+        name = eigen_list(data, "full-train")
+        refs = [ref for (ref,) in kitti_film_refs(Path(data.root), name, right=True)]
     else:
         splits = get(data.name).splits
         split = data.split or next((name for name in splits if "train" in name), None)
@@ -187,6 +191,20 @@ def pair_refs(data: DataConfig, folder: Path) -> list[FrameRef]:
             "or world."
         )
     return refs
+
+
+def eigen_list(data: DataConfig, usual: str) -> str:
+    """Name of the list of the config's part of Eigen's split, or of the usual one."""
+    return f"kitti-eigen-{data.split or usual}"
+
+
+def check_truth(config: TrainConfig) -> None:
+    """Raise InputError when truth is to be learnt from and the source is read without any."""
+    if config.options.truth and only_source(config).name in ("kitti-eigen", "stereo-video"):
+        raise InputError(
+            f"options.truth={config.options.truth}: {config.data[0].name} is read without depth "
+            "here; take kitti-raw, whose scans are read, or options.truth = 0."
+        )
 
 
 def read_pair(ref: FrameRef, size: tuple[int, int]) -> Sample:

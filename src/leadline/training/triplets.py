@@ -30,8 +30,9 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as colour
 
 from leadline.datasets import Options, get, open_dataset
+from leadline.datasets.kitti import kitti_film_refs
 from leadline.errors import InputError
-from leadline.training.eye_pairs import known_depth, only_source, pair_refs
+from leadline.training.eye_pairs import eigen_list, known_depth, only_source, pair_refs
 from leadline.training.parallel import renders_here
 from leadline.training.recipe import BatchSource, sample_generator, step_generator
 from leadline.training.rendered import Plan, RenderedWorld, Sample
@@ -175,13 +176,23 @@ def triplets(
 def moments_of(data: DataConfig, folder: Path, sources: Sources) -> list[Moment]:
     """The frames of a data set that have the neighbours that ``sources`` needs.
 
-    Frames are neighbours when they follow each other in the set, stand in the same folder and
-    their numbers are as far apart as most in the set are (``drive/0000000005`` and
-    ``drive/0000000006``), so that no step leaps over frames that are missing.
+    Of ``kitti-eigen`` the list's frames (by default Zhou's training frames) and their neighbours
+    in the drive are taken, pictures alone. Elsewhere frames are neighbours when they follow each
+    other in the set, stand in the same folder and their numbers are as far apart as most in the
+    set are, so that no step leaps over frames that are missing.
 
     Raises:
         InputError: no frame has any.
     """
+    if data.name == "kitti-eigen" and sources != "stereo":
+        films = kitti_film_refs(
+            Path(data.root),
+            eigen_list(data, "zhou-train"),
+            right=sources == "both",
+            neighbours=True,
+        )
+        found = [Moment(before=one, frame=two, after=three) for one, two, three in films]
+        return found or _none(data, len(films))
     if data.name == "stereo-video" or sources != "mono":
         refs = pair_refs(data, folder)
     else:
@@ -198,12 +209,14 @@ def moments_of(data: DataConfig, folder: Path, sources: Sources) -> list[Moment]
         for n in range(1, len(refs) - 1)
         if steps[n - 1] == steps[n] == wanted is not None
     ]
-    if not found:
-        raise InputError(
-            f"{data.name}: none of its {len(refs)} frames has a neighbour before and after it in "
-            "the same folder; the video recipe needs sequences, as kitti-raw or kitti-odometry."
-        )
-    return found
+    return found or _none(data, len(refs))
+
+
+def _none(data: DataConfig, count: int) -> list[Moment]:
+    raise InputError(
+        f"{data.name}: none of its {count} frames has a neighbour before and after it in the same "
+        "folder; the video recipe needs sequences, as kitti-raw, kitti-eigen or kitti-odometry."
+    )
 
 
 def _step(one: str, two: str) -> int | None:

@@ -27,7 +27,7 @@ from leadline.kinds import DepthKind
 from leadline.losses import LeftRightConfig, monodepth_loss
 from leadline.models.monodepth import CONFIGS, Monodepth, MonodepthOutputs
 from leadline.ops import sample_along_rows
-from leadline.training.eye_pairs import eye_pairs, only_source, rig_of
+from leadline.training.eye_pairs import check_truth, eye_pairs, only_source, rig_of
 from leadline.training.network import build_network, delivered_spec
 from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
 from leadline.training.rig import HELD_OUT_SEED, Rig, render_pairs
@@ -101,6 +101,7 @@ class Stereo(Recipe):
 
     def data(self, folder: Path, step: int) -> AbstractContextManager[BatchSource]:
         """Eye pairs."""
+        check_truth(self.config)
         return eye_pairs(self.config, folder, step, self.options.rig, self.options.scan)
 
     def loss(self, forward: Forward, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:

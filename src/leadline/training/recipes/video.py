@@ -27,7 +27,7 @@ from leadline.errors import InputError
 from leadline.kinds import DepthKind
 from leadline.losses import PhotometricConfig, area_pyramid, monodepth2_loss
 from leadline.models.monodepth2 import CONFIGS, Monodepth2
-from leadline.training.eye_pairs import only_source
+from leadline.training.eye_pairs import check_truth, only_source
 from leadline.training.network import build_network, delivered_spec
 from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
 from leadline.training.rig import HELD_OUT_SEED, Rig, render_triplets
@@ -116,6 +116,7 @@ class Video(Recipe):
 
     def data(self, folder: Path, step: int) -> AbstractContextManager[BatchSource]:
         """Frames with what they are made from."""
+        check_truth(self.config)
         options = self.options
         return triplets(
             self.config,
