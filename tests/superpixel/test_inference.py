@@ -9,7 +9,8 @@ pytest.importorskip("scipy")
 pytest.importorskip("skimage")
 
 from leadline.errors import InputError
-from leadline.superpixel.inference import Evidence, PlaneConfig, build, solve_planes
+from leadline.superpixel.inference import solve_planes
+from leadline.superpixel.programme import Evidence, PlaneConfig, build
 from leadline.superpixel.segmentation import Segments
 
 

@@ -22,17 +22,17 @@ from leadline.hub import sha256_of
 from leadline.io import list_images
 from leadline.jobs import write_text
 from leadline.spec import Sidecar, sidecar_path
-from leadline.superpixel.examples import Example, from_icl, from_view, log_depth_target
-from leadline.superpixel.features import SHAPE_NAMES, TEXTURE_COUNT, Features
-from leadline.superpixel.inference import PlaneConfig
-from leadline.superpixel.model import (
+from leadline.superpixel.context import (
     PLACE_COUNT,
-    Parameters,
     pair_features,
     place_features,
     scene_features,
     strips,
 )
+from leadline.superpixel.examples import Example, from_icl, from_view, log_depth_target
+from leadline.superpixel.features import SHAPE_NAMES, TEXTURE_COUNT, Features
+from leadline.superpixel.model import Parameters
+from leadline.superpixel.programme import PlaneConfig
 from leadline.superpixel.regression import (
     Scaling,
     fit_banded,
@@ -73,8 +73,8 @@ class SuperpixelTraining:
     icl_every: int = 2
     icl_weight: float = 0.5
     cells: int = 120
-    penalty: float = 4.0
-    band_penalty: float = 4.0
+    penalty: float = 1.0
+    band_penalty: float = 2.0
     class_penalty: float = 3e-3
     horizon_penalty: float = 0.1
 
@@ -132,7 +132,7 @@ def train(
 
 def fit(
     paths: list[Path], config: SuperpixelTraining, report: Callable[[str], None] = print
-) -> tuple[Parameters, dict[str, float]]:
+) -> tuple[Parameters, dict[str, int | float]]:
     """Parameters, and how well they fit the training pictures.
 
     Args:
@@ -175,10 +175,10 @@ def fit(
         "cells": len(data.target),
         "median absolute error of log depth": rest,
         "standard deviation of log depth": spread,
-        "borders told right": right,
+        "borders told right, both cases alike": right,
     }
     done = replace(parameters, pair_scaling=pair_scaling, together=together)
-    return done, {name: round(float(value), 4) for name, value in numbers.items()}
+    return done, {name: round(value, 4) for name, value in numbers.items()}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -281,7 +281,7 @@ def _read_scenes(
 def _fit_pairs(
     paths: list[Path], horizons: np.ndarray, known: Parameters, config: SuperpixelTraining
 ) -> tuple[Scaling, np.ndarray, float]:
-    """Scaling and weights of the borders, and the share of them told right."""
+    """Scaling and weights of the borders, and the share told right, both cases alike."""
     rows, truths = [], []
     for path, horizon in zip(paths, horizons, strict=True):
         example = Example.load(path)
@@ -296,8 +296,12 @@ def _fit_pairs(
     features, truth = np.concatenate(rows), np.concatenate(truths)
     scaling = Scaling.of(features)
     scaled = scaling.apply(features)
-    weights = fit_logistic(scaled, truth, np.ones(len(truth)), penalty=config.class_penalty)
-    return scaling, weights, float(((scaled @ weights > 0) == (truth > 0.5)).mean())
+    # Most surfaces go on; both cases count alike, so that .5 parts them.
+    share = np.clip(truth.mean(), 0.01, 0.99)
+    balance = np.where(truth > 0.5, 0.5 / share, 0.5 / (1 - share))
+    weights = fit_logistic(scaled, truth, balance, penalty=config.class_penalty)
+    right = (scaled @ weights > 0) == (truth > 0.5)
+    return scaling, weights, float((right * balance).mean())
 
 
 def _chosen(features: Features, count: int) -> np.ndarray:
