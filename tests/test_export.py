@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -49,6 +50,14 @@ class Convolution(DepthModule):
 
     def forward(self, batch: Tensor) -> Tensor:
         return self.conv(batch)[:, 0]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported convolution."""
+    exported = export_module(Convolution(), SPEC, tmp_path_factory.mktemp("whole") / "model.xml")
+    assert exported.sidecar == sidecar_path(exported.path)
+    return exported.path
 
 
 @pytest.fixture
@@ -174,9 +183,10 @@ def test_not_a_number_is_never_equal(convolution: Convolution, tmp_path: Path) -
 
 
 def test_a_broken_export_leaves_the_old_files(
-    convolution: Convolution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    convolution: Convolution, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = export_module(convolution, SPEC, tmp_path / "model.xml")
+    for file in whole.parent.iterdir():
+        shutil.copy(file, tmp_path)
     old = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
 
     def broken(*_args: object) -> None:
@@ -184,7 +194,7 @@ def test_a_broken_export_leaves_the_old_files(
 
     monkeypatch.setattr(exporting, "_describe", broken)
     with pytest.raises(OSError, match="disk full"):
-        export_module(Convolution(), SPEC, first.path)
+        export_module(convolution, SPEC, tmp_path / "model.xml")
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == old
 
 
@@ -226,9 +236,12 @@ def test_a_missing_package_is_named(
         export_module(convolution, SPEC, tmp_path / "model.onnx")
 
 
-def test_the_sidecar_lies_beside_its_file(convolution: Convolution, tmp_path: Path) -> None:
-    exported = export_module(convolution, SPEC, tmp_path / "model.xml")
-    assert exported.sidecar == sidecar_path(exported.path)
-    exported.path.write_text(exported.path.read_text() + " ")
+def test_the_sidecar_lies_beside_its_file(whole: Path, tmp_path: Path) -> None:
+    assert sidecar_path(whole).is_file()
+    for file in whole.parent.iterdir():
+        shutil.copy(file, tmp_path)
+    path = tmp_path / whole.name
+    leadline.load(path)
+    path.write_text(path.read_text() + " ")
     with pytest.raises(LeadlineError, match="SHA-256 differ"):
-        leadline.load(exported.path)
+        leadline.load(path)

@@ -221,7 +221,8 @@ def weightless(name: str) -> DenseDepth:
         return build(name)
 
 
-@pytest.mark.parametrize("inside", [pytest.param("", marks=pytest.mark.slow), "model_1"])
+@pytest.mark.slow
+@pytest.mark.parametrize("inside", ["", "model_1"])
 def test_a_keras_file_loads(tmp_path: Path, inside: str) -> None:
     """Also one that was saved from several GPUs, which is a model inside a model."""
     trained, module = filled_half(), weightless("densedepth-half")

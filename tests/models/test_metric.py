@@ -13,6 +13,8 @@ from leadline.errors import InputError, UnknownNameError  # noqa: E402
 from leadline.losses import router_cross_entropy, silog  # noqa: E402
 from leadline.models.metric import ENCODERS, Metric, relative_widths  # noqa: E402
 
+QUICK = ("lite", "depth-anything-v2-vits", "midas-v21-small", "dpt-hybrid-384")
+
 
 def build(encoder: str = "lite", **options: Any) -> Metric:
     torch.manual_seed(0)
@@ -94,10 +96,7 @@ def test_the_relative_network_keeps_its_weights_and_map() -> None:
 
 @pytest.mark.parametrize(
     "encoder",
-    [
-        pytest.param(name, marks=pytest.mark.slow if "large" in name or name[-1] in "lg" else ())
-        for name in ENCODERS
-    ],
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in ENCODERS],
 )
 def test_every_relative_network_can_carry_it(encoder: str) -> None:
     with torch.device("meta"):

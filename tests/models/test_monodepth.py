@@ -113,7 +113,9 @@ def test_resnet_pools_over_zeros() -> None:
     assert (pooled[:, :, 1:, 1:] < 0).all()
 
 
-@pytest.mark.parametrize("name", ["monodepth-vgg", "monodepth-resnet50"])
+@pytest.mark.parametrize(
+    "name", ["monodepth-vgg", pytest.param("monodepth-resnet50", marks=pytest.mark.slow)]
+)
 def test_a_checkpoint_through_npz_loads(tmp_path: Path, name: str) -> None:
     trained, module = build(name), build(name)
     arrays = {}

@@ -371,7 +371,7 @@ def transformers_twin(kind: str) -> Any:
 
 
 @pytest.mark.parametrize("kind", BINS)
-@pytest.mark.parametrize("saved", [True, False])
+@pytest.mark.parametrize("saved", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_it_equals_transformers(kind: str, saved: bool, tiny_core: str, tmp_path: Path) -> None:
     twin = transformers_twin(kind)
     module = {
