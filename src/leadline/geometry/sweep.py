@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from leadline.errors import DegenerateError, InputError, UnknownNameError
+from leadline.geometry.agreement import SweptMap, agreement, confidence
 from leadline.geometry.epipolar import (
     fundamental_from_cameras,
     sampson_error,
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
 Likeness = Literal["ssim", "census"]
 LIKENESSES = ("ssim", "census")
 _REFINED_AT = 1000  # pixels of the long side; points are found more exactly than surfaces
-_AROUND, _EDGES = (9, 9), (7, 7)  # windows of the confidence
-_RELATIVE_LOSS = 0.05  # of depth, by half a pixel, that halves the confidence
 _SSIM_C2 = (0.03 * 255) ** 2
 
 
@@ -96,16 +95,6 @@ class _Depths:
     def apart(self) -> int:
         """Planes that a pixel has room for; the neighbours in it are no rivals."""
         return max(1, round((self.count - 1) / self.span))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Sweep:
-    """One picture's map: inverse depths, where they are known, and the margin of the best."""
-
-    camera: Camera
-    inverse: np.ndarray
-    seen: np.ndarray
-    sure: np.ndarray
 
 
 def plane_sweep(
@@ -155,20 +144,16 @@ def plane_sweep(
             check_poses(frames[0], image)
     if refine:
         detail = max(_REFINED_AT, config.long_side)
-        better = refine_poses(*_split([_at_most(i, detail) for i in (reference, *sources)]))
+        better = refine_poses(_at_most(reference, detail), [_at_most(i, detail) for i in sources])
         frames[1:] = [_posed_as(a, b) for a, b in zip(frames[1:], better, strict=True)]
     count = config.planes or int(np.clip(np.ceil(span) + 1, 32, 192))
     depths = _Depths(low=1 / far, high=1 / near, count=count, span=span)
     sweep = _swept(frames[0], frames[1:], depths, config)
-    agreement = np.ones_like(sweep.sure)
+    confirmed = np.ones_like(sweep.sure)
     if consistent:
-        agreement = _agreement(sweep, _of_sources(frames, depths, config), config.agree)
-    confidence = _confidence(sweep, agreement, (depths.high - depths.low) / span)
-    return _restored(sweep, confidence, reference, metric)
-
-
-def _split(images: list[Image]) -> tuple[Image, list[Image]]:
-    return images[0], images[1:]
+        confirmed = agreement(sweep, _of_sources(frames, depths, config), config.agree)
+    sure = confidence(sweep, confirmed, (depths.high - depths.low) / span)
+    return _restored(sweep, sure, reference, metric)
 
 
 def _posed_as(image: Image, other: Image) -> Image:
@@ -279,7 +264,7 @@ def _swept(
     sources: Sequence[Image],
     depths: _Depths,
     config: SweepConfig,
-) -> _Sweep:
+) -> SweptMap:
     low, high, count = depths.low, depths.high, depths.count
     steps = np.linspace(low, high, count)
     cost, seen = _volume(reference, sources, steps, config)
@@ -289,7 +274,7 @@ def _swept(
     inverse = low + at * (high - low) / (count - 1)
     inside = (index > 0) & (index < count - 1)
     sure = np.sqrt(margin(total, index, apart=depths.apart)) * np.where(inside, 1, 0.3)
-    return _Sweep(camera=_camera(reference), inverse=inverse, seen=seen, sure=sure)
+    return SweptMap(camera=_camera(reference), inverse=inverse, seen=seen, sure=sure)
 
 
 def _volume(
@@ -362,7 +347,7 @@ class _Comparison:
         return cv2.boxFilter(grey, cv2.CV_32F, self.side, borderType=cv2.BORDER_REFLECT_101)
 
 
-def _of_sources(frames: Sequence[Image], depths: _Depths, config: SweepConfig) -> list[_Sweep]:
+def _of_sources(frames: Sequence[Image], depths: _Depths, config: SweepConfig) -> list[SweptMap]:
     """Maps of the sources, each from the reference and the others, at half the size."""
     half = [_at_most(image, max(16, max(image.size) // 2)) for image in frames]
     fewer = replace(depths, count=max(16, depths.count // 2), span=depths.span / 2)
@@ -373,62 +358,11 @@ def _of_sources(frames: Sequence[Image], depths: _Depths, config: SweepConfig) -
     return made
 
 
-def _agreement(sweep: _Sweep, others: Sequence[_Sweep], agree: float) -> Float[np.ndarray, "h w"]:
-    """From 0 to 1: how well the other maps, asked where a point falls in them, confirm it."""
-    camera = sweep.camera
-    h, w = sweep.inverse.shape
-    x, y = np.meshgrid(
-        (np.arange(w) - camera.cx) / camera.fx, (np.arange(h) - camera.cy) / camera.fy
-    )
-    rays = np.stack([x, y, np.ones_like(x)], axis=-1)
-    votes = np.zeros((len(others), h, w))
-    for k, other in enumerate(others):
-        votes[k] = _vote(sweep, rays, other, agree)
-    votes.sort(axis=0)
-    return votes[-((len(others) + 1) // 2) :].mean(axis=0)
-
-
-def _vote(sweep: _Sweep, rays: np.ndarray, other: _Sweep, agree: float) -> np.ndarray:
-    cv2 = opencv()
-    move = second_from_first(sweep.camera, other.camera)
-    # In units of the depth: the point is (ray + inverse * 0, ...) / inverse.
-    point = rays @ move[:3, :3].T + sweep.inverse[..., None] * move[:3, 3]
-    ahead = point[..., 2] > 1e-6
-    z = np.where(ahead, point[..., 2], 1)
-    u = (other.camera.fx * point[..., 0] / z + other.camera.cx).astype(np.float32)
-    v = (other.camera.fy * point[..., 1] / z + other.camera.cy).astype(np.float32)
-    theirs = cv2.remap(
-        other.inverse.astype(np.float32), u, v, cv2.INTER_NEAREST, borderValue=float("nan")
-    )
-    expected = sweep.inverse / z  # inverse depth in the other camera
-    apart = np.abs(theirs - expected) / np.maximum(expected, 1e-12)
-    return np.where(ahead & np.isfinite(apart), 1 / (1 + (apart / agree) ** 2), 0)
-
-
-def _confidence(
-    sweep: _Sweep, agreement: Float[np.ndarray, "h w"], step: float
-) -> Float[np.ndarray, "h w"]:
-    """From 0 to 1: a clear minimum that other maps confirm, away from edges, not too far.
-
-    Args:
-        sweep: the reference's map.
-        agreement: of the other maps with it.
-        step: inverse depth that moves a point by one pixel; half of it is what is lost.
-    """
-    cv2 = opencv()
-    clear = cv2.boxFilter((sweep.sure * agreement).astype(np.float32), -1, _AROUND)
-    inverse = sweep.inverse.astype(np.float32)
-    kernel = np.ones(_EDGES, np.uint8)
-    even = cv2.erode(inverse, kernel) / cv2.dilate(inverse, kernel)
-    loss = 0.5 * step / inverse
-    return (clear * even / (1 + (loss / _RELATIVE_LOSS) ** 2)) ** 0.7
-
-
-def _restored(sweep: _Sweep, confidence: np.ndarray, reference: Image, metric: bool) -> Prediction:
+def _restored(sweep: SweptMap, sure: np.ndarray, reference: Image, metric: bool) -> Prediction:
     """The map at the picture's own size."""
     cv2 = opencv()
     h, w = reference.size
-    inverse, sure, seen = sweep.inverse.astype(np.float32), confidence, sweep.seen
+    inverse, seen = sweep.inverse.astype(np.float32), sweep.seen
     if inverse.shape != (h, w):
         inverse = cv2.resize(inverse, (w, h), interpolation=cv2.INTER_LINEAR)
         sure = cv2.resize(sure.astype(np.float32), (w, h), interpolation=cv2.INTER_LINEAR)
