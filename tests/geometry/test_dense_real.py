@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-cv2 = pytest.importorskip("cv2")
+pytest.importorskip("cv2")
 
 from leadline.datasets.rgbd import seven_scenes_refs
 from leadline.datasets.stereo import middlebury_refs
@@ -20,6 +20,8 @@ pytestmark = [
 
 
 def test_stereo_has_fewer_bad_pixels_than_sgbm() -> None:
+    import cv2
+
     frame = next(ref for ref in middlebury_refs(DATA / "stereo") if ref.name == "cones").read()
     assert frame.right is not None
     assert frame.disparity is not None
