@@ -125,6 +125,15 @@ def test_disparity_network_is_refused_with_the_recipe_to_take(tiny):
         run.recipe.delivered(run.module)
 
 
+@pytest.mark.parametrize(("share", "metres"), [(0.25, 2.5), (0.0, 0.4)])
+def test_network_begins_with_a_depth_in_its_range(tiny, share, metres):
+    run = Run(tiny.updated({"options.start_share": share}))
+    torch.manual_seed(0)
+    with torch.no_grad():
+        depth = run.module(torch.rand(4, 3, 32, 32))  # training mode: the batch norm is at work
+    assert depth.mean().item() == pytest.approx(metres, abs=0.15)
+
+
 def test_grid_of_another_size_takes_the_nearest_pixel():
     values = torch.arange(16.0).reshape(1, 4, 4)
     half = on_grid(values, torch.zeros(1, 2, 2))

@@ -52,6 +52,9 @@ class SupervisedOptions:
             depths stay as they are.
         coarse_share: share of the steps in which a network with a coarse and a fine stack trains
             the coarse one; the rest trains the fine one alone.
+        start_share: a network that ends in a batch norm of one channel (FastDepth) begins by saying
+            this share of ``max_depth`` everywhere; 0: what its authors begin with, near 0 m, from
+            where Adam takes thousands of steps to metres.
         own_rates: a rate for each layer as the network's authors say, scaled by ``lr``, where they
             do (Eigen's, for SGD).
     """
@@ -62,6 +65,7 @@ class SupervisedOptions:
     aspect: float = 0.0
     zoom_is_near: bool = True
     coarse_share: float = 0.6
+    start_share: float = 0.25
     own_rates: bool = True
 
 
@@ -78,7 +82,10 @@ class Supervised(Recipe):
             return TwoStacks(build_network(self.config, full_frame=True))
         if self.config.model.startswith("densedepth"):
             return Inverse(build_network(self.config, **self._depth_output()))
-        return build_network(self.config)
+        network = build_network(self.config)
+        if not self.config.start:
+            start_at(network, self.options.start_share * self.options.max_depth)
+        return network
 
     def delivered(self, module: Any) -> Delivered:
         """The network, giving metres."""
@@ -165,6 +172,13 @@ class Inverse(nn.Module):
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) -> (b, h/2, w/2), unbounded."""
         return self.network.forward_all(batch).inverse
+
+
+def start_at(network: nn.Module, depth: float) -> None:
+    """Let a network whose last batch norm has one channel begin by saying ``depth`` metres."""
+    last = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d) and m.num_features == 1]
+    if last and depth > 0:
+        nn.init.constant_(last[-1].bias, depth)
 
 
 def on_grid(values: Tensor, pred: Tensor, looks_at: tuple[Tensor, Tensor] | None = None) -> Tensor:
