@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadline.camera import Camera
@@ -13,6 +13,7 @@ from testing.two_views import Scene, rotation, two_views
 METHODS = ("linear", "midpoint", "optimal")
 
 
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), method=st.sampled_from(METHODS))
 def test_projecting_and_triangulating_is_a_round_trip(seed: int, method: str) -> None:
     scene = two_views(seed, points=40)
@@ -23,6 +24,7 @@ def test_projecting_and_triangulating_is_a_round_trip(seed: int, method: str) ->
     assert np.allclose(points.depths[0], scene.depths(0), rtol=1e-6)
 
 
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), factor=st.floats(1e-3, 1e3))
 def test_a_larger_baseline_gives_a_larger_world(seed: int, factor: float) -> None:
     scene = two_views(seed, points=20, noise_px=0.3)
@@ -34,6 +36,7 @@ def test_a_larger_baseline_gives_a_larger_world(seed: int, factor: float) -> Non
     assert np.array_equal(one.keep, two.keep)
 
 
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000))
 def test_where_the_world_lies_does_not_matter(seed: int) -> None:
     scene = two_views(seed, points=20, noise_px=0.3)

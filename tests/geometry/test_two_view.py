@@ -231,3 +231,17 @@ def test_pictures_and_matches_that_cannot_be_used_are_told() -> None:
         geometry.match_features(
             geometry.detect(textured(), "sift"), geometry.detect(textured(), "orb")
         )
+
+
+def test_drawn_points_and_lines_have_their_colours() -> None:
+    scene = two_views(21, points=60)
+    F = geometry.fundamental_from_cameras(*scene.cameras)
+    black = Image(pixels=np.zeros((375, 1242, 3), np.uint8))
+    inside = np.all([(p > 20) & (p < [1220, 350]) for p in scene.pixels], axis=(0, 2))
+    drawn = geometry.draw_epipolar(black, black, matches_of(scene).only(inside), F, points=5)
+    assert drawn.shape == (375, 2 * 1242 + 8, 3)
+    halves = drawn[:, :1242], drawn[:, 1250:]
+    for half in halves:
+        assert (half.max(axis=2) > 30).mean() > 0.005
+    colours = [set(map(tuple, half.reshape(-1, 3))) for half in halves]
+    assert len(colours[0] & colours[1]) >= 6  # five colours and the black between

@@ -30,7 +30,7 @@ MIN_MATCHES = 16
 """Fewer matches than this agree with some geometry by chance."""
 
 _CONFIDENCE, _ITERATIONS = 0.9999, 10_000
-_FLAT_SHARE = 0.8  # of matches that one plane explains, from which a scene may be flat
+_FLAT_SHARE = 0.85  # of matches that one plane explains, from which a scene may be flat
 
 Structure = Literal["general", "plane", "rotation"]
 
@@ -142,7 +142,7 @@ def prefer_homography(
 
     GRIC: squared errors in units of the noise, cut off, plus a price for every point (a point on
     an epipolar line has one freedom more than one on a homography) and every parameter. The noise
-    is what the 3-D model leaves. A fifth of the matches off the plane tells depth in any case.
+    is what the models leave. A sixth of the matches off the plane tells depth in any case.
 
     Args:
         error_3d: pixels, of the fundamental or essential matrix.
@@ -152,6 +152,9 @@ def prefer_homography(
     """
     n = int(counted.sum())
     sigma = max(noise_of(error_3d[counted]), 0.05)
+    flat_sigma = float(np.median(error_2d[counted])) / 1.1774  # two freedoms (Rayleigh)
+    if flat_sigma < 1.5 * sigma:  # both fit: the 3-D model has taken some of the noise along
+        sigma = max(sigma, flat_sigma)
     if (error_2d[counted] < 3 * sigma).mean() < _FLAT_SHARE:
         return False
     prices = []
