@@ -13,6 +13,7 @@ from leadline.sequence import (
     dense_map,
     scaled_by_baseline,
     scaled_by_height,
+    sources_for,
     sparse_map,
     track,
     triangulate_posed,
@@ -79,6 +80,17 @@ def test_known_poses_give_points_in_metres(images: list[Image]) -> None:
     assert sparse.kind == "metric_depth"
     assert sparse.known.sum() > 100
     assert np.median(error) < 0.03
+
+
+def test_maps_are_made_from_frames_a_tenth_of_the_depth_away(images: list[Image]) -> None:
+    found = triangulate_posed(images, keyframe_parallax_deg=0.1)
+    assert found.keyframes == [0, 1, 2, 3, 4]
+    order = sources_for(found, 0)
+    depths = sparse_map(found, images[0], 0)
+    wanted = 0.1 * np.median(depths.values[depths.known])
+    away = np.linalg.norm(found.positions()[order] - found.positions()[0], axis=1)
+    assert abs(away[0] - wanted) <= abs(away - wanted).min() + 0.15
+    assert 0 not in order
 
 
 @pytest.mark.slow

@@ -8,7 +8,13 @@ from leadline.sequence.motion_metres import (
     motion_fit,
 )
 from leadline.sequence.odometry import OdometryConfig, Trajectory, track
-from leadline.sequence.posed import dense_map, depth_range, sparse_map, triangulate_posed
+from leadline.sequence.posed import (
+    dense_map,
+    depth_range,
+    sources_for,
+    sparse_map,
+    triangulate_posed,
+)
 from leadline.sequence.scale import scaled_by_baseline, scaled_by_height
 
 __all__ = [
@@ -23,6 +29,7 @@ __all__ = [
     "motion_fit",
     "scaled_by_baseline",
     "scaled_by_height",
+    "sources_for",
     "sparse_map",
     "track",
     "triangulate_posed",

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from leadline.camera import Camera
     from leadline.image import Image
 
+_BASELINE_SHARE = 0.1  # of the depth between two pictures that tell depth well
+
 
 def triangulate_posed(
     frames: Sequence[Image],
@@ -109,10 +111,8 @@ def dense_map(
         DegenerateError: too few points are in view, or no pixel is confident.
     """
     near, far = depth_range(trajectory, frame)
-    others = sorted(
-        (key for key in trajectory.keyframes if key != frame), key=lambda key: abs(key - frame)
-    )
-    views = [replace(frames[k], camera=trajectory.cameras[k]) for k in (frame, *others[:sources])]
+    others = sources_for(trajectory, frame)[:sources]
+    views = [replace(frames[k], camera=trajectory.cameras[k]) for k in (frame, *others)]
     found = plane_sweep(
         views[0], views[1:], near=near, far=far, metric=trajectory.metric, check=False
     )
@@ -125,6 +125,26 @@ def dense_map(
             "pictures, nearer to each other."
         )
     return replace(found, valid=sure, image=views[0])
+
+
+def sources_for(trajectory: Trajectory, frame: int) -> list[int]:
+    """Keyframes to compare a frame with, best first: a tenth of the depth away, seeing the same.
+
+    Nearer ones tell little depth, farther ones look at things from another side.
+    """
+    inside = _in_camera(trajectory, frame)
+    seen = _in_view(inside, trajectory.cameras[frame])
+    depth = float(np.median(inside[seen, 2])) if seen.any() else 1.0
+    place = trajectory.positions()[frame]
+    scores = {}
+    for key in trajectory.keyframes:
+        away = float(np.linalg.norm(trajectory.positions()[key] - place))
+        if key == frame or away == 0:
+            continue
+        shared = _in_view(_in_camera(trajectory, key)[seen], trajectory.cameras[key])
+        overlap = float(shared.mean()) if seen.any() else 1.0
+        scores[key] = abs(np.log(away / depth / _BASELINE_SHARE)) - 2 * np.log(max(overlap, 1e-3))
+    return sorted(scores, key=lambda key: scores[key])
 
 
 def sparse_map(trajectory: Trajectory, image: Image, frame: int) -> Prediction:
@@ -157,10 +177,7 @@ def depth_range(trajectory: Trajectory, frame: int) -> tuple[float, float]:
     """
     camera = trajectory.cameras[frame]
     x = _in_camera(trajectory, frame)
-    x = x[x[:, 2] > 0]
-    u = x[:, 0] / x[:, 2] * camera.fx + camera.cx
-    v = x[:, 1] / x[:, 2] * camera.fy + camera.cy
-    seen = (u > 0) & (u < camera.width) & (v > 0) & (v < camera.height)
+    seen = _in_view(x, camera)
     if seen.sum() < 10:
         raise DegenerateError(
             f"frame {frame} sees {seen.sum()} triangulated points, and 10 are needed for the range "
@@ -168,6 +185,14 @@ def depth_range(trajectory: Trajectory, frame: int) -> tuple[float, float]:
         )
     near, far = np.percentile(x[seen, 2], [1, 99])
     return float(0.5 * near), float(2 * far)
+
+
+def _in_view(points: np.ndarray, camera: Camera) -> np.ndarray:
+    """Which points (in the camera's axes) the picture shows."""
+    z = np.where(points[:, 2] > 0, points[:, 2], np.nan)
+    u = points[:, 0] / z * camera.fx + camera.cx
+    v = points[:, 1] / z * camera.fy + camera.cy
+    return (u > 0) & (u < camera.width) & (v > 0) & (v < camera.height)
 
 
 def _in_camera(trajectory: Trajectory, frame: int) -> np.ndarray:
