@@ -13,13 +13,14 @@ from leadline.errors import InputError
 from leadline.kinds import DepthKind
 from leadline.prediction import Prediction
 from leadline.training import TrainConfig
-from leadline.training.finetune import input_size, reach, settings_for
+from leadline.training.finetune import input_size, settings_for
 from leadline.training.own_folder import (
     FolderFacts,
     check_direction,
     divide,
     examine,
     group_of,
+    rounded_up,
     write_split,
 )
 
@@ -53,7 +54,10 @@ def test_facts(tmp_path: Path, ramp: np.ndarray) -> None:
     assert (facts.pictures, facts.size, len(refs)) == (12, (24, 32), 12)
     assert facts.known == pytest.approx(1 - 16 / (24 * 32))
     assert facts.median_m == pytest.approx(3, abs=0.2)
-    assert 5 < reach(facts) < 5.5
+    assert facts.reach_m == pytest.approx(5.3)
+    (tmp_path / "a" / "camera.json").write_text(json.dumps({"max_depth": 4.0}))
+    assert examine(tmp_path / "a")[0].reach_m == 4.0
+    assert [rounded_up(metres) for metres in (9.71, 83.2, 0.5)] == [9.8, 84.0, 0.5]
 
 
 def test_integers_of_unknown_scale_are_refused_with_what_each_scale_would_mean(
@@ -122,7 +126,7 @@ def test_the_split_is_two_folders_that_read_as_data_sets(tmp_path: Path, ramp: n
 
 
 def _facts(**changes: object) -> FolderFacts:
-    given = {"pictures": 100, "size": (480, 640), "known": 1.0, "median_m": 3.0, "reach_m": 9.7}
+    given = {"pictures": 100, "size": (480, 640), "known": 1.0, "median_m": 3.0, "reach_m": 10.2}
     return FolderFacts(**{**given, "per_metre": None, **changes})  # ty: ignore[invalid-argument-type]
 
 
@@ -130,7 +134,8 @@ def test_the_recipe_follows_from_the_network_and_the_goal() -> None:
     lite = catalog.get("lite")
     metres = TrainConfig.from_dict(settings_for(lite, "lite", _facts(), goal=None, steps=50))
     assert (metres.recipe, metres.model) == ("metric", "metric")
-    assert metres.model_options == {"encoder": "lite", "domains": [["own", 10.2]]}
+    assert metres.model_options["encoder"] == "lite"
+    assert [tuple(domain) for domain in metres.model_options["domains"]] == [("own", 10.2)]
     assert metres.options.relative.endswith("lite.safetensors")
     relative = TrainConfig.from_dict(
         settings_for(lite, "lite", _facts(), goal="relative", steps=50)

@@ -9,7 +9,6 @@ print(report.text())
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -116,7 +115,7 @@ def finetune(
     if not trust:
         check_direction(refs, start.predict)
     parts = dict(zip(("train", "val"), divide(refs, held_out), strict=True))
-    record: dict[str, Any] = {"max_depth": reach(facts), "kind": str(DepthKind.METRIC_DEPTH)}
+    record: dict[str, Any] = {"max_depth": facts.reach_m, "kind": str(DepthKind.METRIC_DEPTH)}
     if facts.per_metre:
         record["depth_png_per_metre"] = facts.per_metre
     folders = write_split(root, run / "data", parts, record)
@@ -173,17 +172,17 @@ def settings_for(
         return {**common, **rates, "recipe": "relative", "model": architecture, "start": weights}
     if spec.kind.is_metric:
         own = {"model": architecture, "model_options": dict(spec.options), "start": weights}
-        options = {"max_depth": reach(facts), "domains": _only_domain(architecture, spec)}
+        options = {"max_depth": facts.reach_m, "domains": _only_domain(architecture, spec)}
         return {**common, **own, "recipe": "metric", "lr": 1e-4, "options": options}
     if architecture not in ENCODERS:
         raise InputError(
             f"{spec.name} gives {spec.kind} and takes no metric head; start from lite, a MiDaS, a "
             "Depth Anything, or a metric network, or say --goal relative."
         )
-    head = {"encoder": architecture, "domains": [["own", reach(facts)]]}
+    head = {"encoder": architecture, "domains": [["own", facts.reach_m]]}
     if spec.options:
         head["encoder_options"] = dict(spec.options)
-    options = {"relative": weights, "max_depth": reach(facts)}
+    options = {"relative": weights, "max_depth": facts.reach_m}
     return {
         **common,
         "recipe": "metric",
@@ -192,12 +191,6 @@ def settings_for(
         "lr": 5e-4,
         "options": options,
     }
-
-
-def reach(facts: FolderFacts) -> float:
-    """Metres that the network is to reach: the folder's own, rounded up to two digits."""
-    digits = math.floor(math.log10(facts.reach_m)) - 1
-    return round(math.ceil(1.05 * facts.reach_m / 10**digits) * 10**digits, 6)
 
 
 def input_size(spec: ModelSpec, picture: tuple[int, int]) -> list[int]:

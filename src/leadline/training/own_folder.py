@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -38,7 +39,8 @@ class FolderFacts:
         size: (height, width) of most pictures.
         known: share of pixels with a depth.
         median_m: median of all depths that were looked at.
-        reach_m: depth below which 99.5 % of them lie.
+        reach_m: metres that a network has to reach: ``max_depth`` of camera.json, or a little more
+            than 99.5 % of the depths.
         per_metre: codes per metre of integer files, or None.
     """
 
@@ -89,15 +91,22 @@ def examine(
             f"{_unit_advice(median, per_metre)}"
         )
     sizes = [frame.image.size for frame in frames]
+    cap = _record(root).get("max_depth")
     facts = FolderFacts(
         pictures=len(refs),
         size=max(set(sizes), key=sizes.count),
         known=float(np.mean([(frame.depth > 0).mean() for frame in frames])),
         median_m=median,
-        reach_m=float(np.percentile(everything, 99.5)),
+        reach_m=float(cap) if cap else rounded_up(1.05 * float(np.percentile(everything, 99.5))),
         per_metre=per_metre or _record(root).get("depth_png_per_metre"),
     )
     return facts, refs
+
+
+def rounded_up(metres: float) -> float:
+    """To two digits: 9.71 -> 9.8, 83.2 -> 84."""
+    step = 10.0 ** (math.floor(math.log10(metres)) - 1)
+    return round(math.ceil(metres / step - 1e-9) * step, 6)
 
 
 def check_direction(refs: Sequence[FrameRef], predict: Any, *, look_at: int = 8) -> float:
