@@ -21,7 +21,7 @@ from leadline.superpixel.features import FILTER_NAMES, filter_responses
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
-CELL = (180, 240)
+CELL = (140, 187)
 
 
 def draw_all() -> None:
@@ -133,7 +133,7 @@ def _street() -> np.ndarray:
 
 def _save(picture: np.ndarray, name: str) -> None:
     IMAGES.mkdir(exist_ok=True)
-    Image.fromarray(picture).save(IMAGES / name, quality=82)
+    Image.fromarray(picture).save(IMAGES / name, quality=76)
 
 
 if __name__ == "__main__":
