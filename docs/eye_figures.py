@@ -35,6 +35,17 @@ WORDS = {
 }
 
 
+SHOWN = {
+    "noisy": ("AbsRel by quality of the truth", "noisy-truth.png"),
+    "video": (
+        "Held-out streets, their disparity, eye pairs without and with truth, film without and "
+        "with truth",
+        "self-supervised.jpg",
+    ),
+}
+"""Benchmark -> the picture below its table: what it shows, and its file."""
+
+
 def arms_table(results: dict[str, Any]) -> str:
     """One line per arm: means over seeds."""
     lines = [
@@ -52,6 +63,9 @@ def arms_table(results: dict[str, Any]) -> str:
         lines.append(f"| {word} | {_cells(found)} | {arms[0]['steps']} | {len(arms)} |")
     verdict = results["verdict"]
     lines.append("")
+    if results["benchmark"] in SHOWN:
+        alt, name = SHOWN[results["benchmark"]]
+        lines += [f"![{alt}](images/{name})", ""]
     lines.append(
         f"Ratio of pictures alone to exact truth: **{verdict['ratio']:.2f}** "
         f"(aim: at most {verdict['needed']}). {results['frames']} held-out frames, protocol "
@@ -133,11 +147,26 @@ def what_they_see(count: int = 5) -> None:
     _save(viz.contact_sheet(columns, columns=2 + len(arms), cell=(96, 192)), "self-supervised.jpg")
 
 
-def film() -> None:
-    """The newest sheet of the run on the overhead film."""
-    sheets = sorted((ROOT / "runs" / "film" / "pictures").glob("step-*.png"))
-    if sheets:
-        _save(Image.open(sheets[-1]).convert("RGB"), "stereo-film.jpg")
+def film(count: int = 8) -> None:
+    """Frames of the overhead film in which most is near, and their disparity on one scale."""
+    run = ROOT / "runs" / "film"
+    if not (run / "model.safetensors").exists():
+        return
+    import leadline
+
+    network, seen = leadline.load(run), []
+    for file in sorted((run / "rectified" / "left").glob("*.png"))[::4]:
+        picture = np.asarray(Image.open(file).convert("RGB"))
+        disparity = (1 / network.predict(picture).values).astype(np.float32)
+        inner = disparity[40:-40, 60:-60]
+        seen.append((float(np.quantile(inner, 0.97)), file.stem, picture, disparity))
+    shown = sorted(sorted(seen, key=lambda row: -row[0])[:count], key=lambda row: row[1])
+    near = np.stack([disparity for _, _, _, disparity in shown])
+    limits = (float(np.quantile(near, 0.05)), float(np.quantile(near, 0.99)))
+    tiles = []
+    for _, _, picture, disparity in shown:
+        tiles += [picture, viz.colorize(disparity, limits=limits)]
+    _save(viz.contact_sheet(tiles, columns=4, cell=(150, 240)), "stereo-film.jpg")
 
 
 class _Axes:

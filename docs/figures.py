@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 
 import dense_figures
+import eye_figures
 import geometry_figures
 import network_drawings
 import numpy as np
@@ -129,6 +130,7 @@ TABLES = {
     "rotated_digits": rotated_digits,
     "superpixel": superpixel_figures.table,
     **dense_figures.TABLES,
+    **eye_figures.TABLES,
     **geometry_figures.TABLES,
     **recipe_figures.TABLES,
 }
@@ -171,6 +173,7 @@ def main() -> None:
     geometry_figures.draw_all()
     recipe_figures.draw_all()
     dense_figures.draw_all()
+    eye_figures.draw_all()
 
 
 if __name__ == "__main__":
