@@ -4,12 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("timm")
-pytest.importorskip("cv2")
-
-from leadline.training import TrainConfig  # noqa: E402
-
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
@@ -29,6 +23,10 @@ def pictures(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny(pictures):
     """A run of a few steps of a very small FastDepth on the miniature folder."""
+    for package in ("torch", "timm", "cv2"):
+        pytest.importorskip(package)
+    from leadline.training import TrainConfig
+
     return TrainConfig.from_dict(
         {
             "recipe": "supervised",
