@@ -1,22 +1,32 @@
 """Dense depth from several views: right on scenes with exact depth, and refused elsewhere."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("cv2")
 
 from leadline.camera import Camera
-from leadline.errors import DegenerateError, InputError, UnknownNameError
+from leadline.errors import (
+    DegenerateError,
+    InputError,
+    MissingDependencyError,
+    UnknownNameError,
+)
 from leadline.geometry import (
     CONFIDENT,
     SweepConfig,
     depth_from_pair,
+    detect,
     fill,
     plane_sweep,
     rectify,
     refine_poses,
+    sparse_depth,
     stereo_disparity,
 )
 from leadline.geometry.filling import spread_along_edges
@@ -151,8 +161,21 @@ def test_pairs_in_any_sideways_direction_give_the_depth_of_the_first(second: np.
     assert depth_from_pair(first, view(second)[0], metric=False).kind is DepthKind.SCALED_DEPTH
 
 
-def test_rectified_rows_belong_together() -> None:
-    pair = rectify(view(pose())[0], view(pose(0.3, 0.1, 0.05, 5))[0])
+@settings(max_examples=20)
+@given(
+    side=st.floats(0.1, 0.6),
+    turn=st.floats(-180, 180),
+    ahead=st.floats(-0.1, 0.1),
+    yaw=st.floats(-8, 8),
+)
+def test_rectified_rows_belong_together(side: float, turn: float, ahead: float, yaw: float) -> None:
+    angle = np.radians(turn)
+    place = pose(side * np.cos(angle), side * np.sin(angle), side * ahead, yaw)
+    first, second = (
+        Image(pixels=np.zeros((96, 120, 3), np.uint8), camera=camera().moved(p))
+        for p in (pose(), place)
+    )
+    pair = rectify(first, second)
     left, right = pair.left.camera, pair.right.camera
     assert left is not None
     assert right is not None
@@ -205,6 +228,36 @@ def test_confidence_ranks_errors() -> None:
     order = np.argsort(-found.confidence[found.known])
     half = len(order) // 2
     assert error[order[:half]].mean() < 0.5 * error[order[half:]].mean()
+
+
+def test_missing_opencv_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, other = view(pose())[0], view(pose(0.2))[0]
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    for run in (
+        lambda: plane_sweep(first, [other], near=1, far=6),
+        lambda: stereo_disparity(first, other),
+        lambda: rectify(first, other),
+    ):
+        with pytest.raises(MissingDependencyError, match=r"leadline\[geometry\]"):
+            run()
+
+
+def test_sparse_depths_scale_with_the_poses() -> None:
+    lens = camera(240, 180, 225)
+    images = [view(p, lens)[0] for p in (pose(), pose(0.25), pose(-0.2, 0.1))]
+    features = [detect(image, limit=300) for image in images]
+    cameras = [image.camera for image in images if image.camera is not None]
+    doubled = []
+    for one in cameras:
+        placed = np.array(one.world_from_camera)
+        placed[:3, 3] *= 2
+        doubled.append(one.moved(placed))
+    plain, twice = sparse_depth(features, cameras), sparse_depth(features, doubled)
+    np.testing.assert_array_equal(plain.rows, twice.rows)
+    np.testing.assert_allclose(plain.inverse, 2 * twice.inverse, rtol=1e-6)
+    rows, columns = np.rint(plain.points[:, ::-1]).astype(int).T
+    truth = view(pose(), lens)[1][rows, columns]
+    assert np.median(np.abs(1 / plain.inverse - truth) / truth) < 0.01
 
 
 def test_scaled_poses_give_scaled_depth() -> None:
