@@ -19,6 +19,7 @@ from leadline.errors import (
 )
 from leadline.geometry import (
     CONFIDENT,
+    StereoConfig,
     SweepConfig,
     depth_from_pair,
     detect,
@@ -115,6 +116,20 @@ def test_stereo_finds_the_disparity_of_every_pixel() -> None:
     assert sure(found).mean() > 0.7
     metres = found.to_depth(baseline_m=0.3)
     assert relative(metres, depth, sure(found)) < 0.02
+
+
+@pytest.mark.parametrize("fill_it", [True, False])
+def test_large_pairs_are_matched_at_a_smaller_size(fill_it: bool) -> None:
+    lens = camera(240, 192, 220)
+    left, depth = view(pose(-0.15), lens)
+    right, _ = view(pose(0.15), lens)
+    config = StereoConfig(most_cells=300_000)
+    found = stereo_disparity(left, right, fill=fill_it, config=config)
+    assert found.size == (192, 240)
+    assert found.camera == left.camera
+    assert (found.valid is None) == fill_it
+    error = np.abs(found.values - lens.fx * 0.3 / depth)
+    assert (error > 2)[sure(found) & found.known].mean() < 0.05
 
 
 def test_unfilled_stereo_leaves_out_what_one_eye_sees() -> None:

@@ -11,7 +11,7 @@ Accurate Stereo Matching System on Graphics Hardware, 2011, sec. 2 (census with 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,13 +29,12 @@ from leadline.geometry.semi_global import (
     margin,
     subpixel,
 )
+from leadline.image import Image
 from leadline.kinds import DepthKind
 from leadline.prediction import Prediction
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int16
-
-    from leadline.image import Image
 
 CONFIDENT = 0.5
 """Confidence from which on a value was found in the pictures and not filled in or doubted."""
@@ -51,6 +50,8 @@ class StereoConfig:
         small_step, large_step: what a disparity that differs by 1, or by more, costs a path.
         tolerance_px: by how much both eyes may disagree.
         island_px: smaller islands of one disparity are dropped.
+        most_cells: pixels times disparities; larger pairs are matched at a smaller size, which
+            bounds the memory (ten bytes a cell).
     """
 
     colour_weight: float = 0.3
@@ -59,6 +60,7 @@ class StereoConfig:
     large_step: int = 120
     tolerance_px: float = 1.0
     island_px: int = 100
+    most_cells: int = 100_000_000
 
 
 def stereo_disparity(
@@ -93,6 +95,12 @@ def stereo_disparity(
     if check:
         check_rectified(left, right)
     count = _count(left.size[1], max_disparity)
+    share = config.most_cells / (left.size[0] * left.size[1] * count)
+    if share < 1:
+        small = _at(left, share ** (1 / 3)), _at(right, share ** (1 / 3))
+        most = max(2, round((count - 1) * small[0].size[1] / left.size[1]))
+        found = stereo_disparity(*small, max_disparity=most, fill=fill, check=False, config=config)
+        return _enlarged(found, left)
     cost = _costs(left, right, count, config)
     grey = grey_of(left)
     total = aggregate(cost, grey, small=config.small_step, large=config.large_step)
@@ -175,6 +183,32 @@ def _count(width: int, max_disparity: int | None) -> int:
             f"{width - 1} is needed."
         )
     return max_disparity + 1
+
+
+def _at(image: Image, scale: float) -> Image:
+    cv2 = opencv()
+    h, w = image.size
+    size = (max(16, int(w * scale)), max(16, int(h * scale)))
+    pixels = cv2.resize(image.pixels, size, interpolation=cv2.INTER_AREA)
+    return Image(pixels=pixels, name=image.name)
+
+
+def _enlarged(found: Prediction, left: Image) -> Prediction:
+    """A map that was found at a smaller size."""
+    cv2 = opencv()
+    h, w = left.size
+    whole = found.valid is None
+    how = cv2.INTER_LINEAR if whole else cv2.INTER_NEAREST  # nothing spreads from the holes
+    values = cv2.resize(found.values, (w, h), interpolation=how) * (w / found.size[1])
+    sure = np.zeros(found.size, np.float32) if found.confidence is None else found.confidence
+    return replace(
+        found,
+        values=values,
+        valid=None if whole else np.isfinite(values),
+        confidence=cv2.resize(sure, (w, h), interpolation=cv2.INTER_NEAREST),
+        camera=left.camera,
+        image=left,
+    )
 
 
 def _costs(
