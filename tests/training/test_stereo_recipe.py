@@ -194,3 +194,17 @@ def test_a_few_steps_bring_walls_to_their_distance(tmp_path: Path) -> None:
     after = Stereo(given).build().network
     leadline.models.load_weights(after, tmp_path / "run" / "model.safetensors")
     assert error(after) < 0.5 * before
+
+
+def test_validation_is_on_held_out_scenes_in_metres(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leadline.training.recipes.stereo.render_pairs", plane_pairs)
+    given = config(tmp_path, validate_frames=2)
+    recipe = Stereo(given)
+    module = recipe.build().eval()
+    metrics = recipe.validate(module)
+    assert metrics["abs_rel"] > 0
+    sheet = recipe.pictures(module, batch_of(given, tmp_path))
+    assert sheet is not None
+    assert sheet.shape == (4 * SIZE[0], 3 * SIZE[1], 3)

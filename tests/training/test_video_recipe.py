@@ -205,3 +205,17 @@ def test_a_run_delivers_a_folder_that_loads(tmp_path: Path) -> None:
     prediction = leadline.load(out).predict(np.zeros((*SIZE, 3), np.uint8))
     assert prediction.kind is DepthKind.SCALED_DEPTH
     assert prediction.values.shape == SIZE
+
+
+@pytest.mark.parametrize("sources", ["mono", "stereo", "both"])
+def test_validation_and_sheets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sources: str
+) -> None:
+    monkeypatch.setattr("leadline.training.recipes.video.render_triplets", plane_triplets)
+    given = config(tmp_path, validate_frames=1, **{"options.sources": sources})
+    recipe = Video(given)
+    module = recipe.build().eval()
+    assert recipe.validate(module)["abs_rel"] > 0
+    sheet = recipe.pictures(module, batch_of(given, tmp_path))
+    assert sheet is not None
+    assert sheet.shape == (2 * SIZE[0], 4 * SIZE[1], 3)
