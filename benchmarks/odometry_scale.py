@@ -3,7 +3,8 @@
     python benchmarks/odometry_scale.py --data ../shared/data [--camera-height 1.65] [--json FILE]
 
 Reported: the relative error of the length of every step against the poses (the scale error), the
-same for the constant scale that fits best, and the errors of rotation and direction per step.
+scatter of the steps' scale without it, and the errors of rotation and direction per step: of the
+direction also its scatter about a constant, since the poses' axes are not exactly the camera's.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ from leadline.datasets.frame import read_numbers
 from leadline.geometry.epipolar import inverse_rigid
 from leadline.io import list_images, read_image, read_poses
 from leadline.sequence import scaled_by_height, track
+
+
+def _direction(step: np.ndarray) -> np.ndarray:
+    return step[:3, 3] / np.linalg.norm(step[:3, 3])
 
 
 def main() -> None:
@@ -53,10 +58,10 @@ def main() -> None:
     unscaled = np.linalg.norm(np.diff(free.positions(), axis=0), axis=1) / true_lengths
     turns = [a[:3, :3].T @ b[:3, :3] for a, b in zip(steps, true_steps, strict=True)]
     rotation = [np.degrees(np.arccos(np.clip((np.trace(R) - 1) / 2, -1, 1))) for R in turns]
-    cosines = [
-        a[:3, 3] @ b[:3, 3] / np.linalg.norm(a[:3, 3]) / np.linalg.norm(b[:3, 3])
-        for a, b in zip(steps, true_steps, strict=True)
-    ]
+    ours, theirs = (np.array([_direction(s) for s in some]) for some in (steps, true_steps))
+    cosines = (ours * theirs).sum(1)
+    apart = np.degrees(ours - theirs)  # across the way: angles; the poses' axes may be turned
+    scatter = np.linalg.norm(apart - np.median(apart, axis=0), axis=1)
     end_error = np.linalg.norm(
         metric.positions()[-1] - (inverse_rigid(truth[0]) @ truth[-1])[:3, 3]
     )
@@ -70,6 +75,7 @@ def main() -> None:
         "drift_of_unscaled": float(np.std(unscaled) / np.mean(unscaled)),
         "rotation_deg_per_step_median": float(np.median(rotation)),
         "direction_deg_per_step_median": float(np.median(np.degrees(np.arccos(cosines)))),
+        "direction_scatter_deg_median": float(np.median(scatter)),
         "end_error_share_of_way": float(end_error / true_lengths.sum()),
         "seconds": {"track": middle - start, "ground": end - middle},
     }

@@ -168,6 +168,7 @@ def odometry_table(results: dict) -> str:
         "... nine in ten below": f"{100 * results['scale_error_p90']:.1f} %",
         "rotation per step, median": f"{results['rotation_deg_per_step_median']:.2f} degrees",
         "direction per step, median": f"{results['direction_deg_per_step_median']:.2f} degrees",
+        "... scatter about a constant": f"{results['direction_scatter_deg_median']:.2f} degrees",
         "error of the end, share of the way": f"{100 * results['end_error_share_of_way']:.1f} %",
     }
     return "\n".join(["| | |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in rows.items())])
