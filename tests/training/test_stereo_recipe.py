@@ -179,7 +179,7 @@ def test_a_stopped_run_goes_on_exactly(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_few_steps_bring_walls_to_their_distance(tmp_path: Path) -> None:
     """From pictures alone, in metres: the mean error falls to less than half."""
-    given = config(tmp_path / "world", steps=120, batch=8, lr=2e-3, encoder_lr=2e-3)
+    given = config(tmp_path / "world", steps=120, batch=8, lr=1e-3, encoder_lr=1e-3, warmup=40)
     batch = batch_of(given, tmp_path)
 
     def error(module: Any) -> float:
