@@ -93,7 +93,10 @@ def _street(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Pl
         pitch, roll = math.radians(rng.normal(1, 6)), math.radians(rng.normal(0, 3))
         height = rng.uniform(1.0, 2.2) if rng.random() < 0.85 else rng.uniform(2.5, 7)
         fov = rng.uniform(35, 80)
-    return _camera(size, fov, pose_from_angles(np.array([x, y, height]), yaw, pitch, roll))
+    pose = pose_from_angles(np.array([0.0, 0.0, height]), yaw, pitch, roll)
+    onto_road = np.eye(4)
+    onto_road[:3, 3], onto_road[:3, :3] = scene.views["course"].place(x, y)
+    return _camera(size, fov, onto_road @ pose)
 
 
 def _orbit(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Placed:

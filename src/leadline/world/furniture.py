@@ -6,7 +6,7 @@ import numpy as np
 
 from leadline.world.patterns import color
 from leadline.world.scene import Builder, rotation_from
-from leadline.world.things import cloth, clutter, hard, metal, paint
+from leadline.world.things import cloth, clutter, hard, metal, paint, screen
 
 
 def table(b: Builder, width: float, depth: float, height: float, items: int = 3) -> None:
@@ -64,6 +64,87 @@ def chair(b: Builder) -> None:
         b.cushion(
             (0, w * 0.5, (h + back) / 2 + 0.08), (w, 0.07, (back - h) * 0.75), seat, doublings=3
         )
+
+
+def dining_set(b: Builder) -> None:
+    """A table with alike chairs around it, some pulled out."""
+    rng = b.rng
+    width, depth = rng.uniform(1.2, 2.6), rng.uniform(0.75, 1.1)
+    table(b, width, depth, rng.uniform(0.71, 0.78), int(rng.integers(0, 8)))
+    look = rng.bit_generator.state
+    places = []
+    count = max(1, int(width / rng.uniform(0.55, 0.8)))
+    for k in range(count):
+        x = (k + 0.5) / count * width - width / 2
+        places += [(x, depth / 2, 0.0), (x, -depth / 2, np.pi)]
+    places += [(width / 2, 0.0, -np.pi / 2), (-width / 2, 0.0, np.pi / 2)]
+    out = rng.uniform(0.0, 0.35, len(places))
+    turns = rng.normal(0, 0.25, len(places))
+    there = rng.random(len(places)) < 0.85
+    rest = rng.bit_generator.state
+    for (x, y, yaw), pull, turn, stands in zip(places, out, turns, there, strict=True):
+        if stands:
+            away = np.array([-np.sin(yaw), np.cos(yaw)]) * pull
+            rng.bit_generator.state = look  # the same draws make the same chair
+            with b.at((x + away[0], y + away[1], 0), yaw + turn):
+                chair(b)
+    rng.bit_generator.state = rest
+
+
+def wing_chair(b: Builder) -> None:
+    """Upholstered chair with a high back, ears and thin legs."""
+    rng = b.rng
+    m, wood = cloth(b), hard(b)
+    w, back = rng.uniform(0.65, 0.8), rng.uniform(1.0, 1.2)
+    b.cushion((0, 0, 0.38), (w, 0.7, 0.22), m, doublings=3)
+    b.cushion((0, 0.32, back / 2 + 0.15), (w * 0.95, 0.16, back - 0.25), m, doublings=3)
+    for x in (-1, 1):
+        b.cushion((x * w * 0.47, 0.15, back * 0.72), (0.1, 0.36, back * 0.4), m, doublings=2)
+        b.cushion((x * w * 0.47, -0.05, 0.52), (0.13, 0.62, 0.26), m, doublings=3)
+        for y in (-0.3, 0.3):
+            b.tube((x * w * 0.4, y, 0), (x * w * 0.42, y, 0.3), 0.02, wood, end_radius=0.03)
+
+
+def desk(b: Builder) -> None:
+    """Desk with a screen, keyboard, papers and a mess, the worker's side at -y."""
+    rng = b.rng
+    width, depth, height = rng.uniform(1.0, 1.8), rng.uniform(0.55, 0.8), rng.uniform(0.7, 0.77)
+    table(b, width, depth, height, int(rng.integers(3, 11)))
+    for _ in range(int(rng.integers(1, 3))):
+        with b.at((rng.uniform(-0.3, 0.3) * width, depth * 0.2, height), rng.normal(0, 0.3)):
+            screen(b, rng.uniform(0.35, 0.65))
+    dark = paint(b, 0.02, 0.8)
+    b.box((rng.uniform(-0.2, 0.2), -depth * 0.2, height + 0.012), (0.42, 0.14, 0.024), dark)
+    for _ in range(int(rng.integers(0, 5))):
+        at = (rng.uniform(-0.4, 0.4) * width, rng.uniform(-0.35, 0.2) * depth, height + 0.004)
+        sheet = b.mat(str(rng.choice(["page", "poster"])))
+        turn = rotation_from((0, 0, 1), rng.uniform(0, 6))
+        b.quad(at, (0.21, 0.3), sheet, rotation=turn, fit=True, casts=False)
+    if rng.random() < 0.5:
+        with b.at((width / 2 - 0.22, 0, 0)):
+            cupboard(b, 0.4, height - 0.08, depth * 0.85)
+    with b.at((rng.uniform(-0.3, 0.3), -depth / 2 - rng.uniform(0.05, 0.4), 0), np.pi):
+        chair(b)
+
+
+def ceiling_fan(b: Builder) -> None:
+    """Fan or chandelier hanging from the origin downwards."""
+    rng = b.rng
+    m, blade = metal(b), hard(b)
+    drop = rng.uniform(0.25, 0.6)
+    b.tube((0, 0, 0), (0, 0, -drop), 0.02, m)
+    b.ball((0, 0, -drop), (0.12, 0.12, 0.08), m)
+    arms = int(rng.integers(3, 7))
+    fan = rng.random() < 0.5
+    glow = b.mat("flat", (1, 0.95, 0.85), glow=rng.uniform(1.0, 3.5))
+    for k in range(arms):
+        turn = rotation_from((0, 0, 1), 6.28 * k / arms)
+        if fan:
+            b.box(turn @ (0.38, 0, -drop), (0.55, 0.14, 0.012), blade, rotation=turn)
+        else:
+            tip = turn @ (0.3, 0, -drop + 0.05)
+            b.limb((0, 0, -drop), tip, 0.012, m)
+            b.ball(tip + (0, 0, 0.05), (0.05, 0.05, 0.06), glow)
 
 
 def sofa(b: Builder) -> None:

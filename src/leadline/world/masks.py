@@ -18,8 +18,8 @@ def _canvas() -> np.ndarray:
 def foliage(rng: Rng) -> np.ndarray:
     """Leaf clusters with holes, tileable enough for crowns."""
     out = _canvas()
-    size = rng.uniform(5, 18)
-    for _ in range(int(rng.uniform(0.45, 0.8) * 16000 / size**1.7)):
+    size = rng.uniform(4, 12)
+    for _ in range(int(rng.uniform(0.7, 1.3) * 16000 / size**1.7)):
         x, y = (int(v) for v in rng.integers(0, SIZE, 2))
         axes = (
             max(2, int(size * rng.uniform(0.6, 1.3))),
@@ -29,6 +29,24 @@ def foliage(rng: Rng) -> np.ndarray:
         for dx in (0, SIZE if x < 40 else -SIZE):
             cv2.ellipse(out, (x + dx, y), axes, angle, 0, 360, 1, -1)
     return (out > 0) & (noise(rng, 1.5) > -1.0)
+
+
+def clump(rng: Rng) -> np.ndarray:
+    """A branch full of leaves: dense in the middle, ragged at the rim."""
+    out = _canvas()
+    size = rng.uniform(3.5, 11)
+    lobes = rng.uniform(0, 6.28, 3)
+    for _ in range(int(rng.uniform(0.8, 1.6) * 20000 / size**1.7)):
+        angle = rng.uniform(0, 6.28)
+        rim = 96 * (1 + 0.16 * sum(np.sin((k + 2) * angle + lobes[k]) for k in range(3)))
+        reach = min(rim * np.sqrt(rng.random()) + rng.exponential(4), 122)
+        x, y = SIZE / 2 + reach * np.cos(angle), SIZE / 2 + reach * np.sin(angle)
+        axes = (
+            max(2, int(size * rng.uniform(0.6, 1.3))),
+            max(1, int(size * rng.uniform(0.3, 0.6))),
+        )
+        cv2.ellipse(out, (int(x), int(y)), axes, float(rng.uniform(0, 180)), 0, 360, 1, -1)
+    return (out > 0) & (noise(rng, 1.3) > -1.3)
 
 
 def patches(rng: Rng) -> np.ndarray:
@@ -239,6 +257,7 @@ def net(rng: Rng) -> np.ndarray:
 
 
 MASKS: dict[str, tuple[Callable[[Rng], np.ndarray], int]] = {
+    "clump": (clump, 8),
     "foliage": (foliage, 12),
     "patches": (patches, 4),
     "grass": (grass_tuft, 6),

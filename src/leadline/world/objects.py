@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from leadline.world import plants, things, vehicles
-from leadline.world.bodies import animal, person
+from leadline.world.bodies import animal, bust, person
 from leadline.world.patterns import color
 from leadline.world.scene import Builder, rotation_from
 from leadline.world.weather import daylight
@@ -113,8 +113,9 @@ _SUBJECTS: tuple[tuple[Callable[[Builder, float], None], tuple[float, float], fl
     (things.book_stack, (0.2, 0.35), 0.7),
     (_net_ball, (0.2, 0.6), 1),
     (_bouquet, (0.3, 1.2), 1.5),
-    (_figure, (1.55, 1.9), 3),
-    (_beast, (0.4, 1.8), 2.5),
+    (_figure, (1.55, 1.9), 2.5),
+    (bust, (0.5, 0.75), 3),
+    (_beast, (0.4, 1.8), 3.5),
     (_machine, (1.5, 2), 1),
     (things.lump, (0.15, 0.5), 1),
 )

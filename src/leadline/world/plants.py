@@ -52,14 +52,19 @@ def tree(b: Builder, height: float, detail: int = 5) -> None:
                 mask="branches",
                 rotation=turn,
             )
-        elif k % 2 == 0:
-            b.ball(
-                tip, size * 1.2, green, mask="foliage", repeat=float(rng.choice([1.5, 2.5, 3.5]))
-            )
-            if rng.random() < 0.7:
-                b.ball(tip, size * 0.85, green, bumps=0.35, waviness=8)
-        else:
-            b.ball(tip, size, green, bumps=rng.uniform(0.2, 0.4), waviness=rng.uniform(4, 9))
+            continue
+        b.ball(tip, size, green, bumps=rng.uniform(0.25, 0.45), waviness=rng.uniform(6, 12))
+        leaves(b, tip, size, green, 1 + (detail > 3))
+
+
+def leaves(b: Builder, at: np.ndarray, size: np.ndarray, green: int, count: int) -> None:
+    """Leafy branches that stick out of a crown of half-widths ``size`` (m) at ``at``."""
+    rng = b.rng
+    for _ in range(count):
+        turn = rotation_from(rng.normal(size=3), rng.uniform(0, 3.14))
+        spot = at + rng.normal(0, 0.35, 3) * size
+        wide = float(size[0]) * rng.uniform(2.0, 2.8)
+        b.quad(spot, (wide, wide), green, rotation=turn, mask="clump")
 
 
 def conifer(b: Builder, height: float) -> None:
@@ -71,7 +76,8 @@ def conifer(b: Builder, height: float) -> None:
     for k in range(tiers):
         z = height * (0.12 + 0.8 * k / tiers)
         r = height * 0.2 * (1 - k / tiers) * rng.uniform(0.85, 1.15)
-        b.ball((0, 0, z + height * 0.08), (r, r, height * 0.17), green, bumps=0.35, waviness=8)
+        b.ball((0, 0, z + height * 0.08), (r, r, height * 0.17), green, bumps=0.35, waviness=11)
+        leaves(b, np.array([0, 0, z + height * 0.06]), np.array([r, r, r]) * 0.8, green, 2)
 
 
 def trunk(b: Builder, height: float, radius: float) -> None:
@@ -105,10 +111,10 @@ def bush(b: Builder, size: float) -> None:
                 (x, y, radii[2] * 0.8),
                 radii,
                 green,
-                mask="foliage",
-                repeat=float(rng.choice([1, 2])),
+                bumps=0.35,
+                waviness=rng.uniform(7, 12),
             )
-            b.ball((x, y, radii[2] * 0.8), radii * 0.7, green, bumps=0.3, waviness=7)
+            leaves(b, np.array([x, y, radii[2] * 0.9]), radii, green, 3)
 
 
 def hedge(b: Builder, length: float, height: float, depth: float) -> None:

@@ -142,15 +142,14 @@ def _against(b: Builder, length: float, height: float, dense: float) -> None:
             with b.at((x + w / 2, -d / 2 - 0.02, 0)):
                 f.cupboard(b, w, rng.choice([0.75, 0.9, 1.2, 2.0]) * rng.uniform(0.9, 1.1), d)
         elif kind < 0.58:
-            w, d = rng.uniform(0.8, 1.6), rng.uniform(0.5, 0.75)
-            with b.at((x + w / 2, -d / 2 - 0.05, 0)):
-                f.table(b, w, d, rng.uniform(0.7, 0.8), int(rng.integers(1, 6)))
-                if rng.random() < 0.4:
-                    with b.at((rng.uniform(-0.2, 0.2), 0.1, 0.75)):
-                        things.screen(b, rng.uniform(0.4, 0.6))
-            with b.at((x + w / 2, -d - 0.2, 0), np.pi + rng.normal(0, 0.5)):
-                f.chair(b)
-        elif kind < 0.68:
+            w = rng.uniform(1.2, 1.8)
+            with b.at((x + w / 2, -0.45, 0)):
+                f.desk(b)
+        elif kind < 0.62:
+            w = 0.9
+            with b.at((x + w / 2, -0.5, 0), rng.normal(0, 0.5)):
+                f.wing_chair(b)
+        elif kind < 0.69:
             w = rng.uniform(1.2, 2.4)
             with b.at((x + w / 2, -0.6, 0)):
                 f.sofa(b)
@@ -284,7 +283,13 @@ def _middle(b: Builder, size: np.ndarray) -> None:
         x, y = rng.uniform(-0.28, 0.28, 2) * size[:2]
         with b.at((x, y, 0), rng.uniform(0, 6.28)):
             kind = rng.random()
-            if kind < 0.45:
+            if kind < 0.2:
+                f.dining_set(b)
+            elif kind < 0.28:
+                f.desk(b)
+            elif kind < 0.36:
+                f.wing_chair(b)
+            elif kind < 0.5:
                 w, d = rng.uniform(0.6, 1.8), rng.uniform(0.5, 1.0)
                 f.table(b, w, d, rng.choice([0.45, 0.74]), int(rng.integers(1, 7)))
                 for _ in range(int(rng.integers(0, 4))):
@@ -309,10 +314,42 @@ def _middle(b: Builder, size: np.ndarray) -> None:
     things.clutter(b, size[0] * 0.8, size[1] * 0.8, 0, int(rng.integers(0, 6)), 0.4)
 
 
+def _partition(b: Builder, size: np.ndarray, wall: int) -> None:
+    """A wall, a half-high counter or a column that makes the room two."""
+    rng = b.rng
+    axis = int(rng.integers(0, 2))
+    yaw = axis * np.pi / 2
+    length, across = size[1 - axis], size[axis]
+    with b.at((0, 0, 0), yaw):
+        x, side = rng.uniform(-0.25, 0.25) * across, rng.choice([-1, 1])
+        reach = rng.uniform(0.2, 0.55) * length
+        y = side * (length / 2 - reach / 2)
+        kind = rng.random()
+        if kind < 0.55:
+            b.box((x, y, size[2] / 2), (0.12, reach, size[2]), wall)
+            if rng.random() < 0.5:
+                edge = y - side * reach / 2
+                b.box((x, edge, size[2] / 2), (0.16, 0.06, size[2]), things.paint(b))
+            if rng.random() < 0.5:
+                picture = b.mat("picture")
+                for face in (-0.066, 0.066):
+                    b.quad((x + face, y, 1.5), (0.6, 0.5), picture, normal="x", fit=True)
+        elif kind < 0.85:
+            high = rng.uniform(0.85, 1.15)
+            b.box((x, y, high / 2), (0.5, reach, high), things.hard(b))
+            b.box((x, y, high + 0.02), (0.6, reach + 0.05, 0.04), things.hard(b))
+            with b.at((x, y, 0), np.pi / 2):
+                things.clutter(b, reach, 0.5, high + 0.04, int(rng.integers(2, 9)), 0.35)
+        else:
+            w = rng.uniform(0.15, 0.5)
+            b.box((x, y, size[2] / 2), (w, w, size[2]), wall)
+
+
 def build(b: Builder) -> None:
     """A room around the origin; the camera stands inside it."""
     rng = b.rng
-    size = np.array([rng.uniform(2.6, 7.0), rng.uniform(2.6, 7.0), rng.uniform(2.3, 3.2)])
+    longest = 7.0 if rng.random() < 0.8 else 11.0
+    size = np.array([*rng.uniform(2.6, longest, 2), rng.uniform(2.3, 3.2)])
     _lights(b, size)
     wall, floor, ceiling = _surfaces(b)
     second = b.mat("flat", color(rng, 0.2, 0.95, 0.4)) if rng.random() < 0.3 else wall
@@ -326,6 +363,11 @@ def build(b: Builder) -> None:
         with b.at(at, yaw):
             _side(b, length, size[2], second if k == 1 else wall, dense)
     _middle(b, size)
+    if rng.random() < 0.3:
+        _partition(b, size, wall)
+    if rng.random() < 0.15:
+        with b.at((*rng.uniform(-0.3, 0.3, 2) * size[:2], size[2])):
+            f.ceiling_fan(b)
     if rng.random() < 0.12:
         beam = things.hard(b)
         for x in np.arange(-size[0] / 2, size[0] / 2, rng.uniform(0.5, 1.2)):

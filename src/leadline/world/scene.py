@@ -65,6 +65,42 @@ class Scene:
     shadow_cache: list[Any] = field(default_factory=list)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Primitive:
+    """One shape while a scene is composed.
+
+    Attributes:
+        kind, params: shape code and its own numbers; see `primitives`.
+        centre, rotation, scale: the local frame: where, turned how (3x3), and half sizes (m).
+        material: index of the material.
+        alpha: mask index (-1 = solid) and its repeats along the two axes.
+        extent: half sizes in local units of what the shape can fill.
+        holes: rectangles left out, in local coordinates.
+        casts: whether it throws a shadow.
+        label: number of the object that it is a part of.
+        fit: whether one texture tile is stretched over it.
+    """
+
+    kind: int
+    params: Any
+    centre: np.ndarray
+    rotation: np.ndarray
+    scale: tuple[float, ...]
+    material: int
+    alpha: tuple[int, float, float]
+    extent: tuple[float, ...]
+    holes: Any
+    casts: bool
+    label: int
+    fit: bool
+
+    @property
+    def reach_y(self) -> float:
+        """Half its extent along y, metres."""
+        sizes = np.asarray(self.scale) * np.asarray(self.extent)
+        return float(np.abs(self.rotation[1]) @ sizes)
+
+
 def rotation_z(yaw: float) -> np.ndarray:
     """3x3 turn about the up axis."""
     c, s = np.cos(yaw), np.sin(yaw)
@@ -103,12 +139,13 @@ class Builder:
         self.room: np.ndarray | None = None
         self.views: dict[str, Any] = {}
         self.label = 0
+        self._labels = 0
         self._frames: list[tuple[np.ndarray, np.ndarray]] = [(np.eye(3), np.zeros(3))]
-        self._rows: list[tuple[Any, ...]] = []
+        self.rows: list[Primitive] = []
         self._materials: list[tuple[float, ...]] = []
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     @contextlib.contextmanager
     def at(
@@ -118,11 +155,13 @@ class Builder:
         turn, origin = self._frames[-1]
         local = rotation_z(yaw) if rotation is None else rotation
         self._frames.append((turn @ local, origin + turn @ np.asarray(position, float)))
-        self.label += 1
+        outside, self._labels = self.label, self._labels + 1
+        self.label = self._labels
         try:
             yield
         finally:
             self._frames.pop()
+            self.label = outside
 
     def mat(
         self,
@@ -165,24 +204,23 @@ class Builder:
         extent: Vec = (1.0, 1.0, 1.0),
         holes: Any = None,
         casts: bool = True,
-        uv: float = 0.0,
+        fit: bool = False,
     ) -> None:
         turn, origin = self._frames[-1]
-        world = turn if rotation is None else turn @ rotation
-        self._rows.append(
-            (
-                kind,
-                origin + turn @ np.asarray(centre, float),
-                world,
-                scale,
-                material,
-                params,
-                alpha,
-                extent,
-                holes,
-                casts,
-                self.label,
-                uv,
+        self.rows.append(
+            Primitive(
+                kind=kind,
+                params=params,
+                centre=origin + turn @ np.asarray(centre, float),
+                rotation=turn if rotation is None else turn @ rotation,
+                scale=tuple(scale),
+                material=material,
+                alpha=alpha,
+                extent=tuple(extent),
+                holes=holes,
+                casts=casts,
+                label=self.label,
+                fit=fit,
             )
         )
 
@@ -226,7 +264,7 @@ class Builder:
             extent=(1, 1, 0),
             holes=holes,
             casts=casts,
-            uv=1.0 if fit else 0.0,
+            fit=fit,
         )
 
     def box(
@@ -241,7 +279,7 @@ class Builder:
     ) -> None:
         """Cuboid."""
         half = [max(s, 1e-3) / 2 for s in size]
-        self._add(prim.BOX, centre, rotation, half, material, casts=casts, uv=1.0 if fit else 0.0)
+        self._add(prim.BOX, centre, rotation, half, material, casts=casts, fit=fit)
 
     def ball(
         self,
@@ -322,28 +360,28 @@ class Builder:
 
     def finish(self, kind: str, seed: int) -> Scene:
         """Freeze the tables."""
-        rows = self._rows
-        rotations = np.array([r[2] for r in rows], np.float32)
-        scales = np.array([r[3] for r in rows], np.float32)
+        rows = self.rows
+        rotations = np.array([r.rotation for r in rows], np.float32)
+        scales = np.array([r.scale for r in rows], np.float32)
         world_from_local = rotations * scales[:, None, :]
         local_from_world = rotations.transpose(0, 2, 1) / scales[:, :, None]
         return Scene(
             kind=kind,
             seed=seed,
             bank=self.bank,
-            kinds=[r[0] for r in rows],
-            params=[r[5] for r in rows],
-            alpha=[r[6] for r in rows],
-            holes={i: r[8] for i, r in enumerate(rows) if r[8]},
-            centres=np.array([r[1] for r in rows], np.float32),
+            kinds=[r.kind for r in rows],
+            params=[r.params for r in rows],
+            alpha=[r.alpha for r in rows],
+            holes={i: r.holes for i, r in enumerate(rows) if r.holes},
+            centres=np.array([r.centre for r in rows], np.float32),
             world_from_local=world_from_local,
             local_from_world=local_from_world,
             rotations=rotations,
             scales=scales,
-            extents=np.array([r[7] for r in rows], np.float32),
-            materials=np.array([[r[4], r[11]] for r in rows], np.float32),
-            labels=np.array([r[10] for r in rows], np.int16),
-            casts=np.array([r[9] for r in rows], bool),
+            extents=np.array([r.extent for r in rows], np.float32),
+            materials=np.array([[r.material, r.fit] for r in rows], np.float32),
+            labels=np.array([r.label for r in rows], np.int16),
+            casts=np.array([r.casts for r in rows], bool),
             material_table=np.array(self._materials, np.float32),
             lighting=self.light,
             room=self.room,

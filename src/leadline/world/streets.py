@@ -7,6 +7,7 @@ import numpy as np
 from leadline.world import plants, vehicles
 from leadline.world.bodies import animal, person
 from leadline.world.buildings import house
+from leadline.world.course import Course, clear, lay
 from leadline.world.patterns import color
 from leadline.world.roadside import (
     END,
@@ -102,8 +103,10 @@ def _traffic(b: Builder, half: float) -> None:
             kind = rng.random()
             if kind < 0.72:
                 vehicles.car(b)
-            elif kind < 0.86:
+            elif kind < 0.8:
                 vehicles.van(b)
+            elif kind < 0.87:
+                vehicles.lorry(b)
             elif kind < 0.95:
                 vehicles.bicycle(b, rider=True)
             else:
@@ -128,6 +131,8 @@ def _ground(b: Builder, half: float, walk: float) -> None:
         str(rng.choice(["grass", "grass", "grass", "concrete", "gravel", "litter"])), scale=3
     )
     b.quad((0, middle, -0.03), (900, 900), land, casts=False)
+    bank = 2 * (half + walk + 30)
+    b.box((0, middle, -5.02), (bank, length, 10.0), land, casts=False)
     b.quad((0, middle, 0.0), (2 * half, length), road, casts=False)
     side_kind = str(rng.choice(["concrete", "stones", "tiles", "bricks", "asphalt", "grass"]))
     path = b.mat(side_kind, color(rng, 0.35, 0.75, 0.08), scale=rng.uniform(1, 3))
@@ -200,25 +205,123 @@ def _horizon(b: Builder) -> None:
             b.tube((x, START, 7), (x, END, 7), 0.03, wire)
 
 
+def _crossing(b: Builder, half: float, walk: float) -> None:
+    """A road that crosses ours, with what stands and drives at a corner."""
+    rng = b.rng
+    y, width = rng.uniform(18, 70), rng.uniform(5, 12)
+    b.rows = clear(b.rows, y, width + 1.5, lambda row: abs(row.centre[0]) < half)
+    tone = rng.uniform(0.25, 0.6)
+    road = b.mat("asphalt", np.full(3, tone), scale=3, contrast=rng.uniform(0.5, 1.2))
+    b.quad((0, y, 0.004), (150, width), road, casts=False)
+    white = b.mat("flat", np.full(3, rng.uniform(0.65, 0.95)))
+    if rng.random() < 0.6:
+        for x in np.arange(-half + 0.5, half, 1.0):
+            b.quad((x, y - width / 2 - 2.5, 0.007), (0.5, 3.0), white, casts=False)
+    b.quad((0, y - width / 2 - 0.5, 0.007), (2 * half, 0.3), white, casts=False)
+    for side in (-1, 1):
+        corner = side * (half + max(walk, 0.6) * 0.6)
+        for end in (-1, 1):
+            if rng.random() < 0.6:
+                with b.at((corner, y + end * (width / 2 + 1.2), 0), np.pi * (end > 0)):
+                    sign(b)
+        for x in row(b, half + walk + 4, (6, 25), 60):
+            kind = rng.random()
+            with b.at((side * x, y + rng.choice([-0.3, 0.3]) * width, 0), np.pi / 2):
+                (vehicles.car if x < 25 and kind < 0.4 else vehicles.far_car)(b)
+        with b.at((side * rng.uniform(45, 75), y, 0), np.pi * (side < 0)):
+            if rng.random() < 0.5:
+                house(b, rng.uniform(16, 30), 10, rng.uniform(6, 16))
+            else:
+                tree_row(b, 0, (5, 9), 3)
+    if rng.random() < 0.4:
+        make = vehicles.van if rng.random() < 0.3 else vehicles.car
+        at = (rng.uniform(-half, half), y + rng.uniform(-0.3, 0.3) * width, 0)
+        with b.at(at, np.pi / 2 + rng.choice([0, np.pi]) + rng.normal(0, 0.3)):
+            make(b)
+
+
+def _queue(b: Builder, half: float) -> None:
+    """Stopped or slow traffic in one or two lanes: bumper to bumper, many lorries."""
+    rng = b.rng
+    lorries = rng.uniform(0, 0.5)
+    lanes = rng.choice([-0.7, -0.25, 0.25, 0.7], int(rng.integers(1, 4)), replace=False)
+    for lane in lanes:
+        y = rng.uniform(-6, 14) if abs(lane) > 0.4 else rng.uniform(24, 34)
+        for _ in range(int(rng.integers(2, 7))):
+            big = rng.random() < lorries
+            with b.at((lane * half, y, 0), np.pi * (lane < 0 and rng.random() < 0.5)):
+                if big:
+                    y += vehicles.lorry(b) + rng.uniform(2, 6)
+                elif y < 45:
+                    (vehicles.van if rng.random() < 0.2 else vehicles.car)(b)
+                    y += rng.uniform(7, 12)
+                else:
+                    vehicles.far_car(b)
+                    y += rng.uniform(7, 14)
+
+
+def _median(b: Builder) -> None:
+    """What parts the lanes of a wide road: grass, a rail, a hedge or lamps."""
+    rng = b.rng
+    kind = rng.random()
+    if kind < 0.5:
+        strip = b.mat("grass", scale=2)
+        b.box((0, START + 150, 0.05), (rng.uniform(1, 3), 320, 0.2), strip, casts=False)
+    if kind < 0.25:
+        with b.at((0, 0, 0)):
+            fence_or_hedge(b, -0.3)
+    elif kind < 0.75:
+        with b.at((0, 0, 0)):
+            fence(b, 0, 0.8)
+    for y in row(b, rng.uniform(START, 5), (20, 40)):
+        with b.at((0, y, 0), rng.choice([0, np.pi])):
+            lamp_post(b)
+
+
+def _course(rng: np.random.Generator) -> Course:
+    """Straight, a bend, a slope, or both."""
+    bends, climbs = rng.random() < 0.5, rng.random() < 0.4
+    radius = float(np.exp(rng.uniform(np.log(25), np.log(250))))
+    start = rng.uniform(-10, 45)
+    return Course(
+        curvature=rng.choice([-1, 1]) / radius if bends else 0.0,
+        start=start,
+        stop=start + min(radius * rng.uniform(0.3, 1.5), 140),
+        slope=rng.uniform(0.01, 0.07) if climbs else 0.0,
+        wave=rng.uniform(110, 400),
+        phase=rng.uniform(0, 6.28),
+    )
+
+
 def build(b: Builder) -> None:
-    """A straight street; the camera drives or walks along it."""
+    """A road that the camera drives or walks along: straight, bent or climbing, some crossed."""
     rng = b.rng
     daylight(b)
-    half = rng.uniform(2.6, 7.0)
+    wide = rng.random() < 0.2
+    half = rng.uniform(7.0, 11.0) if wide else rng.uniform(2.6, 7.0)
     walk = float(rng.choice([0.0, 1.5, 2.5, 4.0])) * rng.uniform(0.8, 1.2)
+    course = _course(rng)
     _ground(b, half, walk)
+    if wide:
+        _median(b)
     for side in (-1, 1):
         _side(b, side, half, walk)
         share = float(rng.choice([0.0, 0.4, 0.85]))
-        if share > 0:
+        if share > 0 and not wide:
             _parked(b, side * (half - 1.0), share)
-    _traffic(b, half)
+    (_queue if rng.random() < (0.4 if wide else 0.18) else _traffic)(b, half)
+    if rng.random() < 0.35:
+        _crossing(b, half, walk)
     _horizon(b)
+    if course.curvature or course.slope:
+        b.rows = lay(b.rows, course)
+    near = rng.uniform(0.35, 0.6) if wide else 0.4
     b.views = {
-        "lanes": [-half * 0.4, half * 0.4, half * 0.4],
+        "lanes": [-half * near, half * near, half * near],
         "run": 18.0,
         "walk": (half * 0.8, half + max(walk, 1.0)),
-        "focus": (0.0, 30.0, 0.0),
+        "focus": tuple(course.place(0, 30)[0]),
+        "course": course,
         "near": 1.6,
         "blur": 0.06,
     }

@@ -128,6 +128,62 @@ def van(b: Builder) -> None:
     _lights(b, width, length, 0.9)
 
 
+def lorry(b: Builder) -> float:
+    """Tractor with a trailer: box, tarpaulin, tank, flat load or tipper; returns its length (m)."""
+    rng = b.rng
+    length, width = rng.uniform(9, 15), 2.5
+    body, dark = car_paint(b), b.mat("flat", (0.06, 0.06, 0.06))
+    glass = b.mat("flat", np.full(3, rng.uniform(0.05, 0.2)), shine=0.8, gloss=60)
+    front, tall = length / 2, rng.uniform(2.8, 3.7)
+    b.cushion((0, front - 1.0, tall / 2 + 0.3), (width, 2.0, tall - 0.5), body, doublings=4)
+    b.box((0, front, tall * 0.68), (width * 0.9, 0.06, tall * 0.28), glass)
+    for x in (-1, 1):
+        b.box((x * width * 0.5, front - 0.7, tall * 0.7), (0.03, 0.8, tall * 0.22), glass)
+        b.box((x * width * 0.6, front - 0.1, tall * 0.65), (0.25, 0.12, 0.5), dark)
+    b.box((0, 0, 0.95), (width * 0.5, length * 0.96, 0.3), dark)
+    load, middle = length - 2.6, -1.3
+    kind = rng.random()
+    cover = b.mat(
+        str(rng.choice(["poster", "flat", "fabric", "metal"])),
+        None if rng.random() < 0.3 else color(rng, 0.1, 0.95, 0.4),
+        scale=rng.uniform(2, 5),
+        shine=rng.uniform(0, 0.4),
+    )
+    high = rng.uniform(2.2, 2.8)
+    if kind < 0.5:
+        b.box((0, middle, 1.15 + high / 2), (width, load, high), cover)
+        for y in np.linspace(middle - load / 2, middle + load / 2, 5):
+            b.box((0, y, 1.15 + high / 2), (width + 0.04, 0.08, high), dark)
+    elif kind < 0.7:
+        shiny = b.mat("metal", np.full(3, rng.uniform(0.4, 0.85)), shine=0.9, gloss=50)
+        radius, z = 1.1, 2.25
+        b.limb((0, middle - load / 2 + 1, z), (0, middle + load / 2 - 1, z), radius, shiny)
+        b.box((0, middle, 1.15), (width, load, 0.12), dark)
+    elif kind < 0.85:
+        b.box((0, middle, 1.5), (width, load, 0.7), cover)
+        for _ in range(int(rng.integers(2, 7))):
+            at = (rng.normal(0, 0.3), middle + rng.uniform(-0.4, 0.4) * load, 2.1)
+            b.cushion(at, rng.uniform(0.8, 2.0, 3), _load_mat(b), doublings=3)
+    else:
+        b.box((0, middle, 1.2), (width, load, 0.2), cover)
+        with b.at((0, middle + 0.2 * load, 1.3)):
+            car(b)
+    for y in (front - 1.3, -length * 0.1, -length * 0.3, -length * 0.39):
+        _wheels(b, width / 2, y, y, 0.5)
+    _lights(b, width, length, 1.0)
+    stripes = b.mat("flat", (0.85, 0.1, 0.08), glow=0.3)
+    b.box((0, -length / 2, 1.05), (width, 0.04, 0.14), stripes)
+    return length
+
+
+def _load_mat(b: Builder) -> int:
+    """Material of a load."""
+    rng = b.rng
+    return b.mat(
+        str(rng.choice(["fabric", "wood", "flat", "metal"])), color(rng, 0.1, 0.9, 0.4), scale=1.0
+    )
+
+
 def bicycle(b: Builder, *, rider: bool = False) -> None:
     """Bicycle, with a rider if asked for."""
     rng = b.rng
