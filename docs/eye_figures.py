@@ -131,7 +131,9 @@ def what_they_see(count: int = 5) -> None:
     from benchmarks.recipe_eyes import drives
 
     arms = ("stereo-pictures", "stereo-truth", "video-pictures", "video-truth")
-    runs = [sorted(RUNS.glob(f"{arm}-0-*")) for arm in arms]
+    runs = [
+        sorted(file.parent for file in RUNS.glob(f"{arm}-0-*/model.safetensors")) for arm in arms
+    ]
     if not all(runs):
         return
     pictures, depths = drives()
