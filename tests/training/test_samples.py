@@ -1,6 +1,7 @@
 """Samples: functions of (seed, step, row), with the truth that belongs to the picture."""
 
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,12 +10,14 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 pytest.importorskip("cv2")
 
+from leadline.datasets import Frame, FrameRef  # noqa: E402
 from leadline.errors import (  # noqa: E402
     DeviceError,
     InputError,
     JobError,
     UnknownNameError,
 )
+from leadline.image import Image  # noqa: E402
 from leadline.training import TrainConfig  # noqa: E402
 from leadline.training.augment import change_colours, disturb_colours, random_window  # noqa: E402
 from leadline.training.config import AugmentConfig  # noqa: E402
@@ -22,6 +25,7 @@ from leadline.training.parallel import Place, choose_device  # noqa: E402
 from leadline.training.rendered import Plan, RenderedWorld, write_shard  # noqa: E402
 from leadline.training.samples import (  # noqa: E402
     depth_samples,
+    from_frame,
     training_frames,
     validation_frames,
 )
@@ -245,3 +249,23 @@ def test_world_renders_what_a_step_needs(tmp_path):
     assert (batch["disparity"] >= 0).all()
     assert (batch["kind"] >= 0).all()
     assert (batch["focal_px"] > 0).all()
+
+
+def _frame(**given):
+    pixels = np.zeros((4, 8, 3), np.uint8)
+    depth = np.array([[1, 2], [0, 4]], np.float32)
+    given = {"depth": depth, "coarse": True, **given}
+    return Frame(image=Image(pixels=pixels), max_depth=80, group="set", name="one", **given)
+
+
+def test_a_coarse_grid_covers_its_picture():
+    sample = from_frame(FrameRef(name="one", read=_frame))
+    assert sample["disparity"].shape == (4, 8)
+    np.testing.assert_array_equal(sample["disparity"][:2, 4:], 0.5)
+    assert np.isnan(sample["disparity"][2:, :4]).all()
+
+
+def test_pairs_of_points_are_no_depth():
+    read = partial(_frame, pairs=({"nearer": (0, 0)},))
+    with pytest.raises(InputError, match=r"set/one has pairs.*depth is needed"):
+        from_frame(FrameRef(name="one", read=read))

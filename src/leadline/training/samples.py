@@ -22,6 +22,8 @@ import torch
 from torch import Tensor
 
 from leadline.datasets import Options, get, open_dataset
+from leadline.errors import InputError
+from leadline.resample import resize
 from leadline.training.augment import change_colours, random_window
 from leadline.training.parallel import renders_here
 from leadline.training.recipe import BatchSource, sample_generator, step_generator
@@ -191,10 +193,21 @@ def _parts(refs: list[FrameRef]) -> tuple[list[FrameRef], list[FrameRef]]:
 
 
 def from_frame(ref: FrameRef) -> Sample:
-    """A frame of a data set as a sample: unknown disparity is NaN."""
+    """A frame of a data set as a sample: unknown disparity is NaN.
+
+    Raises:
+        InputError: the frame has ordered pairs of points in place of depth.
+    """
     frame = ref.read()
+    if frame.pairs:
+        raise InputError(
+            f"{frame.group}/{frame.name} has pairs of points, no depth: a set with depth is needed "
+            "for training. `leadline evaluate` scores pairs."
+        )
     with np.errstate(divide="ignore"):
         disparity = np.where(frame.valid, 1 / frame.depth, np.nan).astype(np.float32)
+    if frame.coarse:  # a laser's grid: each cell stands for the pixels it covers
+        disparity = resize(disparity, frame.image.size, "nearest")
     camera = frame.image.camera
     return {
         "rgb": frame.image.pixels,
