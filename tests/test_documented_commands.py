@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def test_a_documented_command_is_taken(file, line):
 @pytest.mark.parametrize(("file", "line"), sorted(set(_commands())))
 def test_names_in_documented_commands_exist(file, line):
     words = shlex.split(line, comments=True)
-    for option, value in zip(words, words[1:], strict=False):
+    for option, value in pairwise(words):
         # Capitals and paths stand for something of the reader's own.
         if option in NAMES and value == value.lower() and not re.search(r"[./]", value):
             assert value in NAMES[option], f"{file}: {line}"

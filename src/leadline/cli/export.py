@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leadline.cli.options import MaxDepth, Weights
 from leadline.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ def export(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write; <model name> if left out.")
     ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="File to take in place of the model's published weights.")
-    ] = None,
+    weights: Weights = None,
     size: Annotated[
         str | None,
         typer.Option(
@@ -37,9 +36,7 @@ def export(
             "alone, pictures are stretched to it.",
         ),
     ] = None,
-    max_depth: Annotated[
-        float | None, typer.Option(help="Metres, for metric checkpoints that do not tell it.")
-    ] = None,
+    max_depth: MaxDepth = None,
 ) -> None:
     """Write a network and its description; compare it with PyTorch first.
 

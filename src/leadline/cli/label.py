@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from leadline.cli.options import (
+    Device,
+    Flip,
+    MaxDepth,
+    Precision,
+    Runtime,
+    ShortSide,
+    Threads,
+    Weights,
+)
 from leadline.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -32,9 +42,7 @@ def label(
     model: Annotated[
         str, typer.Option("--model", "-m", help="The teacher: name, file, folder or hub id.")
     ] = "lite",
-    weights: Annotated[
-        str | None, typer.Option(help="File to take in place of the model's published weights.")
-    ] = None,
+    weights: Weights = None,
     layout: Annotated[
         str, typer.Option(help="auto, folder (single files), webdataset or parquet.")
     ] = "auto",
@@ -60,19 +68,13 @@ def label(
     gpus: Annotated[float, typer.Option(help="GPUs of an actor.")] = 0.0,
     cpus: Annotated[float, typer.Option(help="Cores of an actor.")] = 1.0,
     batch: Annotated[int, typer.Option(help="Pictures that the network sees at once.")] = 8,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    runtime: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or f16.")] = "auto",
-    size: Annotated[
-        int | None, typer.Option(help="Short side of the network's input; larger is sharper.")
-    ] = None,
-    max_depth: Annotated[
-        float | None, typer.Option(help="Metres, for metric checkpoints that do not tell it.")
-    ] = None,
-    flip: Annotated[
-        bool, typer.Option("--flip", help="Average with the mirrored picture; twice the time.")
-    ] = False,
-    threads: Annotated[int | None, typer.Option(help="Threads of the network.")] = None,
+    device: Device = "auto",
+    runtime: Runtime = "auto",
+    precision: Precision = "auto",
+    size: ShortSide = None,
+    max_depth: MaxDepth = None,
+    flip: Flip = False,
+    threads: Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
 ) -> None:
     """Write 16-bit pseudo labels of every INPUT to --out, and a manifest that says what they are.

@@ -10,6 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from leadline.cli.options import (
+    Device,
+    Flip,
+    MaxDepth,
+    Precision,
+    Runtime,
+    ShortSide,
+    Threads,
+    Weights,
+)
 from leadline.errors import InputError, LeadlineError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -56,9 +66,7 @@ def predict(
     model: Annotated[
         str, typer.Option("--model", "-m", help="Name (see `leadline models`), file or hub id.")
     ] = "lite",
-    weights: Annotated[
-        str | None, typer.Option(help="File to take in place of the model's published weights.")
-    ] = None,
+    weights: Weights = None,
     formats: Annotated[
         str,
         typer.Option(
@@ -68,18 +76,12 @@ def predict(
             "parquet.",
         ),
     ] = _FORMATS,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    runtime: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or f16.")] = "auto",
-    size: Annotated[
-        int | None, typer.Option(help="Short side of the network's input; larger is sharper.")
-    ] = None,
-    max_depth: Annotated[
-        float | None, typer.Option(help="Metres, for metric checkpoints that do not tell it.")
-    ] = None,
-    flip: Annotated[
-        bool, typer.Option("--flip", help="Average with the mirrored picture; twice the time.")
-    ] = False,
+    device: Device = "auto",
+    runtime: Runtime = "auto",
+    precision: Precision = "auto",
+    size: ShortSide = None,
+    max_depth: MaxDepth = None,
+    flip: Flip = False,
     policy: Annotated[
         str | None,
         typer.Option(
@@ -103,7 +105,7 @@ def predict(
     cmap: Annotated[
         str, typer.Option(help="inferno, magma, viridis, turbo, spectral or grey.")
     ] = "inferno",
-    threads: Annotated[int | None, typer.Option(help="Threads of the network.")] = None,
+    threads: Threads = None,
     cluster: Annotated[
         str | None, typer.Option(help="Work on a Ray cluster: its address, or local.")
     ] = None,

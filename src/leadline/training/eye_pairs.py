@@ -29,7 +29,7 @@ from leadline.datasets.frame import read_json
 from leadline.datasets.kitti import kitti_film_refs
 from leadline.errors import InputError
 from leadline.training.parallel import renders_here
-from leadline.training.recipe import BatchSource, sample_generator, step_generator
+from leadline.training.recipe import BatchSource, sample_generator, step_size
 from leadline.training.rendered import Plan, RenderedWorld, Sample
 from leadline.training.rig import Rig, render_pairs
 from leadline.training.scan import ScanErrors, scanned
@@ -59,15 +59,9 @@ class EyePairs(BatchSource):
         self.errors = errors
 
     def batch(self, step: int, rows: Sequence[int]) -> dict[str, Tensor]:
-        """See :class:`~leadline.training.recipe.BatchSource`."""
-        samples = [self._sample(step, row) for row in rows]
-        made = {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
+        """See :class:`~leadline.training.recipe.BatchSource`; ``rgb`` is ``left``."""
+        made = super().batch(step, rows)
         return made | {"rgb": made["left"]}
-
-    def forget(self, step: int) -> None:
-        """Delete shards that no later step draws from."""
-        if self.world is not None:
-            self.world.forget(step)
 
     def origin(self, step: int, row: int) -> str:
         """The shard and the place in it, or the frame's name."""
@@ -78,7 +72,8 @@ class EyePairs(BatchSource):
         ref = self.frames[int(rng.integers(len(self.frames)))]
         return f"{self.config.data[0].name}: {ref.name}"
 
-    def _sample(self, step: int, row: int) -> dict[str, Tensor]:
+    def sample(self, step: int, row: int) -> dict[str, Tensor]:
+        """See :class:`~leadline.training.recipe.BatchSource`."""
         rng = sample_generator(self.config.seed, step, row)
         sample, number = self._draw(rng, step, row)
         if self.errors is not None:
@@ -98,8 +93,7 @@ class EyePairs(BatchSource):
         """A pair with known depths (0 elsewhere), and the numbers that tell it from others."""
         if self.world is None:
             n = int(rng.integers(len(self.frames)))
-            shared = step_generator(self.config.seed, step)
-            size = self.config.sizes[int(shared.integers(len(self.config.sizes)))]
+            size = step_size(self.config, step)
             return read_pair(self.frames[n], size), (n,)
         number = self.world.place(sample_generator(self.config.seed, step, row), step)
         return as_pair(self.world.draw(rng, step)), number

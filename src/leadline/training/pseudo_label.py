@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from PIL import Image as PilImage
-from torch import Tensor
 
 from leadline import world
 from leadline.bulk import BulkJob, ModelChoice, label_files
@@ -28,7 +27,7 @@ from leadline.kinds import DepthKind
 from leadline.training.augment import random_window
 from leadline.training.parallel import renders_here
 from leadline.training.perturb import random_box, strong_colours
-from leadline.training.recipe import Batch, BatchSource, sample_generator, step_generator
+from leadline.training.recipe import Batch, BatchSource, sample_generator, step_size
 
 if TYPE_CHECKING:
     from leadline.training.config import TrainConfig
@@ -115,11 +114,6 @@ class MixedSamples(BatchSource):
         """Whether a row of a batch has a teacher's label."""
         return int((row + 1) * self.share) > int(row * self.share)
 
-    def batch(self, step: int, rows: Sequence[int]) -> Batch:
-        """``rgb``, ``disparity``, ``valid``, ``outside`` and ``pseudo`` (b,) bool."""
-        samples = [self._sample(step, row) for row in rows]
-        return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
-
     def forget(self, step: int) -> None:
         """Rendered shards that no later step needs are deleted."""
         if self.labelled is not None:
@@ -131,20 +125,17 @@ class MixedSamples(BatchSource):
             return self.pseudo.origin(step, row)
         return self.labelled.origin(step, row) if self.labelled else f"step {step}, row {row}"
 
-    def _sample(self, step: int, row: int) -> dict[str, Tensor]:
+    def sample(self, step: int, row: int) -> Batch:
+        """``rgb``, ``disparity``, ``valid``, ``outside`` and ``pseudo`` (bool)."""
         if self.is_pseudo(row) and self.pseudo is not None:
-            size = self.labelled.size(step) if self.labelled else self._size(step)
+            size = self.labelled.size(step) if self.labelled else step_size(self.config, step)
             return {**self.pseudo.sample(step, row, size), "pseudo": torch.tensor(True)}
         if self.labelled is None:
             raise LookupError(f"row {row} is labelled, and there is no labelled data.")
-        one = {name: value[0] for name, value in self.labelled.batch(step, [row]).items()}
+        one = self.labelled.sample(step, row)
         made = {name: one[name] for name in ("rgb", "disparity", "valid")}
         outside = torch.ones_like(made["valid"])
         return {**made, "outside": outside, "pseudo": torch.tensor(False)}
-
-    def _size(self, step: int) -> tuple[int, int]:
-        rng = step_generator(self.config.seed, step)
-        return self.config.sizes[int(rng.integers(len(self.config.sizes)))]
 
 
 def labels_of(

@@ -47,6 +47,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from leadline.training.optimise import encoder_groups
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from leadline.models.base import DepthModule
     from leadline.spec import ModelSpec
     from leadline.training.config import TrainConfig
+    from leadline.training.rendered import RenderedWorld
 
 Batch = dict[str, Tensor]
 """Tensors whose first axis is the sample; ``rgb`` (b, 3, h, w) in [0, 1], not normalised."""
@@ -77,14 +79,27 @@ class Delivered:
 
 
 class BatchSource(ABC):
-    """Where batches come from while a run lasts. Abstract."""
+    """Where batches come from while a run lasts. Abstract.
+
+    Attributes:
+        world: the rendered world that it draws from, if any.
+    """
+
+    world: RenderedWorld | None = None
 
     @abstractmethod
+    def sample(self, step: int, row: int) -> Batch:
+        """One sample, without the axis of samples."""
+
     def batch(self, step: int, rows: Sequence[int]) -> Batch:
         """The samples ``rows`` of ``step``, on the CPU; called from several threads."""
+        samples = [self.sample(step, row) for row in rows]
+        return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
 
-    def forget(self, step: int) -> None:  # noqa: B027 most sources have nothing to forget
-        """No step up to ``step`` will be asked for again: what only they needed may go."""
+    def forget(self, step: int) -> None:
+        """No step up to ``step`` will be asked for again: shards that only they needed go."""
+        if self.world is not None:
+            self.world.forget(step)
 
     def origin(self, step: int, row: int) -> str:
         """Where a sample comes from (files, shards), for the diagnosis of a bad batch."""
@@ -171,3 +186,8 @@ def step_generator(seed: int, step: int) -> np.random.Generator:
 def sample_generator(seed: int, step: int, row: int) -> np.random.Generator:
     """Random numbers for one sample."""
     return np.random.default_rng([seed, 4, step, row])
+
+
+def step_size(config: TrainConfig, step: int) -> tuple[int, int]:
+    """Input size (height, width) of the batch of ``step``, where the data do not decide it."""
+    return config.sizes[int(step_generator(config.seed, step).integers(len(config.sizes)))]

@@ -26,7 +26,7 @@ from leadline.errors import InputError
 from leadline.resample import resize
 from leadline.training.augment import change_colours, random_window
 from leadline.training.parallel import renders_here
-from leadline.training.recipe import BatchSource, sample_generator, step_generator
+from leadline.training.recipe import BatchSource, sample_generator, step_size
 from leadline.training.rendered import Plan, RenderedWorld, Sample, render_views
 
 if TYPE_CHECKING:
@@ -55,16 +55,6 @@ class DepthSamples(BatchSource):
         weights = np.array([data.weight for data in config.data], dtype=float)
         self.shares = weights / weights.sum()
 
-    def batch(self, step: int, rows: Sequence[int]) -> dict[str, Tensor]:
-        """See :class:`~leadline.training.recipe.BatchSource`."""
-        samples = [self._sample(step, row) for row in rows]
-        return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
-
-    def forget(self, step: int) -> None:
-        """Delete shards that no later step draws from."""
-        if self.world is not None:
-            self.world.forget(step)
-
     def origin(self, step: int, row: int) -> str:
         """The shard and the place in it, or the frame's name."""
         rng = sample_generator(self.config.seed, step, row)
@@ -79,10 +69,10 @@ class DepthSamples(BatchSource):
         """Input size (height, width) of the batch of ``step``."""
         if self.world is not None and len(self.input_of) == len(set(self.config.sizes)):
             return self.input_of[self.world.size(step)]
-        rng = step_generator(self.config.seed, step)
-        return self.config.sizes[int(rng.integers(len(self.config.sizes)))]
+        return step_size(self.config, step)
 
-    def _sample(self, step: int, row: int) -> dict[str, Tensor]:
+    def sample(self, step: int, row: int) -> dict[str, Tensor]:
+        """See :class:`~leadline.training.recipe.BatchSource`."""
         rng = sample_generator(self.config.seed, step, row)
         source = self._source(rng)
         if self.frames[source]:

@@ -34,7 +34,7 @@ from leadline.datasets.kitti import kitti_film_refs
 from leadline.errors import InputError
 from leadline.training.eye_pairs import eigen_list, known_depth, only_source, pair_refs
 from leadline.training.parallel import renders_here
-from leadline.training.recipe import BatchSource, sample_generator, step_generator
+from leadline.training.recipe import BatchSource, sample_generator, step_size
 from leadline.training.rendered import Plan, RenderedWorld, Sample
 from leadline.training.rig import Rig, render_triplets
 from leadline.training.scan import ScanErrors, scanned
@@ -86,15 +86,9 @@ class Triplets(BatchSource):
         self.names = (*self.seen, *(() if sources == "mono" else ("right",)))
 
     def batch(self, step: int, rows: Sequence[int]) -> dict[str, Tensor]:
-        """See :class:`~leadline.training.recipe.BatchSource`."""
-        samples = [self._sample(step, row) for row in rows]
-        made = {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
+        """See :class:`~leadline.training.recipe.BatchSource`; ``rgb`` is ``frame``."""
+        made = super().batch(step, rows)
         return made | {"rgb": made["frame"]}
-
-    def forget(self, step: int) -> None:
-        """Delete shards that no later step draws from."""
-        if self.world is not None:
-            self.world.forget(step)
 
     def origin(self, step: int, row: int) -> str:
         """The shard and the place in it, or the frame's name."""
@@ -105,7 +99,8 @@ class Triplets(BatchSource):
         moment = self.moments[int(rng.integers(len(self.moments)))]
         return f"{self.config.data[0].name}: {moment.frame.name}"
 
-    def _sample(self, step: int, row: int) -> dict[str, Tensor]:
+    def sample(self, step: int, row: int) -> dict[str, Tensor]:
+        """See :class:`~leadline.training.recipe.BatchSource`."""
         rng = sample_generator(self.config.seed, step, row)
         sample, number = self._draw(rng, step, row)
         if self.errors is not None:
@@ -128,8 +123,7 @@ class Triplets(BatchSource):
         """A moment with known depths (0 elsewhere), and the numbers that tell it from others."""
         if self.world is None:
             n = int(rng.integers(len(self.moments)))
-            shared = step_generator(self.config.seed, step)
-            size = self.config.sizes[int(shared.integers(len(self.config.sizes)))]
+            size = step_size(self.config, step)
             return read_moment(self.moments[n], size, self.names), (n,)
         number = self.world.place(sample_generator(self.config.seed, step, row), step)
         drawn = self.world.draw(rng, step)
