@@ -112,7 +112,7 @@ def test_file_inherits_from_a_preset(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('inherits = "lite"\nsteps = 3\n[options]\nsettle = 1\n')
     config = TrainConfig.from_toml(path)
-    assert (config.steps, config.options.settle, config.frozen_stages) == (3, 1, 2)
+    assert (config.steps, config.options.settle, len(config.freeze)) == (3, 1, 4)
 
 
 def test_another_network_drops_the_options_of_the_one_before(tmp_path):

@@ -179,11 +179,12 @@ def test_one_overflow_is_no_error_and_many_are(tiny, tmp_path):
 
 def test_frozen_parameters_stay_until_they_thaw(tiny, tmp_path):
     config = tiny.updated({"freeze": ["mobilenet"], "thaw": 2, "steps": 2, "ema": 0})
-    begin = Run(config).module.state_dict()["mobilenet.0.0.weight"].clone()
+    begin = {name: value.clone() for name, value in Run(config).module.state_dict().items()}
     quiet(config, tmp_path / "frozen")
-    assert torch.equal(weights(tmp_path / "frozen")["mobilenet.0.0.weight"], begin)
     quiet(config.updated({"steps": 3}), tmp_path / "thawed")
-    assert not torch.equal(weights(tmp_path / "thawed")["mobilenet.0.0.weight"], begin)
+    for name in ("mobilenet.0.0.weight", "mobilenet.0.1.running_mean"):
+        assert torch.equal(weights(tmp_path / "frozen")[name], begin[name])
+        assert not torch.equal(weights(tmp_path / "thawed")[name], begin[name])
 
 
 @pytest.mark.parametrize("amp", ["bf16", "fp16"])

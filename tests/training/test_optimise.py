@@ -47,15 +47,31 @@ def test_constant_stays():
     assert set(factors(schedule="constant")[10:]) == {1.0}
 
 
-def test_one_cycle_is_pytorchs():
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=1001)
-    config = TrainConfig().updated({"steps": 1001, "schedule": "one-cycle"})
-    for step in range(1000):
-        ours = rate_factor(config, step)
-        assert ours == pytest.approx(optimizer.param_groups[0]["lr"], rel=0.02, abs=2e-5)
-        optimizer.step()
+@pytest.mark.parametrize(("rise", "rise_from"), [(0.3, 1 / 25), (0.7, 1.0)])
+def test_one_cycle_is_pytorchs(rise, rise_from):
+    config = TrainConfig().updated(
+        {
+            "steps": 1001,
+            "schedule": "one-cycle",
+            "rise": rise,
+            "rise_from": rise_from,
+            "momentum_cycle": [0.85, 0.95],
+        }
+    )
+    ours, theirs = (
+        torch.optim.AdamW([{"params": [nn.Parameter(torch.zeros(1))], "peak": 1.0}], lr=1.0)
+        for _ in range(2)
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        theirs, 1.0, total_steps=1001, pct_start=rise, div_factor=1 / rise_from
+    )
+    for step in range(1001):
+        set_rates(ours, config, step)
+        mine, group = ours.param_groups[0], theirs.param_groups[0]
+        assert mine["lr"] == pytest.approx(group["lr"], rel=1e-9, abs=1e-12)
+        assert mine["betas"][0] == pytest.approx(group["betas"][0], rel=1e-9)
         theirs.step()
+        schedule.step()
 
 
 class Net(nn.Module):

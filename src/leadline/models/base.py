@@ -60,11 +60,8 @@ class DepthModule(nn.Module):
             )
         self.check_size(batch.shape[2], batch.shape[3])
 
-    def start_from_imagenet(self, *, frozen_stages: int = 0) -> None:
-        """Put ImageNet weights into the encoder, ready to be trained.
-
-        Args:
-            frozen_stages: the stem and this many stages keep them, statistics included.
+    def start_from_imagenet(self) -> None:
+        """Put ImageNet weights into the encoder.
 
         Raises:
             InputError: this network has no such start.

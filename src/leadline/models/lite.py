@@ -50,15 +50,9 @@ class Lite(DepthModule):
         self.fuse2 = Fuse(width // 2, width // 2)
         self.head = nn.Conv2d(width // 2, 1, 3, padding=1)
 
-    def start_from_imagenet(self, *, frozen_stages: int = 0) -> None:
-        """See the base class; frozen parts stay in eval mode until the next ``train()``."""
+    def start_from_imagenet(self) -> None:
+        """See the base class."""
         load_imagenet_lite0(self.encoder)
-        if frozen_stages:
-            stages = list(self.encoder.get_submodule("blocks").children())[:frozen_stages]
-            for name in ("conv_stem", "bn1"):
-                stages.append(self.encoder.get_submodule(name))
-            for stage in stages:
-                stage.eval().requires_grad_(False)
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) normalised RGB -> (b, h, w) affine disparity, larger = nearer."""

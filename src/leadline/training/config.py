@@ -112,9 +112,9 @@ class TrainConfig:
         options: the recipe's own choices, its ``Options``; None becomes its defaults.
         model, model_options: what ``leadline.models.build`` gets.
         imagenet: start the encoder from ImageNet weights, where the network has that start.
-        frozen_stages: leading stages of the encoder that keep them.
         start: weights to start from: a file, a run's folder, or a catalogue name; empty: none.
-        freeze: beginnings of parameter names that do not learn (``encoder``, ``decoder.up1``).
+        freeze: beginnings of the names of parts that do not learn and keep their statistics
+            (``encoder``, ``encoder.blocks.0``).
         thaw: step from which they learn after all; 0: never.
         data: where pictures come from.
         world, augment: tables of their own.
@@ -127,6 +127,8 @@ class TrainConfig:
         schedule: of the rates; see :func:`leadline.training.optimise.rate_factor`.
         warmup: steps of linear warm-up.
         power: of ``poly``; factor, milestones: of ``step``, milestones as shares of the run.
+        rise, rise_from, momentum_cycle: of ``one-cycle``: share of the run in which the rate rises,
+            factor that it rises from, least and largest momentum (empty: as it is).
         amp: mixed precision; ``fp16`` scales the loss.
         ema: decay of the weights' moving average, which is what the run delivers; 0: none.
         checkpointing: give memory for time, where the network offers it.
@@ -150,7 +152,6 @@ class TrainConfig:
     model: str = "lite"
     model_options: Mapping[str, Any] = field(default_factory=dict)
     imagenet: bool = False
-    frozen_stages: int = 0
     start: str = ""
     freeze: tuple[str, ...] = ()
     thaw: int = 0
@@ -172,6 +173,9 @@ class TrainConfig:
     power: float = 0.9
     factor: float = 0.1
     milestones: tuple[float, ...] = (0.6, 0.8)
+    rise: float = 0.3
+    rise_from: float = 0.04
+    momentum_cycle: tuple[float, ...] = ()
     amp: Precision = "off"
     ema: float = 0.998
     checkpointing: bool = False
@@ -297,6 +301,11 @@ def _check(config: TrainConfig) -> None:
         )
     if not config.sizes or not config.data:
         raise InputError("sizes and data: at least one of each is needed.")
+    if not 0 < config.rise < 1 or len(config.momentum_cycle) not in (0, 2):
+        raise InputError(
+            f"rise={config.rise}, momentum_cycle={list(config.momentum_cycle)}: a share between 0 "
+            "and 1, and two numbers or none, are needed."
+        )
     weights = [data.weight for data in config.data]
     if min(weights) < 0 or sum(weights) <= 0:
         raise InputError(f"weights {weights} of the data: none below 0, and one above, are needed.")

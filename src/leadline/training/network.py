@@ -28,7 +28,7 @@ def build_network(config: TrainConfig, **options: Any) -> DepthModule:
     if config.start:
         models.load_weights(module, identify(config.start, prefer="checkpoint").path)
     elif config.imagenet:
-        module.start_from_imagenet(frozen_stages=config.frozen_stages)
+        module.start_from_imagenet()
     return module
 
 

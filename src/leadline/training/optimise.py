@@ -27,14 +27,15 @@ def rate_factor(config: TrainConfig, step: int) -> float:
     After a linear warm-up, over the share of the run that is left:
 
     - ``cosine``: half a cosine to zero;
-    - ``one-cycle``: cosine from 1/25 up to 1 within the first 30 %, then down to 1/250,000 (Smith
-      and Topin 2018, with PyTorch's numbers); it is its own warm-up;
+    - ``one-cycle``: cosine from ``rise_from`` up to 1 within the first ``rise`` of the run, then down
+      to ``rise_from`` / 10,000 (Smith and Topin 2018); it is its own warm-up. The defaults, 1/25
+      and 30 %, are PyTorch's;
     - ``poly``: (1 - share) ** power;
     - ``step``: times ``factor`` at each of ``milestones``;
     - ``constant``.
     """
     if config.schedule == "one-cycle":
-        return _one_cycle(step / max(1, config.steps - 1))
+        return _one_cycle(config, step, config.rise_from, 1.0, config.rise_from / 1e4)
     warm = min(1.0, (step + 1) / max(1, config.warmup))
     share = max(0, step - config.warmup) / max(1, config.steps - config.warmup)
     if config.schedule == "cosine":
@@ -47,12 +48,15 @@ def rate_factor(config: TrainConfig, step: int) -> float:
     return warm
 
 
-def _one_cycle(share: float, *, rise: float = 0.3, first: float = 1 / 25) -> float:
-    last = first / 1e4
-    if share < rise:
-        low, high, part = first, 1.0, share / rise
+def _one_cycle(
+    config: TrainConfig, step: int, begin: float, middle: float, end: float
+) -> float:
+    """Half a cosine from ``begin`` to ``middle`` while the rate rises, and another to ``end``."""
+    top, last = max(1.0, config.rise * config.steps - 1), config.steps - 1
+    if step <= top:
+        low, high, part = begin, middle, step / top
     else:
-        low, high, part = 1.0, last, (share - rise) / (1 - rise)
+        low, high, part = middle, end, (step - top) / (last - top)
     return high + (low - high) * 0.5 * (1 + math.cos(math.pi * min(1.0, part)))
 
 
@@ -89,10 +93,22 @@ def make_optimizer(groups: list[dict[str, Any]], config: TrainConfig) -> torch.o
 
 
 def set_rates(optimizer: torch.optim.Optimizer, config: TrainConfig, step: int) -> float:
-    """Set every group's rate for ``step``; returns the factor."""
+    """Set every group's rate for ``step``; returns the factor.
+
+    In ``one-cycle`` with ``momentum_cycle`` the momentum (Adam's first beta) falls from the larger
+    to the smaller of the two while the rate rises, and comes back while it falls.
+    """
     factor = rate_factor(config, step)
+    momentum = None
+    if config.schedule == "one-cycle" and config.momentum_cycle:
+        low, high = config.momentum_cycle
+        momentum = _one_cycle(config, step, high, low, high)
     for group in optimizer.param_groups:
         group["lr"] = group["peak"] * factor
+        if momentum is not None and "betas" in group:
+            group["betas"] = (momentum, group["betas"][1])
+        elif momentum is not None:
+            group["momentum"] = momentum
     return factor
 
 
