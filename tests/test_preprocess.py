@@ -150,6 +150,23 @@ def test_stack_needs_one_size(image):
         stack([wide, square])
 
 
+def test_a_canonical_camera_gives_metres_where_the_own_one_is_known(image):
+    spec = PreprocessSpec(size=(24, 24), resize="short_side", canonical_focal_px=100.0)
+    preprocess = Preprocess(spec)
+    item = preprocess(image, margin=(4, 6))
+    depth = {"depth": np.full((1, *item.input_size), 8.0)}
+    back = preprocess.restore(depth, item, kind=DepthKind.SCALED_DEPTH)
+    assert back.kind is DepthKind.METRIC_DEPTH
+    # the margin makes the picture smaller in the input, and the focal length with it
+    own = image.camera.fy * item.input_size[0] / (image.size[0] + 2 * 4)
+    np.testing.assert_allclose(back.values, 8.0 * own / 100.0, rtol=1e-6)
+    nameless = preprocess(replace(image, camera=None))
+    depth = {"depth": np.full((1, *nameless.input_size), 8.0)}
+    unknown = preprocess.restore(depth, nameless, kind=DepthKind.SCALED_DEPTH)
+    assert unknown.kind is DepthKind.SCALED_DEPTH
+    np.testing.assert_allclose(unknown.values, 8.0)
+
+
 @pytest.mark.parametrize(
     "outputs", [{"disparity": np.ones((1, 28, 42))}, {"depth": np.ones((1, 2, 28, 42))}]
 )

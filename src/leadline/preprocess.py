@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leadline.errors import InputError
+from leadline.kinds import DepthKind
 from leadline.prediction import Prediction
 from leadline.resample import resize, resize_planes
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from leadline.camera import Camera
     from leadline.image import Image
-    from leadline.kinds import DepthKind
     from leadline.spec import PreprocessSpec
 
 
@@ -159,7 +159,8 @@ class Preprocess:
         Args:
             outputs: ``depth`` and perhaps ``confidence``: (b, h, w), (b, 1, h, w) or (h, w).
             prepared: what the picture was made into.
-            kind: what the values mean.
+            kind: what the values mean; ``scaled_depth`` of a canonical camera becomes
+                ``metric_depth`` where the picture's camera is known.
             model: name to keep in the prediction.
             index: which picture of the batch this is.
 
@@ -172,6 +173,9 @@ class Preprocess:
                 "in the model file's sidecar."
             )
         values, valid = self._restored(_one_map(outputs["depth"], index), prepared)
+        camera, canonical = prepared.input_camera, self.spec.canonical_focal_px
+        if canonical and camera is not None and kind is DepthKind.SCALED_DEPTH:
+            values, kind = values * np.float32(camera.fy / canonical), DepthKind.METRIC_DEPTH
         confidence = None
         if "confidence" in outputs:
             confidence, _ = self._restored(_one_map(outputs["confidence"], index), prepared)

@@ -44,6 +44,10 @@ class PreprocessSpec:
         input_align_corners: the same for the way in; ``nearest`` and ``linear`` only.
         max_aspect: the long side counts as at most this many short sides, so that memory stays
             bounded; None: as it is, as the originals do.
+        canonical_focal_px: focal length, in pixels of the network's input, of the one camera whose
+            depths the network gives (Yin et al., Metric3D, ICCV 2023, section 3.2). With the
+            picture's own camera they become metres on the way back; without, they stay right up to
+            a scale. None: the network does not ask for the camera.
     """
 
     size: tuple[int, int]
@@ -56,6 +60,7 @@ class PreprocessSpec:
     output_align_corners: bool = False
     input_align_corners: bool = False
     max_aspect: float | None = 4.0
+    canonical_focal_px: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,6 +96,31 @@ def test_failures_leave_the_rest_done(
     assert summary["kind"] == "affine_disparity"
 
 
+def test_a_canonical_model_asks_for_the_focal_length(
+    run: Run,
+    tiny_model: Path,
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sidecar = tiny_model.with_suffix(".json")
+    told = json.loads(sidecar.read_text())
+    told["kind"], told["preprocess"]["canonical_focal_px"] = "scaled_depth", 200.0
+    sidecar.write_text(json.dumps(told))
+    assert run(photos / "one.png", "--format", "npz") == 0
+    assert "No focal length is known of 1" in capsys.readouterr().err
+    guess = leadline.read_prediction(tmp_path / "out" / "one.npz")
+    assert run(photos / "one.png", "--format", "npz", "--fov", "60", "--json") == 0
+    said = capsys.readouterr()
+    assert "focal length" not in said.err
+    assert json.loads(said.out)["kind"] == "metric_depth"
+    known = leadline.read_prediction(tmp_path / "out" / "one.npz")
+    assert known.camera is not None
+    assert known.camera.fov_deg == pytest.approx(60)
+    ratio = known.values / guess.values
+    assert ratio == pytest.approx(np.full(ratio.shape, ratio[0, 0]), rel=1e-5)
+
+
 def test_a_list_comes_from_standard_input(
     run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

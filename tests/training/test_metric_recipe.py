@@ -3,19 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from leadline import world
-from leadline.camera import Camera
-from leadline.errors import InputError, KindError, UnknownNameError
+from leadline.errors import InputError, UnknownNameError
 from leadline.kinds import DepthKind
 from leadline.losses import silog
-from leadline.prediction import Prediction
 from leadline.training import TrainConfig
-from leadline.training.recipes.metric import Metric, metres_from_canonical, start_from_relative
+from leadline.training.recipes.metric import Metric, start_from_relative
 
 
 def _recipe(**changes: object) -> Metric:
@@ -92,14 +89,7 @@ def test_the_canonical_camera_scales_the_target(built: tuple[Metric, torch.nn.Mo
     total, _ = recipe.loss(lambda rgb, domains: (2 * batch["depth"], None), batch, 0)
     assert total.item() < 1e-3  # at twice the focal length the same picture is twice as far
     assert recipe.delivered(built[1]).spec.kind is DepthKind.SCALED_DEPTH
-
-    scaled = Prediction(values=np.full((4, 6), 8.0), kind=DepthKind.SCALED_DEPTH)
-    camera = Camera.from_focal(6, 4, focal_px=5.0)
-    metres = metres_from_canonical(scaled, camera, canonical_focal_px=80.0, input_height=32)
-    np.testing.assert_allclose(metres.values, 8.0 * 40 / 80)
-    assert metres.kind is DepthKind.METRIC_DEPTH
-    with pytest.raises(KindError):
-        metres_from_canonical(metres, camera, canonical_focal_px=80.0, input_height=32)
+    assert recipe.delivered(built[1]).spec.preprocess.canonical_focal_px == 80.0
 
 
 @pytest.mark.slow

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 _WAYS = "--camera fx,fy,cx,cy (pixels), --camera FILE.json or --fov DEGREES (horizontal)"
 
 
+def check_one(camera: str | None, fov_deg: float | None) -> None:
+    """Raise InputError when both options were given."""
+    if camera is not None and fov_deg is not None:
+        raise InputError("--camera and --fov were both given; one of them is needed.")
+
+
 def camera_for(image: Image, *, camera: str | None, fov_deg: float | None) -> Camera:
     """Intrinsics of a picture.
 
@@ -29,8 +35,7 @@ def camera_for(image: Image, *, camera: str | None, fov_deg: float | None) -> Ca
     from leadline.camera import Camera
 
     height, width = image.size
-    if camera is not None and fov_deg is not None:
-        raise InputError("--camera and --fov were both given; one of them is needed.")
+    check_one(camera, fov_deg)
     if fov_deg is not None:
         return Camera.from_fov(width, height, fov_deg=fov_deg)
     if camera is None:

@@ -42,9 +42,8 @@ def motion_options(
         InputError: options that make sense together only.
     """
     if metres_from is None:
-        for name, value in (("--poses", poses), ("--camera", camera), ("--fov", fov_deg)):
-            if value is not None:
-                raise InputError(f"{name} belongs to --metres-from motion; give both or neither.")
+        if poses is not None:
+            raise InputError("--poses belongs to --metres-from motion; give both or neither.")
         return None
     if metres_from != "motion":
         raise UnknownNameError("way to metres", metres_from, ["motion"])

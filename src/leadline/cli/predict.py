@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from leadline.cli.motion import MetresFromMotion
     from leadline.estimator import DepthEstimator, Policy
     from leadline.jobs import Failure, JobReport
+    from leadline.prediction import Prediction
     from leadline.preprocess import Prepared
 
 Files = dict[str, Path]
@@ -119,7 +120,8 @@ def predict(
         Path | None, typer.Option(help="The frames' poses (world_from_camera, metres).")
     ] = None,
     camera: Annotated[
-        str | None, typer.Option(help="fx,fy,cx,cy in pixels, or a JSON file; for --metres-from.")
+        str | None,
+        typer.Option(help="fx,fy,cx,cy in pixels, or a JSON file; in place of the pictures' EXIF."),
     ] = None,
     fov: Annotated[
         float | None, typer.Option(help="Horizontal field of view in degrees; likewise.")
@@ -136,8 +138,10 @@ def predict(
     done, 1 some inputs failed, 2 the command could not start.
     """
     from leadline.bulk import ModelChoice
+    from leadline.cli.cameras import check_one
     from leadline.cli.motion import MetresFromMotion, motion_options
 
+    check_one(camera, fov)
     motion = motion_options(metres_from, poses, camera, fov)
     choice = ModelChoice(
         name=_with_prior(model, weights) if prior else model,
@@ -152,6 +156,11 @@ def predict(
         threads=threads,
     )
     if cluster is not None:
+        if camera is not None or fov is not None:
+            raise InputError(
+                "--camera and --fov are not handed to a cluster, whose maps keep no camera; leave "
+                "them or --cluster out."
+            )
         if motion is not None:
             raise InputError(
                 "--metres-from motion looks at neighbouring frames, which a cluster works on "
@@ -171,14 +180,23 @@ def predict(
         metres = None
         if motion is not None:
             metres = MetresFromMotion(estimator, list(outputs.files), motion)
-        report = _work(estimator, outputs, metres, resume=resume)
+        work = _Work(
+            estimator=estimator, outputs=outputs, metres=metres, camera=camera, fov_deg=fov
+        )
+        report = work.run(resume=resume)
     except KeyboardInterrupt:
         typer.echo("leadline: stopped; what is done is kept, and --resume does the rest.", err=True)
         raise typer.Exit(130) from None
     if as_json:
-        typer.echo(json.dumps(_summary(estimator, report), indent=2))
+        typer.echo(json.dumps(_summary(work, report), indent=2))
     else:
         typer.echo(_sentence(report, folder), err=True)
+        if work.without_camera:
+            typer.echo(
+                f"No focal length is known of {work.without_camera} of them, so their depth is "
+                "right up to one scale only; --fov DEGREES or --camera makes it metres.",
+                err=True,
+            )
     if report.failures:
         raise typer.Exit(1)
 
@@ -246,34 +264,70 @@ def _with_standard_input(inputs: list[str]) -> list[str]:
     return given
 
 
-def _work(
-    estimator: DepthEstimator, outputs: Outputs, metres: MetresFromMotion | None, *, resume: bool
-) -> JobReport[Path, list[str]]:
-    from leadline.cli.progress import progress_bar
-    from leadline.jobs import run_job
-    from leadline.prediction import Prediction
+@dataclass(kw_only=True)
+class _Work:
+    """The pictures' way from file to file.
 
-    def write(picture: Path, prediction: Prediction) -> list[str]:
-        files = outputs.files[picture]
+    Attributes:
+        estimator, outputs: what predicts, and what it fills.
+        metres: takes maps to metres, where it is asked for.
+        camera, fov_deg: of all pictures; see :func:`leadline.cli.cameras.camera_for`.
+        kinds: of the maps made so far.
+        without_camera: how many of them would be metres if their camera were known.
+    """
+
+    estimator: DepthEstimator
+    outputs: Outputs
+    metres: MetresFromMotion | None
+    camera: str | None
+    fov_deg: float | None
+    kinds: set[str] = field(default_factory=set)
+    without_camera: int = 0
+
+    def run(self, *, resume: bool) -> JobReport[Path, list[str]]:
+        """Do all pictures, or with ``resume`` those whose files are missing."""
+        from leadline.cli.progress import progress_bar
+        from leadline.jobs import run_job
+
+        with progress_bar("depth") as (show, say):
+            return run_job(
+                list(self.outputs.files),
+                prepare=self.prepare,
+                work=self.predict,
+                finish=self.write,
+                is_done=self.outputs.done if resume else None,
+                on_progress=show,
+                on_failure=lambda failure: say(f"leadline: {explain(failure)}"),
+                catch=(Exception,),
+            )
+
+    def prepare(self, picture: Path) -> Prepared:
+        """Read a picture, with the camera that the options name."""
+        if self.camera is None and self.fov_deg is None:
+            return self.estimator.prepare(picture)
+        from leadline.cli.cameras import camera_for
+        from leadline.io import read_image
+
+        image = read_image(picture)
+        camera = camera_for(image, camera=self.camera, fov_deg=self.fov_deg)
+        return self.estimator.prepare(replace(image, camera=camera))
+
+    def predict(self, picture: Path, prepared: Prepared) -> Prediction:
+        """The map, in metres where that was asked for."""
+        prediction = self.estimator.predict_prepared(prepared)
+        if self.metres is not None:
+            prediction = self.metres(picture, prediction)
+        elif self.estimator.spec.preprocess.canonical_focal_px and not prediction.kind.is_metric:
+            self.without_camera += 1
+        self.kinds.add(str(prediction.kind))
+        return prediction
+
+    def write(self, picture: Path, prediction: Prediction) -> list[str]:
+        """Every file of a picture."""
+        files = self.outputs.files[picture]
         for name, file in files.items():
-            prediction.save(file, format=name, cmap=outputs.cmap)
+            prediction.save(file, format=name, cmap=self.outputs.cmap)
         return [str(file) for file in files.values()]
-
-    def work(picture: Path, prepared: Prepared) -> Prediction:
-        prediction = estimator.predict_prepared(prepared)
-        return prediction if metres is None else metres(picture, prediction)
-
-    with progress_bar("depth") as (show, say):
-        return run_job(
-            list(outputs.files),
-            prepare=estimator.prepare,
-            work=work,
-            finish=write,
-            is_done=outputs.done if resume else None,
-            on_progress=show,
-            on_failure=lambda failure: say(f"leadline: {explain(failure)}"),
-            catch=(Exception,),
-        )
 
 
 def explain(failure: Failure[Path]) -> str:
@@ -291,11 +345,11 @@ def explain(failure: Failure[Path]) -> str:
     return text if str(failure.item) in text else f"{failure.item}: {text}"
 
 
-def _summary(estimator: DepthEstimator, report: JobReport[Path, list[str]]) -> dict[str, Any]:
-    seconds = report.seconds
+def _summary(work: _Work, report: JobReport[Path, list[str]]) -> dict[str, Any]:
+    estimator, seconds = work.estimator, report.seconds
     return {
         "model": estimator.spec.name,
-        "kind": str(estimator.spec.kind),
+        "kind": ", ".join(sorted(work.kinds)) or str(estimator.spec.kind),
         "runtime": estimator.runtime.name,
         "device": estimator.runtime.device,
         "precision": estimator.runtime.precision,

@@ -27,9 +27,9 @@ def rate_factor(config: TrainConfig, step: int) -> float:
     After a linear warm-up, over the share of the run that is left:
 
     - ``cosine``: half a cosine to zero;
-    - ``one-cycle``: cosine from ``rise_from`` up to 1 within the first ``rise`` of the run, then down
-      to ``rise_from`` / 10,000 (Smith and Topin 2018); it is its own warm-up. The defaults, 1/25
-      and 30 %, are PyTorch's;
+    - ``one-cycle``: cosine from ``rise_from`` up to 1 within the first ``rise`` of the run, then
+      down to ``rise_from`` / 10,000 (Smith and Topin 2018); it is its own warm-up. The defaults,
+      1/25 and 30 %, are PyTorch's;
     - ``poly``: (1 - share) ** power;
     - ``step``: times ``factor`` at each of ``milestones``;
     - ``constant``.
@@ -48,9 +48,7 @@ def rate_factor(config: TrainConfig, step: int) -> float:
     return warm
 
 
-def _one_cycle(
-    config: TrainConfig, step: int, begin: float, middle: float, end: float
-) -> float:
+def _one_cycle(config: TrainConfig, step: int, begin: float, middle: float, end: float) -> float:
     """Half a cosine from ``begin`` to ``middle`` while the rate rises, and another to ``end``."""
     top, last = max(1.0, config.rise * config.steps - 1), config.steps - 1
     if step <= top:

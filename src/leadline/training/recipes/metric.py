@@ -7,7 +7,7 @@ relative network, which knows much already, learns slower than the head.
 
 Metres can be told from one picture only when the camera is known. ``canonical_focal_px`` trains for
 one camera: a depth counts as it would be with that focal length, and the prediction becomes metres
-with the camera's own (:func:`metres_from_canonical`); delivered as ``scaled_depth``.
+with the camera's own, where that is known (:class:`~leadline.spec.PreprocessSpec`).
 
 Source: Bhat et al., ZoeDepth, 2023, sections 3 and 4; Yang et al., Depth Anything V2, 2024, section
 7.4 and its metric code; Yin et al., Metric3D, ICCV 2023, section 3.2 (the canonical camera).
@@ -25,8 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leadline import models, world
-from leadline.errors import InputError, KindError, UnknownNameError
-from leadline.evaluation import protocols
+from leadline.errors import InputError, UnknownNameError
 from leadline.kinds import DepthKind
 from leadline.losses import router_cross_entropy, silog
 from leadline.models.depth_anything import DepthAnything
@@ -37,13 +36,9 @@ from leadline.provenance import identify
 from leadline.training.network import build_network, catalogue_spec, delivered_spec, sized
 from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
 from leadline.training.samples import depth_samples
-from leadline.training.validation import estimator_of, held_out, measure
 
 if TYPE_CHECKING:
-    from leadline.camera import Camera
-    from leadline.datasets import Frame
     from leadline.models.base import DepthModule
-    from leadline.prediction import Prediction
 
 OUTDOOR = ("street", "nature")
 """Kinds of the world's scenes that belong to the last domain; the others, to the first."""
@@ -132,7 +127,10 @@ class Metric(Recipe):
                 "zoedepth-nk or depth-anything-v2-metric-indoor-vits."
             )
         if self.options.canonical_focal_px:
-            spec = replace(spec, kind=DepthKind.SCALED_DEPTH, max_depth=None)
+            own = replace(
+                spec.preprocess, canonical_focal_px=float(self.options.canonical_focal_px)
+            )
+            spec = replace(spec, kind=DepthKind.SCALED_DEPTH, preprocess=own, max_depth=None)
         return Delivered(spec=spec, module=network)
 
     def data(self, folder: Path, step: int) -> AbstractContextManager[BatchSource]:
@@ -174,30 +172,6 @@ class Metric(Recipe):
         total = error + options.router_weight * routing
         return total, {"silog": error, "router": routing}
 
-    def validate(self, module: nn.Module) -> dict[str, float]:
-        """Metres on held-out frames; of a canonical camera, with each frame's own camera."""
-        canonical = self.options.canonical_focal_px
-        if not canonical:
-            return super().validate(module)
-        network = estimator_of(self.delivered(module))
-
-        def predict(frame: Frame) -> Prediction:
-            prepared = network.prepare(frame.image)
-            if prepared.camera is None:
-                raise InputError(
-                    f"{frame.name} has no camera, without which a canonical network gives no "
-                    "metres; validate on data with cameras, or validate_every = -1."
-                )
-            return metres_from_canonical(
-                network.predict_prepared(prepared),
-                prepared.camera,
-                canonical_focal_px=canonical,
-                input_height=prepared.input_size[0],
-            )
-
-        protocol = protocols.get(self.config.protocol or self.protocol)
-        return measure(predict, held_out(self.config), protocol)
-
     def _normalised(self, rgb: Tensor) -> Tensor:
         model = self.config.model
         if model == "metric":
@@ -233,30 +207,6 @@ class Metric(Recipe):
                 f"data {', '.join(real)} for a network of the domains {', '.join(names)}: say "
                 "which source is which, --set options.domains=" + ",".join(names[:1]) + ",..."
             )
-
-
-def metres_from_canonical(
-    prediction: Prediction, camera: Camera, *, canonical_focal_px: float, input_height: int
-) -> Prediction:
-    """Metres from the map of a network that was trained for a canonical camera.
-
-    Args:
-        prediction: its ``scaled_depth``.
-        camera: of the picture.
-        canonical_focal_px: what the network was trained for.
-        input_height: of the network's input, in pixels; the picture was resized to it.
-
-    Raises:
-        KindError: a map of another kind.
-    """
-    if prediction.kind is not DepthKind.SCALED_DEPTH:
-        raise KindError(
-            f"{prediction.kind} from a canonical camera: scaled_depth is needed, as networks "
-            "trained with canonical_focal_px give it."
-        )
-    focal = camera.fx * input_height / camera.height
-    values = prediction.values * (focal / canonical_focal_px)
-    return replace(prediction, values=values, kind=DepthKind.METRIC_DEPTH)
 
 
 def domain_names(network: nn.Module) -> list[str]:
