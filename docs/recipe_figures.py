@@ -70,7 +70,8 @@ def ablation_table(results: dict[str, Any]) -> str:
         f"AbsRel after a fit of scale and shift, protocol `{results['protocol']}`: held-out "
         f"scenes, {sum(results['frames'].values())} frames, decide; real frames with 95 % "
         f"intervals. {results['labelled_pictures']} labelled rooms, "
-        f"{results['unlabelled_pictures']} pictures without labels, {first['steps']} steps of {first['batch']}.",
+        f"{results['unlabelled_pictures']} pictures without labels, {first['steps']} "
+        f"steps of {first['batch']}.",
     ]
     return "\n".join(lines)
 
