@@ -43,6 +43,16 @@ def lite_examples() -> None:
     _save(rows[2], "lite-fails.jpg")
 
 
+def lite_photos() -> None:
+    """Twenty photographs beside what `lite` makes of them, none left out."""
+    estimator = leadline.load()
+    tiles = []
+    for path in sorted([*(ROOT / "examples").glob("*.jpg"), *(ROOT / "examples/photos").iterdir()]):
+        picture = np.asarray(Image.open(path))
+        tiles.append(viz.side_by_side(picture, estimator.predict(path).colorize(), gap=2))
+    _save(viz.contact_sheet(tiles, columns=4, cell=(170, 400)), "lite-photos.jpg")
+
+
 def world_sheet() -> None:
     """Pictures of the procedural world beside their disparity."""
     tiles = []
@@ -169,6 +179,7 @@ def main() -> None:
     network_drawings.draw_all()
     world_sheet()
     lite_examples()
+    lite_photos()
     superpixel_figures.draw_all()
     geometry_figures.draw_all()
     recipe_figures.draw_all()
