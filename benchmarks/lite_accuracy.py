@@ -1,6 +1,6 @@
-"""Accuracy of a model of affine disparity on real frames, beside two baselines that see nothing.
+"""Accuracy of models of affine disparity on real frames, beside two baselines that see nothing.
 
-    python benchmarks/lite_accuracy.py --data ../shared/data [--model NAME|FILE] [--json FILE]
+    python benchmarks/lite_accuracy.py --data ../shared/data [--model [TITLE=]NAME|FILE ...]
 
 Prints AbsRel, delta1 and ordinal accuracy per folder of frames, and the mean over folders: the
 prediction is fitted to the known depths by least squares over scale and shift in disparity,
@@ -35,11 +35,11 @@ def vertical_ramp(frame: Frame) -> np.ndarray:
     return np.repeat(np.arange(height, dtype=np.float32)[:, None], width, axis=1)
 
 
-def of_model(name: str | None) -> Predict:
-    """The disparity that a model of the catalogue, or a file, gives."""
+def of_model(source: str) -> Predict:
+    """The disparity that a model of the catalogue, a file, or a training run gives."""
     import leadline
 
-    estimator = leadline.load(name) if name else leadline.load()
+    estimator = leadline.load(source)
     return lambda frame: estimator.predict(frame.image).to_disparity().values
 
 
@@ -66,14 +66,22 @@ def _text(score) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the groups")
-    parser.add_argument("--model", default=None, help="name or file; default: the embedded model")
+    parser.add_argument(
+        "--model",
+        nargs="+",
+        default=["lite"],
+        metavar="[TITLE=]SOURCE",
+        help="names, files or runs; default: the embedded model",
+    )
     parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=list(GROUPS))
     parser.add_argument("--baselines-only", action="store_true", help="no model")
     parser.add_argument("--json", type=Path, default=None, help="also write the numbers here")
     arguments = parser.parse_args()
     predictors: dict[str, Predict] = {"constant": constant, "vertical ramp": vertical_ramp}
     if not arguments.baselines_only:
-        predictors[arguments.model or "lite"] = of_model(arguments.model)
+        for given in arguments.model:
+            title, _, source = given.rpartition("=")
+            predictors[title or source] = of_model(source)
     results = {name: run(p, arguments.data, arguments.groups) for name, p in predictors.items()}
     print(table(results))
     if arguments.json:
