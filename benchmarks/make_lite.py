@@ -4,9 +4,9 @@
         [--set key=value ...]
 
 Renderers on all cores but two make the world while the network learns, on the GPU where there is
-one. A checkpoint is kept every minute, and the same command goes on from the newest. What comes
-out is in --out: ``log.txt``, ``model.safetensors``, ``lite.onnx`` with ``lite.safetensors`` (what ships)
-and ``report.json``: accuracy on real frames beside two baselines and the model that ships today, in
+one. A checkpoint is kept every minute, and the same command goes on from the newest. In --out are
+then ``log.txt``, ``model.safetensors``, what ships (``lite.onnx``, ``lite.safetensors``) and
+``report.json``: accuracy on real frames beside two baselines and the model that ships today, in
 float32 and as exported.
 """
 
