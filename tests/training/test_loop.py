@@ -177,6 +177,14 @@ def test_one_overflow_is_no_error_and_many_are(tiny, tmp_path):
         watch.check_gradient(None, parts, 7, source)
 
 
+def test_a_dead_network_stops_the_run(tiny, tmp_path):
+    watch, parts, source = watched(tiny, tmp_path)
+    for norm in [0.0] * 49 + [1.0] + [0.0] * 49:
+        watch.check_gradient(torch.tensor(norm), parts, 0, source)
+    with pytest.raises(JobError, match="0 for 50 steps.*longer warmup"):
+        watch.check_gradient(torch.tensor(0.0), parts, 7, source)
+
+
 def test_frozen_parameters_stay_until_they_thaw(tiny, tmp_path):
     config = tiny.updated({"freeze": ["mobilenet"], "thaw": 2, "steps": 2, "ema": 0})
     begin = {name: value.clone() for name, value in Run(config).module.state_dict().items()}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Parts = Sequence[tuple[range, "Batch"]]
 
 _MOST_OVERFLOWS = 40  # the scale halves each time: from 2**16 to below any use
+_MOST_STILL = 50  # steps without any gradient: one batch without truth is no reason to stop
 
 
 class Watch:
@@ -37,6 +38,7 @@ class Watch:
         self.config, self.out = config, out
         self._losses: deque[float] = deque(maxlen=100)
         self._overflows = 0
+        self._still = 0
 
     def stop_at(
         self,
@@ -72,12 +74,26 @@ class Watch:
     def check_gradient(
         self, norm: Tensor | None, parts: Parts, step: int, source: BatchSource
     ) -> None:
-        """Raise JobError unless the gradient is finite; None says that fp16 overflowed."""
+        """Raise JobError when the gradient is not finite, or has long been exactly zero.
+
+        Args:
+            norm: of the gradient; None says that fp16 overflowed.
+            parts: of the step.
+            step: which.
+            source: tells where samples came from.
+        """
         self._overflows = self._overflows + 1 if norm is None else 0
         if self._overflows >= _MOST_OVERFLOWS:
             self._stop(f"fp16 overflowed {_MOST_OVERFLOWS} steps in a row", parts, step, source)
         if norm is not None and not math.isfinite(float(norm)):
             self._stop(f"the gradient's norm is {float(norm)}", parts, step, source)
+        self._still = self._still + 1 if norm is not None and float(norm) == 0 else 0
+        if self._still >= _MOST_STILL:
+            what = (
+                f"every gradient has been 0 for {_MOST_STILL} steps, as when an output has run into "
+                "the end of its range (then a longer warmup helps) or no sample has valid truth"
+            )
+            self._stop(what, parts, step, source)
 
     def check_explosion(self, loss: float, parts: Parts, step: int, source: BatchSource) -> None:
         """Raise JobError when the loss is many times its recent median."""
