@@ -181,7 +181,7 @@ def test_a_dead_network_stops_the_run(tiny, tmp_path):
     watch, parts, source = watched(tiny, tmp_path)
     for norm in [0.0] * 49 + [1.0] + [0.0] * 49:
         watch.check_gradient(torch.tensor(norm), parts, 0, source)
-    with pytest.raises(JobError, match="0 for 50 steps.*longer warmup"):
+    with pytest.raises(JobError, match=r"0 for 50 steps.*longer warmup"):
         watch.check_gradient(torch.tensor(0.0), parts, 7, source)
 
 

@@ -90,8 +90,8 @@ class Watch:
         self._still = self._still + 1 if norm is not None and float(norm) == 0 else 0
         if self._still >= _MOST_STILL:
             what = (
-                f"every gradient has been 0 for {_MOST_STILL} steps, as when an output has run into "
-                "the end of its range (then a longer warmup helps) or no sample has valid truth"
+                f"every gradient has been 0 for {_MOST_STILL} steps, as when an output has run "
+                "into the end of its range (then a longer warmup helps) or no truth is valid"
             )
             self._stop(what, parts, step, source)
 
