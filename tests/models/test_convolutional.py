@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+timm = pytest.importorskip("timm")
+
+from safetensors.torch import save  # noqa: E402
 
 import leadline.models as models  # noqa: E402
 from leadline import catalog  # noqa: E402
@@ -23,6 +26,7 @@ from leadline.models.base import DepthModule  # noqa: E402
 from leadline.models.weights import guess, save_weights  # noqa: E402
 from leadline.preprocess import Preprocess  # noqa: E402
 from leadline.provenance import identify  # noqa: E402
+from testing.hub_server import serve_hub, use_hub  # noqa: E402
 from testing.tensor_bundle import write_checkpoint  # noqa: E402
 
 NAMES = (
@@ -266,3 +270,40 @@ def test_kinds_and_what_they_mean() -> None:
         "monodepth2-r50",
     }
     assert json.dumps({n: str(k) for n, k in kinds.items()})
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "classifier", "encoders"),
+    [
+        ("monodepth2-r18", {}, "resnet18", ("encoder.encoder", "pose_encoder.encoder")),
+        ("densedepth-half", {"width": 16}, "densenet169", ("encoder.original_model",)),
+    ],
+)
+def test_encoders_start_from_the_hubs_imagenet_classifier(
+    name: str,
+    options: dict[str, Any],
+    classifier: str,
+    encoders: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net = timm.create_model(classifier)
+    state = {k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
+    file = save(state)
+    module = models.build(name, **options)
+    with serve_hub({f"timm/{classifier}.tv_in1k/model.safetensors": file}) as hub:
+        use_hub(monkeypatch, hub.url, tmp_path)
+        module.start_from_imagenet()
+    for encoder in encoders:
+        found = module.get_submodule(encoder).state_dict()
+        for key in set(state) & set(found):
+            theirs = state[key]
+            if found[key].shape != theirs.shape:  # two pictures share the first layer
+                theirs = torch.cat([theirs, theirs], dim=1) / 2
+            assert torch.equal(found[key], theirs), key
+        assert set(found) <= set(net.state_dict())
+
+
+def test_the_small_encoder_has_no_imagenet_start() -> None:
+    with pytest.raises(InputError, match="imagenet = false"):
+        models.build("monodepth2-r18", encoder="small").start_from_imagenet()

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from leadline.errors import InputError
 from leadline.models.base import DepthModule
+from leadline.models.encoders import imagenet_classifier
 from leadline.models.variant import with_options
 
 NEAREST, FARTHEST = 100.0, 1.0
@@ -105,6 +106,12 @@ class DenseDepth(DepthModule):
         self.encoder = Encoder(classifier=port, epsilon=1e-5 if port else 1.001e-5)
         align = port if config.align_corners is None else config.align_corners
         self.decoder = Decoder(config.width, port=port, align_corners=align)
+
+    def start_from_imagenet(self) -> None:
+        """See the base class: torchvision's DenseNet-169."""
+        net = self.encoder.original_model
+        state = imagenet_classifier("densenet169", net)
+        net.load_state_dict({name: state[name] for name in net.state_dict()}, strict=True)
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) RGB in [0, 1] -> (b, h/2, w/2)."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors.torch import load_file
 from timm.models.resnet import BasicBlock, ResNet
 
+from leadline import hub
 from leadline.errors import MissingDependencyError, WeightsError
+from leadline.spec import WeightsFile
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 SMALL_WIDTHS = (32, 32, 64, 96, 128)
 """Channels of :func:`small_resnet` at strides 2, 4, 8, 16 and 32."""
@@ -33,6 +36,24 @@ def small_resnet(channels: int = 3) -> ResNet:
         stem_width=16,
         zero_init_last=False,
     )
+
+
+def imagenet_classifier(name: str, net: nn.Module) -> dict[str, Tensor]:
+    """Tensors of torchvision's first ImageNet classifier ``name``, fetched from the hub once.
+
+    Args:
+        name: as torchvision and timm have it (``resnet18``, ``densenet169``).
+        net: that they are for; gives the counters of its norms, which the file may lack.
+
+    Raises:
+        MissingWeightsError: not on this machine, and the hub cannot be reached.
+    """
+    weights = WeightsFile(
+        repo=f"timm/{name}.tv_in1k", file="model.safetensors", licence="BSD-3-Clause"
+    )
+    path = hub.fetch(weights, needed_by=f"an ImageNet start ({name})")
+    counters = {k: v for k, v in net.state_dict().items() if k.endswith("num_batches_tracked")}
+    return {**counters, **load_file(path)}
 
 
 def load_imagenet_lite0(encoder: nn.Module) -> None:

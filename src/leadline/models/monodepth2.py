@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from leadline.errors import InputError, UnknownNameError, WeightsError
 from leadline.models.base import DepthModule
-from leadline.models.encoders import SMALL_WIDTHS, small_resnet
+from leadline.models.encoders import SMALL_WIDTHS, imagenet_classifier, small_resnet
 from leadline.models.variant import with_options
 from leadline.ops import rigid_transform
 
@@ -159,6 +159,15 @@ class Monodepth2(DepthModule):
             self.pose = PoseDecoder(ENCODERS[config.encoder][-1], inputs=2, motions=1)
         elif config.pose == "posecnn":
             self.pose = PoseCNN(pictures=2)
+
+    def start_from_imagenet(self) -> None:
+        """See the base class: torchvision's ResNet, for depth and for a pose encoder of its own."""
+        if self.config.encoder == "small":
+            super().start_from_imagenet()
+        state = imagenet_classifier(self.config.encoder, self.encoder.encoder)
+        self.encoder.load_imagenet(state)
+        if self.config.pose == "separate":
+            self.pose_encoder.load_imagenet(state)
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) RGB in [0, 1] -> (b, h, w): the sigmoid, or depth if the config says so."""
