@@ -1,4 +1,4 @@
-"""Write docs/results.md: the embedded model and two guesses on the real frames.
+"""Write docs/results.md: the embedded model and two guesses on real frames, and the recipes.
 
     python benchmarks/results_page.py [--models lite,constant,vertical-ramp] [--out FOLDER]
 
@@ -8,8 +8,11 @@ Cells that FOLDER holds already are kept; see `leadline leaderboard`.
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from leadline import __version__
 from leadline.evaluation.leaderboard import read_entries, run_leaderboard, to_markdown
@@ -19,6 +22,7 @@ from leadline.jobs import write_text
 ROOT = Path(__file__).resolve().parents[1]
 SETS = ROOT / "benchmarks" / "real_frames.toml"
 PAGE = ROOT / "docs" / "results.md"
+RESULTS = ROOT / "benchmarks" / "results"
 
 HEAD = """# Results
 
@@ -34,6 +38,67 @@ room are alike, so that the truth is wider, and with less than ten frames the in
 2003 pairs is known up to one factor only.
 
 """
+
+
+RECIPES = """
+## Do the recipes learn?
+
+`python benchmarks/recipes.py NAME` trains small networks on rendered scenes and measures them on
+others; [training](training.md), [without ground truth](training-self-supervised.md) and
+[Depth Anything and metric](training-depth-anything.md) have the whole tables.
+
+| proof | AbsRel | against | aim | |
+| --- | --- | --- | --- | --- |
+"""
+
+
+def recipes() -> str:
+    """One line per proof that was run; nothing where none was."""
+    lines = []
+    for name, rows in _ROWS.items():
+        path = RESULTS / f"recipe_{name}.json"
+        if path.exists():
+            lines += rows(json.loads(path.read_text(encoding="utf-8")))
+    return RECIPES + "\n".join(lines) + "\n" if lines else ""
+
+
+def _row(what: str, value: float, against: str, aim: str, *, met: bool) -> str:
+    return f"| {what} | {value:.3f} | {against} | {aim} | {'met' if met else 'missed'} |"
+
+
+def _supervised(results: dict[str, Any]) -> Iterator[str]:
+    verdict = results["verdict"]
+    guess = results["baseline"]["held_out"]["abs_rel"]
+    for name, better in verdict["abs_rel_below_baseline"].items():
+        against = f"mean depth map {guess:.3f}: {better:.0%} better"
+        aim = f"{verdict['needed']:.0%}"
+        yield _row(f"`{name}`", guess * (1 - better), against, aim, met=better >= verdict["needed"])
+
+
+def _eyes(what: str, results: dict[str, Any]) -> Iterator[str]:
+    verdict, recipe = results["verdict"], results["arms"][0]["name"].partition("-")[0]
+    scores = verdict["abs_rel"]
+    against = f"the same network with truth {scores[f'{recipe}-truth']:.3f}: {verdict['ratio']:.2f}"
+    met = verdict["ratio"] <= verdict["needed"]
+    yield _row(what, scores[f"{recipe}-pictures"], against, f"{verdict['needed']}", met=met)
+
+
+def _metric(results: dict[str, Any]) -> Iterator[str]:
+    verdict = results["verdict"]
+    for kind, single in (("room", "N"), ("street", "K")):
+        found = verdict[kind]
+        ratio = found[f"NK over {single}"]
+        against = f"one domain's network {found[single]:.3f}: {ratio:.2f}"
+        met = ratio <= verdict["needed"]
+        yield _row(f"NK, {kind}s, metres", found["NK"], against, f"{verdict['needed']}", met=met)
+
+
+_ROWS = {
+    "supervised": _supervised,
+    "stereo": partial(_eyes, "`stereo`: eye pairs, no truth"),
+    "video": partial(_eyes, "`video`: film, no truth"),
+    "metric": _metric,
+}
 
 
 def main() -> None:
@@ -54,7 +119,7 @@ def main() -> None:
     )
     titles = {name: Path(name).stem for name in names}
     shown = [{**cell, "model": titles[cell["model"]]} for cell in cells]
-    write_text(arguments.page, HEAD.format(version=__version__) + to_markdown(shown))
+    write_text(arguments.page, HEAD.format(version=__version__) + to_markdown(shown) + recipes())
     print(f"wrote {arguments.page}")
 
 
