@@ -8,7 +8,6 @@ run with its numbers.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -69,7 +68,7 @@ class Arm:
 
     Attributes:
         name, seed: which.
-        steps, batch, seconds: how long it learned.
+        steps, batch, seconds: how long it learned, resumed or not.
         curve: (step, loss) as logged.
         held_out: mean metrics on held-out frames of the world.
         real: set -> metric -> [mean, low, high], 95 % intervals over frames.
@@ -152,10 +151,9 @@ def run_arm(name: str, config: TrainConfig, *, seed: int = 0) -> tuple[Arm, Deli
     """Train, or take up, the run ``name``; a finished one is not repeated."""
     config = config.updated({"seed": seed, "log_every": max(1, config.steps // 40)})
     out = CACHE / "arms" / f"{name}-{seed}-{config.steps}"
-    began = time.perf_counter()
     train(config, out, resume=True, report=lambda line: print(f"{name} {seed}: {line}"))
-    seconds = time.perf_counter() - began
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    speeds = [line["samples_per_s"] for line in lines if "samples_per_s" in line]
     run = Run(config, Place(device=choose_device(config.device)))
     run.resume(out)
     arm = Arm(
@@ -163,7 +161,7 @@ def run_arm(name: str, config: TrainConfig, *, seed: int = 0) -> tuple[Arm, Deli
         seed=seed,
         steps=config.steps,
         batch=config.batch,
-        seconds=round(seconds, 1),
+        seconds=round(config.steps * config.batch / float(np.mean(speeds)), 1),
         curve=[(line["step"], line["loss"]) for line in lines if "loss" in line],
     )
     return arm, run.delivered()
