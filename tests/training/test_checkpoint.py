@@ -10,12 +10,19 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 pytest.importorskip("cv2")
 
+from safetensors.torch import load_file  # noqa: E402
+
+import leadline  # noqa: E402
+from leadline import models  # noqa: E402
+from leadline.catalog import get  # noqa: E402
 from leadline.errors import InputError, JobError  # noqa: E402
 from leadline.training import checkpoint  # noqa: E402
 from leadline.training.checkpoint import (  # noqa: E402
     MovingAverage,
+    average_networks,
     checkpoints,
     load_state,
+    save_network,
     save_state,
     trim_log,
 )
@@ -118,3 +125,28 @@ def test_moving_average_follows_faster_early_on():
     average.update(net, 1000)
     assert average.state["weight"].item() == pytest.approx(1.9 * 0.9 + 2 * 0.1)
     assert average.state["num_batches_tracked"] == 7
+
+
+def test_the_mean_of_runs_loads_like_a_run(tmp_path):
+    runs = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        module = models.build("fastdepth-pruned")
+        runs.append(tmp_path / str(seed))
+        spec = get("fastdepth-pruned")
+        save_network(runs[-1], module.state_dict(), spec, step=seed)
+    path = average_networks(runs, tmp_path / "mean")
+    first, second, mean = (load_file(run / "model.safetensors") for run in (*runs, path.parent))
+    for name, tensor in mean.items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(tensor, (first[name] + second[name]) / 2)
+    assert leadline.load(tmp_path / "mean").spec.architecture == "fastdepth-pruned"
+    with pytest.raises(InputError, match="at least two"):
+        average_networks(runs[:1], tmp_path / "mean")
+
+
+def test_different_networks_have_no_mean(tmp_path):
+    for name in ("fastdepth", "fastdepth-pruned"):
+        save_network(tmp_path / name, models.build(name).state_dict(), get(name), step=1)
+    with pytest.raises(InputError, match="no mean"):
+        average_networks([tmp_path / "fastdepth", tmp_path / "fastdepth-pruned"], tmp_path / "x")

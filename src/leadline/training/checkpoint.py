@@ -30,10 +30,12 @@ from leadline import __version__
 from leadline.errors import InputError, JobError
 from leadline.hub import sha256_of
 from leadline.jobs import atomic_write, write_text
+from leadline.models.weights import read_weights
+from leadline.provenance import identify
 from leadline.spec import Sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from leadline.spec import ModelSpec
 
@@ -146,6 +148,39 @@ def save_network(
             file.write(save(tensors, metadata=metadata))
         write_text(path.with_suffix(".json"), sidecar.to_json())
     return path
+
+
+def average_networks(runs: Sequence[str | Path], out: str | Path) -> Path:
+    """Write the mean of the weights that several runs delivered, which often beats each of them.
+
+    The runs need to share a beginning (one started from another, or all from one), or the mean of
+    their weights is no network. Source: Wortsman et al., Model soups, ICML 2022, section 3.
+
+    Args:
+        runs: folders of runs, or weights of the same network.
+        out: folder that the mean is written to; it loads as a run's does.
+
+    Returns:
+        The path of the weights, ``out/model.safetensors``.
+
+    Raises:
+        InputError: fewer than two runs, or of different networks.
+    """
+    if len(runs) < 2:
+        raise InputError(f"{len(runs)} runs to average: at least two are needed.")
+    origins = [identify(run, prefer="checkpoint") for run in runs]
+    states = [read_weights(origin.path) for origin in origins]
+    shapes = [{name: tuple(tensor.shape) for name, tensor in state.items()} for state in states]
+    for run, own in zip(runs, shapes, strict=True):
+        if own != shapes[0]:
+            raise InputError(f"{run} and {runs[0]} hold different networks, which have no mean.")
+    mean = {
+        name: sum(state[name].float() for state in states) / len(states)
+        if tensor.is_floating_point()
+        else tensor
+        for name, tensor in states[0].items()
+    }
+    return save_network(Path(out), mean, origins[0].spec, step=0)
 
 
 @contextmanager
