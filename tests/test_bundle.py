@@ -1,5 +1,7 @@
 """A bundle: PyTorch, OpenVINO and ONNX Runtime read the same bytes and compute the same map."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -53,3 +55,20 @@ def test_every_runtime_gives_the_map_of_pytorch(written):
 def test_name_without_onnx_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"\.onnx"):
         bundle(models.build("lite"), catalog.get("lite"), tmp_path / "lite.bin", licence="x")
+
+
+@pytest.mark.slow
+def test_a_routed_metric_network_gives_the_map_of_pytorch(tmp_path):
+    torch.manual_seed(0)
+    options = {"encoder": "lite", "width": 16, "n_bins": 8, "n_attractors": (4, 2, 2, 1)}
+    module = models.build("metric", **options).eval()
+    spec = replace(catalog.get("metric"), options=options, preprocess=catalog.PREPROCESS["lite"])
+    out = bundle(module, spec, tmp_path / "metric.onnx", licence="x")
+    models.load_weights(module, out.with_suffix(".safetensors"))
+    picture = np.random.default_rng(0).integers(0, 255, (100, 140, 3), dtype=np.uint8)
+    estimator = leadline.load(out, runtime="openvino", precision="f32")
+    prepared = estimator.prepare(picture)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(prepared.arrays["image"])).numpy()
+    outputs = estimator.runtime.run(prepared.arrays)
+    np.testing.assert_allclose(outputs["depth"], expected, rtol=1e-3, atol=1e-3)

@@ -292,6 +292,22 @@ def _fastdepth(name: str) -> ModelSpec:
     )
 
 
+def _fastdepth_world() -> ModelSpec:
+    """The one classic whose weights ship: trained by `leadline train fastdepth-world`."""
+    name = "fastdepth-world"
+    return replace(
+        _fastdepth("fastdepth-pruned"),
+        name=name,
+        preprocess=_unit_range(128, 160),
+        weights=(
+            WeightsFile(file=f"{name}.onnx", licence="Apache-2.0"),
+            WeightsFile(file=f"{name}.safetensors", licence="Apache-2.0"),
+        ),
+        advice="",
+        summary="FastDepth that learned rendered rooms; ships inside the package, for teaching",
+    )
+
+
 def _midas_v21(name: str, file: str) -> ModelSpec:
     return ModelSpec(
         name=name,
@@ -415,6 +431,7 @@ _ENTRIES = (
         _fastdepth(name)
         for name in ("fastdepth", "fastdepth-concat", "fastdepth-plain", "fastdepth-pruned")
     ),
+    _fastdepth_world(),
 )
 
 MODELS = MappingProxyType({spec.name: spec for spec in _ENTRIES})

@@ -181,8 +181,8 @@ class LogBinomial(nn.Module):
     def forward(self, p: Tensor, temperature: Tensor | float = 1.0) -> Tensor:
         """Success probability (b, 1, h, w) -> probabilities (b, bins, h, w), summing to 1."""
         k, n = self.k_idx, self.K_minus_1
-        failure = (1 - p).clamp(1e-4, 1)
-        success = p.clamp(1e-4, 1)
+        failure = (1 - p).clamp(1e-4, 1.0)
+        success = p.clamp(1e-4, 1.0)
         logit = log_choose(n, k) + k * success.log() + (n - k) * failure.log()
         return (logit / temperature).softmax(dim=1)
 
