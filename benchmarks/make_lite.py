@@ -51,8 +51,11 @@ def settings_for(minutes: float, changes: dict[str, str], out: Path) -> TrainCon
 def measured(data: Path, models: dict[str, str]) -> dict[str, Any]:
     """Scores of the baselines and the models on the real frames that are here."""
     groups = [name for name in GROUPS if (data / name).is_dir()]
-    predictors = {"constant": lite_accuracy.constant, "vertical ramp": lite_accuracy.vertical_ramp}
-    predictors |= {title: lite_accuracy.of_model(source) for title, source in models.items()}
+    predictors = {
+        "constant": lite_accuracy.constant,
+        "vertical ramp": lite_accuracy.vertical_ramp,
+        **{title: lite_accuracy.of_model(source) for title, source in models.items()},
+    }
     results = {name: lite_accuracy.run(p, data, groups) for name, p in predictors.items()}
     print(lite_accuracy.table(results))
     return {name: asdict(macro_mean(found)) for name, found in results.items()}

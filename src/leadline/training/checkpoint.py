@@ -175,7 +175,7 @@ def average_networks(runs: Sequence[str | Path], out: str | Path) -> Path:
         if own != shapes[0]:
             raise InputError(f"{run} and {runs[0]} hold different networks, which have no mean.")
     mean = {
-        name: sum(state[name].float() for state in states) / len(states)
+        name: torch.stack([state[name].float() for state in states]).mean(dim=0)
         if tensor.is_floating_point()
         else tensor
         for name, tensor in states[0].items()
