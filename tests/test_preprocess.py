@@ -87,6 +87,21 @@ def test_short_side_ignores_the_longer_number():
     assert Preprocess(spec).input_size(640, 480) == (256, 192)
 
 
+@pytest.mark.parametrize(
+    ("picture", "expected"),
+    [
+        ((480, 640), (256, 320)),
+        ((640, 480), (320, 256)),
+        ((375, 1242), (160, 512)),
+        ((1, 1), (288, 288)),
+        ((10, 2000), (128, 576)),  # squeezed to 4:1
+    ],
+)
+def test_area_gives_pictures_of_every_shape_the_same_number_of_pixels(picture, expected):
+    spec = PreprocessSpec(size=(256, 320), resize="area", multiple_of=32)
+    assert Preprocess(spec).input_size(*picture) == expected
+
+
 def test_a_single_pixel_is_a_picture():
     preprocess = Preprocess(PreprocessSpec(size=(28, 28), multiple_of=14))
     one = preprocess(Image(pixels=np.full((1, 1, 3), 255, np.uint8)))

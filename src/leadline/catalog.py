@@ -63,8 +63,8 @@ def _zoedepth_depth_anything_input(height: int, width: int) -> PreprocessSpec:
 PREPROCESS = MappingProxyType(
     {
         "lite": PreprocessSpec(
-            size=(192, 192),
-            resize="short_side",
+            size=(256, 320),
+            resize="area",
             multiple_of=32,
             interpolation="area_linear",
             mean=(0.5, 0.5, 0.5),

@@ -244,7 +244,8 @@ def resized(spec: PreprocessSpec, size: int) -> PreprocessSpec:
 
     Args:
         spec: the model's own.
-        size: short side in pixels; the long side keeps its ratio to it.
+        size: short side in pixels, of a picture of the model's own shape where its rule counts
+            pixels; the long side keeps its ratio to it.
 
     Raises:
         InputError: smaller than the network's step, or so large that memory would run out.

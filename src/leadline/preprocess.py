@@ -8,6 +8,7 @@ Yang et al. 2024), restated.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -121,6 +122,8 @@ class Preprocess:
         scale_h, scale_w = spec.size[0] / h, spec.size[1] / w
         if spec.resize == "short_side":
             scale_h = scale_w = min(spec.size) / min(h, w)
+        elif spec.resize == "area":
+            scale_h = scale_w = math.sqrt(scale_h * scale_w)
         elif spec.resize == "lower_bound":
             scale_h = scale_w = max(scale_h, scale_w)
         elif spec.resize == "upper_bound":

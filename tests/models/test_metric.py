@@ -45,7 +45,7 @@ def test_a_batch_is_its_pictures_one_by_one(head: str) -> None:
     with torch.no_grad():
         logits = module.outputs(batch).domain_logits
         assert logits is not None
-        module.router[2].bias[1] += (logits[:, 0] - logits[:, 1]).sort().values[:2].mean()
+        module.router.linear.bias[1] += (logits[:, 0] - logits[:, 1]).sort().values[:2].mean()
         balanced = module.outputs(batch).domain_logits
         assert balanced is not None
         assert balanced.argmax(1).unique().numel() == 2
@@ -106,7 +106,7 @@ def test_every_relative_network_can_carry_it(encoder: str) -> None:
 
 
 def test_widths_are_those_of_the_inner_maps() -> None:
-    assert relative_widths("lite", {}) == (32, 64, (64, 64, 32, 32))
+    assert relative_widths("lite", {}) == (32, 384, (64, 64, 32, 32))
     assert relative_widths("depth-anything-v2-vits", {}) == (32, 64, (64, 64, 64, 64))
 
 

@@ -1,5 +1,7 @@
 """A miniature folder of pictures with depth, and the smallest run that learns from it."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,6 +19,8 @@ def pictures(tmp_path_factory):
         rgb = np.repeat((ramp * 200)[..., None], 3, axis=2) + rng.uniform(0, 20, (40, 48, 3))
         Image.fromarray(rgb.clip(0, 255).astype(np.uint8)).save(root / "rgb" / f"{n}.png")
         np.save(root / "depth" / f"{n}.npy", (1 + 6 * ramp).astype(np.float32))
+    lens = {"fx": 40.0, "fy": 40.0, "cx": 23.5, "cy": 19.5}
+    (root / "camera.json").write_text(json.dumps(lens), encoding="utf-8")
     return root
 
 

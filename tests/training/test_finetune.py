@@ -142,8 +142,8 @@ def test_the_recipe_follows_from_the_network_and_the_goal() -> None:
     )
     assert (relative.recipe, relative.model) == ("relative", "lite")
     assert relative.start.endswith("lite.safetensors")
-    assert relative.sizes == ((192, 256),)
-    assert input_size(lite, (375, 1242)) == [192, 576]
+    assert relative.sizes == ((256, 320),)
+    assert input_size(lite, (375, 1242)) == [160, 480]
 
 
 def test_goals_that_a_network_cannot_have() -> None:

@@ -52,7 +52,7 @@ def test_rates_by_layer(built: tuple[Metric, torch.nn.Module]) -> None:
     encoder = next(p for n, p in named.items() if n.startswith("network.relative.encoder"))
     assert rates[id(encoder)] == pytest.approx(lr / 10)
     assert rates[id(named["network.relative.head.weight"])] == pytest.approx(lr)
-    assert rates[id(named["network.router.0.weight"])] == pytest.approx(lr)
+    assert rates[id(named["network.router.linear.weight"])] == pytest.approx(lr)
 
 
 def test_the_loss_is_silog_and_the_router_learns_the_scene(

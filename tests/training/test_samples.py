@@ -60,13 +60,14 @@ def test_batch_is_what_the_losses_expect(tiny, tmp_path):
 def test_enlarged_window_is_nearer_when_asked(tiny, tmp_path):
     config = tiny.updated({"augment.min_crop": 0.5})
     with depth_samples(config, tmp_path, 0) as plain:
-        still = plain.batch(0, range(4))["depth"]
+        still, lens = (plain.batch(0, range(4))[key] for key in ("depth", "focal_px"))
     with depth_samples(config, tmp_path, 0, zoom_is_near=True) as moved:
-        nearer = moved.batch(0, range(4))["depth"]
+        nearer, kept = (moved.batch(0, range(4))[key] for key in ("depth", "focal_px"))
     factor = (still / nearer).flatten(1)
     assert torch.allclose(factor, factor[:, :1].expand_as(factor), rtol=1e-4)
     assert (factor[:, 0] > 1).all()
     assert (factor[:, 0] <= 2).all()
+    assert torch.allclose(lens / kept, factor[:, 0], rtol=1e-4)  # nearer, by the same lens
 
 
 def test_origin_names_the_frame_that_was_drawn(tiny, tmp_path, pictures):

@@ -8,6 +8,7 @@ pytest.importorskip("cv2")
 
 from leadline import losses  # noqa: E402
 from leadline.errors import InputError  # noqa: E402
+from leadline.kinds import DepthKind  # noqa: E402
 from leadline.training import TrainConfig  # noqa: E402
 from leadline.training.loop import Run  # noqa: E402
 from leadline.training.recipes.supervised import berhu, on_grid, supervised_loss  # noqa: E402
@@ -132,6 +133,24 @@ def test_network_begins_with_a_depth_in_its_range(tiny, share, metres):
     with torch.no_grad():
         depth = run.module(torch.rand(4, 3, 32, 32))  # training mode: the batch norm is at work
     assert depth.mean().item() == pytest.approx(metres, abs=0.15)
+
+
+def test_the_canonical_camera_scales_the_target(tiny):
+    run = Run(tiny.updated({"options.canonical_focal_px": 80.0, "options.loss": "l1"}))
+    depth = torch.full((2, 32, 32), 3.0)
+    batch = {
+        "rgb": torch.rand(2, 3, 32, 32),
+        "depth": depth,
+        "valid": depth > 0,
+        "focal_px": torch.tensor([40.0, 0.0]),  # the second lens is unknown: it does not count
+    }
+    right = torch.stack([2 * depth[0], 7 * depth[1]])
+    loss, parts = run.recipe.loss(lambda rgb: right, batch, 0)
+    assert loss.item() == pytest.approx(0)
+    assert parts["valid_share"].item() == pytest.approx(0.5)
+    spec = run.delivered().spec
+    assert (spec.kind, spec.max_depth) == (DepthKind.SCALED_DEPTH, None)
+    assert spec.preprocess.canonical_focal_px == 80
 
 
 def test_grid_of_another_size_takes_the_nearest_pixel():

@@ -40,6 +40,8 @@ class DPTOutputs(NamedTuple):
         features: (b, 32, h, w) before the last 1x1 convolution.
         bottleneck: ``layer4_rn``, the coarsest level.
         paths: ``refinenet4`` to ``refinenet1``, coarse to fine.
+
+    Networks that are no DPT (lite, MiDaS 2.1) give what plays that part in them.
     """
 
     depth: Tensor

@@ -59,7 +59,11 @@ class Lite(DepthModule):
         return self.outputs(batch).depth
 
     def outputs(self, batch: Tensor) -> DPTOutputs:
-        """The map together with the decoder's inner maps, for a metric head."""
+        """The map together with inner maps, for a metric head.
+
+        The coarsest are the encoder's and what became of them: the first tell rooms from roads,
+        the second near from far.
+        """
         self.check_size(batch.shape[-2], batch.shape[-1])
         f2, f4, f8, f16, f32 = self.encoder(batch)
         top = self.top(self.context(f32))  # (b, 64, h/32, w/32)
@@ -68,7 +72,7 @@ class Lite(DepthModule):
         p4 = self.fuse4(_double(p8) + self.lateral4(f4))  # (b, 32, h/4, w/4)
         p2 = self.fuse2(_double(p4) + self.lateral2(f2))  # (b, 32, h/2, w/2)
         depth = _double(self.head(p2)).squeeze(1)  # (b, h, w)
-        return DPTOutputs(depth, p2, top, (p16, p8, p4, p2))
+        return DPTOutputs(depth, p2, torch.cat([f32, top], dim=1), (p16, p8, p4, p2))
 
 
 class Context(nn.Module):

@@ -180,6 +180,23 @@ class SigmoidHead(nn.Module):
         return metres.gather(1, index).squeeze(1)
 
 
+class Router(nn.Module):
+    """Which domain a picture is of: a linear reading of the coarsest features' means.
+
+    Features of very different spread are brought to one, because a few hundred steps at the head's
+    rate have to do; anything deeper learns the training scenes by heart.
+    """
+
+    def __init__(self, channels: int, domains: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels)
+        self.linear = nn.Linear(channels, domains)
+
+    def forward(self, bottleneck: Tensor) -> Tensor:
+        """(b, channels, h, w) -> (b, domains) logits."""
+        return self.linear(self.norm(bottleneck).mean((-2, -1)))
+
+
 class Metric(DepthModule):
     """A relative network with a metric head: metres along the optical axis."""
 
@@ -192,11 +209,7 @@ class Metric(DepthModule):
         self.head = (
             BinsHead(config, widths) if config.head == "bins" else SigmoidHead(config, widths)
         )
-        self.router = nn.Sequential(
-            nn.Linear(widths.bottleneck, config.width),
-            nn.ReLU(),
-            nn.Linear(config.width, len(config.domains)),
-        )
+        self.router = Router(widths.bottleneck, len(config.domains))
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w), sides multiples of the relative network's step -> (b, h, w) metres."""
@@ -212,7 +225,7 @@ class Metric(DepthModule):
         """
         self.check_batch(batch)
         core: DPTOutputs = self.relative.outputs(batch)
-        logits = self.router(core.bottleneck.mean((-2, -1)))
+        logits = self.router(core.bottleneck)
         chosen = logits.argmax(dim=1) if domains is None else domains
         depth = self.head(core, chosen)
         size = (batch.shape[-2], batch.shape[-1])

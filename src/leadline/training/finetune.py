@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +21,7 @@ from leadline.evaluation import protocols
 from leadline.jobs import write_text
 from leadline.kinds import DepthKind
 from leadline.models.metric import ENCODERS
+from leadline.preprocess import Preprocess
 from leadline.provenance import identify
 from leadline.training.config import TrainConfig
 from leadline.training.loop import train
@@ -194,13 +195,8 @@ def settings_for(
 
 
 def input_size(spec: ModelSpec, picture: tuple[int, int]) -> list[int]:
-    """(height, width) of the network's input: its own short side, the pictures' shape."""
-    short, step = min(spec.preprocess.size), spec.preprocess.multiple_of
-    if spec.preprocess.resize == "exact":
-        return list(spec.preprocess.size)
-    scale = short / min(picture)
-    limit = 3 * short
-    return [max(step, round(min(limit, side * scale) / step) * step) for side in picture]
+    """(height, width) of the network's input for pictures of one shape, at most 3:1."""
+    return list(Preprocess(replace(spec.preprocess, max_aspect=3.0)).input_size(*picture))
 
 
 def scores(estimator: DepthEstimator, refs: list[FrameRef]) -> dict[str, dict[str, float]]:

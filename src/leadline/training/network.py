@@ -68,10 +68,10 @@ def delivered_spec(config: TrainConfig, module: DepthModule, **options: Any) -> 
 def sized(spec: PreprocessSpec, sizes: tuple[tuple[int, int], ...]) -> PreprocessSpec:
     """The preprocessing at the size that most of a run's batches had.
 
-    A network of one size keeps the commonest; one that takes pictures of every shape keeps the
+    A network of one size, or of one number of pixels, keeps the commonest size; others keep the
     commonest short side.
     """
-    if spec.resize == "exact":
+    if spec.resize in ("exact", "area"):
         return replace(spec, size=max(sizes, key=sizes.count))
     short = [min(size) for size in sizes]
     side = max(short, key=short.count)

@@ -83,7 +83,9 @@ class DepthSamples(BatchSource):
         config = self.config.augment
         size = self.size(step)
         sample, enlarged = random_window(rng, sample, size, config, aspect=self.aspect)
-        made = as_tensors(sample, nearer=enlarged if self.zoom_is_near else 1.0)
+        nearer = enlarged if self.zoom_is_near else 1.0
+        made = as_tensors(sample, nearer=nearer)
+        made["focal_px"] /= nearer  # the lens stays, so a zoom is no longer focal length
         made["rgb"] = change_colours(made["rgb"], rng, config.colours)
         made["source"] = torch.tensor(source)
         return made

@@ -5,12 +5,10 @@ The networks that it trains: ``metric`` (bins or a sigmoid on any relative netwo
 roads) each picture goes through the head of its own, and a router learns to tell them apart. The
 relative network, which knows much already, learns slower than the head.
 
-Metres can be told from one picture only when the camera is known. ``canonical_focal_px`` trains for
-one camera: a depth counts as it would be with that focal length, and the prediction becomes metres
-with the camera's own, where that is known (:class:`~leadline.spec.PreprocessSpec`).
+``canonical_focal_px`` trains for one camera (:mod:`leadline.training.canonical`).
 
 Source: Bhat et al., ZoeDepth, 2023, sections 3 and 4; Yang et al., Depth Anything V2, 2024, section
-7.4 and its metric code; Yin et al., Metric3D, ICCV 2023, section 3.2 (the canonical camera).
+7.4 and its metric code.
 """
 
 from __future__ import annotations
@@ -26,13 +24,13 @@ from torch import Tensor, nn
 
 from leadline import models, world
 from leadline.errors import InputError, UnknownNameError
-from leadline.kinds import DepthKind
 from leadline.losses import router_cross_entropy, silog
 from leadline.models.depth_anything import DepthAnything
 from leadline.models.metric import Metric as MetricNetwork
 from leadline.models.weights import read_weights
 from leadline.models.zoedepth import ZoeDepth, ZoeDepthNK
 from leadline.provenance import identify
+from leadline.training.canonical import canonical_depth, canonical_spec
 from leadline.training.network import build_network, catalogue_spec, delivered_spec, sized
 from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
 from leadline.training.samples import depth_samples
@@ -126,11 +124,7 @@ class Metric(Recipe):
                 f"model={config.model!r} gives {spec.kind}; a metric network is needed: metric, "
                 "zoedepth-nk or depth-anything-v2-metric-indoor-vits."
             )
-        if self.options.canonical_focal_px:
-            own = replace(
-                spec.preprocess, canonical_focal_px=float(self.options.canonical_focal_px)
-            )
-            spec = replace(spec, kind=DepthKind.SCALED_DEPTH, preprocess=own, max_depth=None)
+        spec = canonical_spec(spec, self.options.canonical_focal_px)
         return Delivered(spec=spec, module=network)
 
     def data(self, folder: Path, step: int) -> AbstractContextManager[BatchSource]:
@@ -157,12 +151,9 @@ class Metric(Recipe):
     def loss(self, forward: Forward, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """SILog over all valid pixels, and the router's cross entropy."""
         options = self.options
-        target, focal = batch["depth"], batch["focal_px"]
-        valid = batch["valid"] & (target > options.min_depth) & (target < options.max_depth)
-        if options.canonical_focal_px:
-            valid = valid & (focal > 0)[:, None, None]
-            scale = options.canonical_focal_px / focal.clamp(min=1e-3)
-            target = target * scale[:, None, None]
+        metres = batch["depth"]
+        target, known = canonical_depth(batch, options.canonical_focal_px)
+        valid = known & (metres > options.min_depth) & (metres < options.max_depth)
         domains = self._domains(batch)
         depth, logits = forward(self._normalised(batch["rgb"]), domains)
         error = silog(depth.float(), target, valid, form=options.form)

@@ -24,6 +24,7 @@ from torch import nn
 
 from leadline.errors import InputError
 from leadline.losses import densedepth_loss, masked_l1, masked_mean, scale_invariant_log, silog
+from leadline.training.canonical import canonical_depth, canonical_spec
 from leadline.training.network import build_network, delivered_spec, normalised
 from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
 from leadline.training.samples import depth_samples
@@ -55,6 +56,8 @@ class SupervisedOptions:
         start_share: a network that ends in a batch norm of one channel (FastDepth) begins by saying
             this share of ``max_depth`` everywhere; 0: what its authors begin with, near 0 m, from
             where Adam takes thousands of steps to metres.
+        canonical_focal_px: focal length, in pixels of the network's input, of the camera that
+            depths are brought to; 0: metres as they are.
         own_rates: a rate for each layer as the network's authors say, scaled by ``lr``, where they
             do (Eigen's, for SGD).
     """
@@ -66,6 +69,7 @@ class SupervisedOptions:
     zoom_is_near: bool = True
     coarse_share: float = 0.6
     start_share: float = 0.25
+    canonical_focal_px: float = 0.0
     own_rates: bool = True
 
 
@@ -99,7 +103,9 @@ class Supervised(Recipe):
                 "networks of metric depth, as fastdepth, densedepth or eigen14-nyu; take the "
                 "recipe `relative`."
             )
-        return Delivered(spec=replace(spec, max_depth=self.options.max_depth), module=network)
+        spec = replace(spec, max_depth=self.options.max_depth)
+        spec = canonical_spec(spec, self.options.canonical_focal_px)
+        return Delivered(spec=spec, module=network)
 
     def parameter_groups(self, module: nn.Module) -> list[dict[str, Any]]:
         """Eigen's own rates, scaled by ``lr``; the usual groups otherwise."""
@@ -130,8 +136,9 @@ class Supervised(Recipe):
         pred, looks_at = forward(normalised(batch["rgb"], self.config.model)), None
         if isinstance(pred, tuple):
             pred, looks_at = pred
-        target = on_grid(batch["depth"], pred, looks_at)
-        known = on_grid(batch["valid"].float(), pred, looks_at) > 0.5
+        depth, known = canonical_depth(batch, self.options.canonical_focal_px)
+        target = on_grid(depth, pred, looks_at)
+        known = on_grid(known.float(), pred, looks_at) > 0.5
         low, high = self.options.min_depth, self.options.max_depth
         valid = known & (target > low) & (target <= high)
         total = supervised_loss(self.options.loss, pred, target, valid, max_depth=high)
