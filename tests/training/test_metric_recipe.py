@@ -52,7 +52,7 @@ def test_rates_by_layer(built: tuple[Metric, torch.nn.Module]) -> None:
     encoder = next(p for n, p in named.items() if n.startswith("network.relative.encoder"))
     assert rates[id(encoder)] == pytest.approx(lr / 10)
     assert rates[id(named["network.relative.head.weight"])] == pytest.approx(lr)
-    assert rates[id(named["network.router.linear.weight"])] == pytest.approx(lr)
+    assert rates[id(named["network.router.linear.weight"])] == pytest.approx(10 * lr)
 
 
 def test_the_loss_is_silog_and_the_router_learns_the_scene(
@@ -90,6 +90,23 @@ def test_the_canonical_camera_scales_the_target(built: tuple[Metric, torch.nn.Mo
     assert total.item() < 1e-3  # at twice the focal length the same picture is twice as far
     assert recipe.delivered(built[1]).spec.kind is DepthKind.SCALED_DEPTH
     assert recipe.delivered(built[1]).spec.preprocess.canonical_focal_px == 80.0
+
+
+@pytest.mark.parametrize(("share", "heads"), [(0.0, [0, 1]), (1.0, [1, 1])])
+def test_rooms_that_go_astray_teach_the_wider_head(
+    built: tuple[Metric, torch.nn.Module], share: float, heads: list[int]
+) -> None:
+    recipe = _recipe(options={"astray": share})
+    recipe._numbers(built[1].network)
+    batch, seen = _batch(), {}
+
+    def forward(rgb: torch.Tensor, domains: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        seen["heads"] = domains.tolist()
+        return batch["depth"], torch.tensor([[50.0, 0.0], [0.0, 50.0]])
+
+    _, parts = recipe.loss(forward, batch, 0)
+    assert seen["heads"] == heads
+    assert parts["router"] < 1e-3  # which still learns the pictures' own domains
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ optical axis, inf at the sky. Everything is a function of the seeds and of the t
 """
 
 from leadline.world.cameras import pose_from_angles, sample_camera
-from leadline.world.materials import TextureBank
+from leadline.world.materials import TextureBank, panoramas
 from leadline.world.render import View, render
 from leadline.world.sample import KINDS, sample_scene, sample_view, use_bank
 from leadline.world.scene import Builder, Lighting, Scene
@@ -23,6 +23,7 @@ __all__ = [
     "Scene",
     "TextureBank",
     "View",
+    "panoramas",
     "pose_from_angles",
     "render",
     "sample_camera",

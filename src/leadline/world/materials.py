@@ -118,17 +118,9 @@ class TextureBank:
         Raises:
             InputError: the folder holds no ``hdri/*.exr.js``.
         """
-        files = sorted(Path(folder).glob("hdri/*.exr.js"))
-        if not files:
-            raise InputError(
-                f"{folder}: no hdri/*.exr.js in it; an unpacked @pmndrs/assets package is needed "
-                "(npm pack @pmndrs/assets@1.7.0), or use TextureBank.procedural."
-            )
         tiles, masks, skies = _procedural_parts(seed)
         rng = np.random.default_rng(seed + 1)
-        for file in files:
-            name = file.name.split(".")[0]
-            panorama = _tone_map(_read_exr_module(file))
+        for name, panorama in panoramas(folder).items():
             _add_crops(rng, name, panorama, tiles)
             if name in _SKIES:
                 skies[_SKIES[name]].append((panorama * 255).astype(np.uint8))
@@ -215,6 +207,24 @@ def _procedural_parts(
     tiles["view"] = [prints.scene_picture(rng) for _ in range(6)]
     tiles["any"] = [t for pictures in tiles.values() for t in pictures[:2]]
     return tiles, draw(mask_patterns.MASKS), draw(SKY_PATTERNS)
+
+
+def panoramas(folder: str | Path) -> dict[str, np.ndarray]:
+    """The environment maps of an unpacked ``@pmndrs/assets`` package, by name.
+
+    Returns:
+        (SKY_HEIGHT, SKY_WIDTH, 3) in [0, 1] each: all around, straight up in the first row.
+
+    Raises:
+        InputError: the folder holds no ``hdri/*.exr.js``.
+    """
+    files = sorted(Path(folder).glob("hdri/*.exr.js"))
+    if not files:
+        raise InputError(
+            f"{folder}: no hdri/*.exr.js in it; an unpacked @pmndrs/assets package is needed "
+            "(npm pack @pmndrs/assets@1.7.0), or use TextureBank.procedural."
+        )
+    return {file.name.split(".")[0]: _tone_map(_read_exr_module(file)) for file in files}
 
 
 def _read_exr_module(file: Path) -> np.ndarray:
