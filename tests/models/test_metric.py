@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -45,12 +46,20 @@ def test_a_batch_is_its_pictures_one_by_one(head: str) -> None:
     with torch.no_grad():
         logits = module.outputs(batch).domain_logits
         assert logits is not None
-        module.router.linear.bias[1] += (logits[:, 0] - logits[:, 1]).sort().values[:2].mean()
+        even = (logits[:, 0] - logits[:, 1]).sort().values[:2].mean()
+        module.router.linear.bias[1] += even + math.log(80 / 10)
         balanced = module.outputs(batch).domain_logits
         assert balanced is not None
-        assert balanced.argmax(1).unique().numel() == 2
+        assert module.router.choose(balanced).unique().numel() == 2
         alone = torch.cat([module(x[None]) for x in batch])
         torch.testing.assert_close(module(batch), alone, rtol=1e-3, atol=1e-4)
+
+
+def test_the_wider_range_has_to_be_the_more_certain_one() -> None:
+    router = build(domains=(("indoor", 10.0), ("outdoor", 80.0))).router
+    likely = torch.tensor([0.4, 0.6, 0.87, 0.9, 0.99])  # that it is a road
+    chosen = router.choose(torch.stack([1 - likely, likely], dim=1).log())
+    assert chosen.tolist() == [0, 0, 0, 1, 1]  # 7 (1 - p) = 0.875 p at 8 / 9
 
 
 @pytest.mark.parametrize("head", ["bins", "sigmoid"])

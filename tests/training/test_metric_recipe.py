@@ -92,23 +92,6 @@ def test_the_canonical_camera_scales_the_target(built: tuple[Metric, torch.nn.Mo
     assert recipe.delivered(built[1]).spec.preprocess.canonical_focal_px == 80.0
 
 
-@pytest.mark.parametrize(("share", "heads"), [(0.0, [0, 1]), (1.0, [1, 1])])
-def test_rooms_that_go_astray_teach_the_wider_head(
-    built: tuple[Metric, torch.nn.Module], share: float, heads: list[int]
-) -> None:
-    recipe = _recipe(options={"astray": share})
-    recipe._numbers(built[1].network)
-    batch, seen = _batch(), {}
-
-    def forward(rgb: torch.Tensor, domains: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        seen["heads"] = domains.tolist()
-        return batch["depth"], torch.tensor([[50.0, 0.0], [0.0, 50.0]])
-
-    _, parts = recipe.loss(forward, batch, 0)
-    assert seen["heads"] == heads
-    assert parts["router"] < 1e-3  # which still learns the pictures' own domains
-
-
 @pytest.mark.slow
 def test_a_canonical_network_is_measured_in_metres(built: tuple[Metric, torch.nn.Module]) -> None:
     recipe = _recipe(options={"canonical_focal_px": 80.0}, sizes=[[64, 64]], validate_frames=1)

@@ -183,18 +183,30 @@ class SigmoidHead(nn.Module):
 class Router(nn.Module):
     """Which domain a picture is of: a linear reading of the coarsest features' means.
 
-    Features of very different spread are brought to one, because a few hundred steps at the head's
-    rate have to do; anything deeper learns the training scenes by heart.
+    Features of very different spread are brought to one, because a few hundred steps have to do;
+    anything deeper learns the training scenes by heart.
+
+    The choice is not the likeliest domain but the one of least expected error. A room in the head
+    of roads comes out up to ``80 m / 10 m`` times too far, a road in the head of rooms no more than
+    wholly too near: so the wider range has to be the more certain one (0.89 for these two).
     """
 
-    def __init__(self, channels: int, domains: int) -> None:
+    risk: Tensor
+
+    def __init__(self, channels: int, domains: Sequence[Domain]) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(channels)
-        self.linear = nn.Linear(channels, domains)
+        self.linear = nn.Linear(channels, len(domains))
+        reach = torch.tensor([domain.max_depth for domain in domains])
+        self.register_buffer("risk", (reach / reach[:, None] - 1).abs(), persistent=False)
 
     def forward(self, bottleneck: Tensor) -> Tensor:
         """(b, channels, h, w) -> (b, domains) logits."""
         return self.linear(self.norm(bottleneck).mean((-2, -1)))
+
+    def choose(self, logits: Tensor) -> Tensor:
+        """(b, domains) logits -> (b,) the domain of least expected relative error."""
+        return (logits.softmax(dim=1) @ self.risk).argmin(dim=1)
 
 
 class Metric(DepthModule):
@@ -209,7 +221,7 @@ class Metric(DepthModule):
         self.head = (
             BinsHead(config, widths) if config.head == "bins" else SigmoidHead(config, widths)
         )
-        self.router = Router(widths.bottleneck, len(config.domains))
+        self.router = Router(widths.bottleneck, config.domains)
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w), sides multiples of the relative network's step -> (b, h, w) metres."""
@@ -226,7 +238,7 @@ class Metric(DepthModule):
         self.check_batch(batch)
         core: DPTOutputs = self.relative.outputs(batch)
         logits = self.router(core.bottleneck)
-        chosen = logits.argmax(dim=1) if domains is None else domains
+        chosen = self.router.choose(logits) if domains is None else domains
         depth = self.head(core, chosen)
         size = (batch.shape[-2], batch.shape[-1])
         if depth.shape[-2:] != size:

@@ -28,7 +28,7 @@ from leadline.losses import router_cross_entropy, silog
 from leadline.models.depth_anything import DepthAnything
 from leadline.models.metric import Metric as MetricNetwork
 from leadline.models.weights import read_weights
-from leadline.models.zoedepth import Domain, ZoeDepth, ZoeDepthNK
+from leadline.models.zoedepth import ZoeDepth, ZoeDepthNK
 from leadline.provenance import identify
 from leadline.training.canonical import canonical_depth, canonical_spec
 from leadline.training.network import build_network, catalogue_spec, delivered_spec, sized
@@ -54,8 +54,6 @@ class MetricOptions:
             last.
         form: of SILog, a name of :data:`leadline.losses.SILOG_FORMS`.
         router_weight: of the router's cross entropy, in networks with several domains.
-        astray: share of the pictures that go through the head of the widest range in place of
-            their own, so that it knows what it gets when the router errs; ZoeDepth's is 0.
         encoder_divisor, relative_divisor, position_divisor: of ``lr``, for the relative network's
             encoder, the rest of it, and position embeddings; ZoeDepth takes 10, 1, 10 in one
             domain and 10, 10, 10 in two; Depth Anything's fork 50 for all, its V2 metric 10.
@@ -68,7 +66,6 @@ class MetricOptions:
     domains: tuple[str, ...] = ()
     form: str = "zoedepth"
     router_weight: float = 100.0
-    astray: float = 0.0
     encoder_divisor: float = 10.0
     relative_divisor: float = 1.0
     position_divisor: float = 10.0
@@ -158,9 +155,7 @@ class Metric(Recipe):
         target, known = canonical_depth(batch, options.canonical_focal_px)
         valid = known & (metres > options.min_depth) & (metres < options.max_depth)
         domains = self._domains(batch)
-        strays = (torch.rand(len(domains)) < options.astray).to(domains.device)
-        heads = torch.where(strays, self._widest, domains)
-        depth, logits = forward(self._normalised(batch["rgb"]), heads)
+        depth, logits = forward(self._normalised(batch["rgb"]), domains)
         error = silog(depth.float(), target, valid, form=options.form)
         if logits is None:
             return error, {"silog": error}
@@ -185,10 +180,8 @@ class Metric(Recipe):
 
     def _numbers(self, network: nn.Module) -> None:
         """Check the domains of the data against those of the network."""
-        domains = domains_of(network)
-        names = [domain.name for domain in domains]
+        names = domain_names(network)
         self._count = max(1, len(names))
-        self._widest = max(range(len(names)), key=lambda n: domains[n].max_depth, default=0)
         given = self.options.domains
         if given and len(given) != len(self.config.data):
             raise InputError(
@@ -207,10 +200,11 @@ class Metric(Recipe):
             )
 
 
-def domains_of(network: nn.Module) -> tuple[Domain, ...]:
-    """The domains that a network has heads for; none for a network of one range."""
-    routed = isinstance(network, (MetricNetwork, ZoeDepthNK))
-    return network.config.domains if routed else ()
+def domain_names(network: nn.Module) -> list[str]:
+    """Names of the domains that a network has heads for; none for a network of one range."""
+    if isinstance(network, (MetricNetwork, ZoeDepthNK)):
+        return [domain.name for domain in network.config.domains]
+    return []
 
 
 def start_from_relative(network: nn.Module, path: Path) -> None:
