@@ -35,11 +35,11 @@ def vertical_ramp(frame: Frame) -> np.ndarray:
     return np.repeat(np.arange(height, dtype=np.float32)[:, None], width, axis=1)
 
 
-def of_model(source: str) -> Predict:
+def of_model(source: str, size: int | None = None) -> Predict:
     """The disparity that a model of the catalogue, a file, or a training run gives."""
     import leadline
 
-    estimator = leadline.load(source)
+    estimator = leadline.load(source, size=size)
     return lambda frame: estimator.predict(frame.image).to_disparity().values
 
 
@@ -73,6 +73,7 @@ def main() -> None:
         metavar="[TITLE=]SOURCE",
         help="names, files or runs; default: the embedded model",
     )
+    parser.add_argument("--size", type=int, help="of the input, in place of the models' own")
     parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=list(GROUPS))
     parser.add_argument("--baselines-only", action="store_true", help="no model")
     parser.add_argument("--json", type=Path, default=None, help="also write the numbers here")
@@ -81,7 +82,7 @@ def main() -> None:
     if not arguments.baselines_only:
         for given in arguments.model:
             title, _, source = given.rpartition("=")
-            predictors[title or source] = of_model(source)
+            predictors[title or source] = of_model(source, arguments.size)
     results = {name: run(p, arguments.data, arguments.groups) for name, p in predictors.items()}
     print(table(results))
     if arguments.json:

@@ -109,6 +109,19 @@ def metric_table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def photos_table(results: dict[str, Any]) -> str:
+    """One line per arm of the ablation of self-training: its photographs, and the mean scores."""
+    lines = [
+        "| student | photographs | AbsRel | δ < 1.25 | ordinal |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name, score in results["mean"].items():
+        count = results["pictures"].get(name.rpartition(" ")[0], 0)
+        cells = [f"{score[key]:.4f}" for key in ("abs_rel", "delta1", "ordinal")]
+        lines.append(f"| {name} | {count or ''} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def _by_name(results: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     rows: dict[str, list[dict[str, Any]]] = {}
     for arm in results["arms"]:
@@ -164,6 +177,7 @@ def draw_all() -> None:
 
 
 TABLES = {
+    "lite_photos": photos_table,
     "recipe_depth_anything": ablation_table,
     "recipe_metric": metric_table,
     "recipe_supervised": supervised_table,
