@@ -73,7 +73,6 @@ def arm_config(name: str, settings: Settings) -> TrainConfig:
         "threads": settings.threads,
         "validate_every": -1,
         "ema": 0.98,
-        "options.router_weight": 1.0,  # at 100 the clipped gradient is the router's alone
         "options.max_depth": max(domain[1] for domain in choice["domains"]),
     }
     shared = shared_world(settings, kinds=choice["kinds"])

@@ -22,10 +22,8 @@ from leadline.training import TrainConfig
 PROTOCOL = "depth-anything-v2-metric"
 SHORT = {"optimizer": "adamw", "schedule": "cosine", "warmup": 20, "ema": 0.98, "clip": 1.0}
 """What a few minutes from random weights need in place of the authors' days."""
-FASTDEPTH = {"steps": 900, "sizes": [[96, 128]], "lr": 2e-3, "encoder_lr": 2e-3}
 ARMS: dict[str, dict[str, Any]] = {
-    "fastdepth": FASTDEPTH,
-    "fastdepth canonical": {**FASTDEPTH, "options.canonical_focal_px": 110.0},
+    "fastdepth": {"steps": 900, "sizes": [[96, 128]], "lr": 2e-3, "encoder_lr": 2e-3},
     "densedepth-half": {
         "steps": 360,
         "sizes": [[96, 128]],
@@ -44,8 +42,7 @@ ARMS: dict[str, dict[str, Any]] = {
         "options.coarse_share": 0.7,
     },
 }
-"""Preset and a word -> what is changed in it, to be small and quick: at most 8 minutes on two
-cores. ``canonical``: depths of one camera, because the rooms are seen through many lenses."""
+"""Preset -> what is changed in it, to be small and quick: at most 8 minutes on two cores."""
 
 
 def supervised(settings: Settings) -> dict[str, Any]:
@@ -79,5 +76,5 @@ def supervised(settings: Settings) -> dict[str, Any]:
 def arm_config(name: str, settings: Settings) -> TrainConfig:
     """The preset, small, on the shared set of rooms."""
     shared = shared_world(settings) | {"device": settings.device, "threads": settings.threads}
-    preset = TrainConfig.from_toml(name.split()[0])
-    return preset.updated({**SHORT, **ARMS[name], **shared, "validate_every": -1})
+    never = {"validate_every": -1}
+    return TrainConfig.from_toml(name).updated({**SHORT, **ARMS[name], **shared, **never})

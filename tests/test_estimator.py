@@ -160,6 +160,10 @@ def test_size_makes_the_input_larger(tiny_model: Path) -> None:
 def test_size_keeps_the_ratio_of_exact_sizes_and_has_limits() -> None:
     spec = PreprocessSpec(size=(384, 512), resize="exact", multiple_of=32)
     assert resized(spec, 192).size == (192, 256)
+    area = PreprocessSpec(size=(256, 320), resize="area", multiple_of=32)
+    assert resized(area, 192).size == (192, 240)
+    assert Preprocess(resized(area, 192)).input_size(480, 640) == (192, 256)
+    assert Preprocess(resized(area, 192)).input_size(375, 1242) == (128, 384)
     for size in (31, 5000, -1):
         with pytest.raises(InputError, match=f"size={size}"):
             resized(spec, size)

@@ -208,8 +208,8 @@ def load(
         policy: ``single``, ``flip``, ``pad`` or ``pad-flip``; see :data:`Policy`.
         tiles: tiles along the short side that are looked at after the whole picture, for sharper
             maps of large pictures; 1 looks at the whole alone.
-        size: the short side of the network's input in pixels, in place of the model's own; larger
-            is sharper and slower.
+        size: the short side of the network's usual input in pixels, in place of the model's own;
+            larger is sharper and slower. See :func:`resized`.
         max_depth: metres at full output, for metric checkpoints that do not tell it.
         threads: number of threads; None takes one per physical core.
 
@@ -244,8 +244,9 @@ def resized(spec: PreprocessSpec, size: int) -> PreprocessSpec:
 
     Args:
         spec: the model's own.
-        size: short side in pixels, of a picture of the model's own shape where its rule counts
-            pixels; the long side keeps its ratio to it.
+        size: short side in pixels; the long side keeps its ratio to it. Where the model's rule
+            counts pixels, it is that of a picture of the model's own shape; a wider one gets as
+            many pixels and a shorter short side.
 
     Raises:
         InputError: smaller than the network's step, or so large that memory would run out.

@@ -91,9 +91,9 @@ def export(
         model: as for :func:`leadline.load`.
         out: a ``.onnx`` or ``.xml`` file; the suffix decides the format. Its folder is made.
         weights: as for :func:`leadline.load`.
-        size: an int makes another short side the default of a file with dynamic sides; (height,
-            width) fixes the sides, and pictures are then stretched to them. None keeps the model's
-            own size with dynamic sides.
+        size: an int makes another size the default of a file with dynamic sides, as for
+            :func:`leadline.load`; (height, width) fixes the sides, and pictures are then stretched
+            to them. None keeps the model's own size with dynamic sides.
         max_depth: as for :func:`leadline.load`.
 
     Raises:

@@ -3,7 +3,7 @@
 Floor: one above ``prediction.py``, because :meth:`Preprocess.restore` makes a Prediction.
 
 Source: sizes as MiDaS ``transforms.Resize`` and Depth Anything choose them (Ranftl et al. 2020,
-Yang et al. 2024), restated.
+Yang et al. 2024), restated; ``short_side`` and ``area`` are our own.
 """
 
 from __future__ import annotations

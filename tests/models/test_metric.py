@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch")
+
+from safetensors.torch import save_file  # noqa: E402
 
 import leadline.models as models  # noqa: E402
 from leadline.errors import InputError, UnknownNameError  # noqa: E402
@@ -60,6 +63,23 @@ def test_the_wider_range_has_to_be_the_more_certain_one() -> None:
     likely = torch.tensor([0.4, 0.6, 0.87, 0.9, 0.99])  # that it is a road
     chosen = router.choose(torch.stack([1 - likely, likely], dim=1).log())
     assert chosen.tolist() == [0, 0, 0, 1, 1]  # 7 (1 - p) = 0.875 p at 8 / 9
+
+
+def test_domains_of_one_range_are_chosen_by_likelihood() -> None:
+    router = build(domains=(("a", 10.0), ("b", 10.0), ("c", 10.0))).router
+    logits = torch.tensor([[2.0, 1.0, 0.0], [0.0, 1.0, 0.5], [0.0, 1.0, 3.0]])
+    assert router.choose(logits).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("head", ["bins", "sigmoid"])
+def test_weights_go_into_a_network_that_was_built_without_any(head: str, tmp_path: Path) -> None:
+    module, batch = build(head=head).eval(), pictures(1, 3, 64, 96)
+    save_file(module.state_dict(), tmp_path / "metric.safetensors")
+    with torch.device("meta"):  # as the runtime does it
+        empty = models.build("metric", encoder="lite", head=head)
+    models.load_weights(empty, tmp_path / "metric.safetensors")
+    with torch.no_grad():
+        torch.testing.assert_close(empty.to("cpu").eval()(batch), module(batch))
 
 
 @pytest.mark.parametrize("head", ["bins", "sigmoid"])

@@ -12,8 +12,10 @@ from leadline.datasets.folder import folder_refs
 from leadline.errors import InputError
 from leadline.kinds import DepthKind
 from leadline.prediction import Prediction
+from leadline.preprocess import Preprocess
 from leadline.training import TrainConfig
 from leadline.training.finetune import input_size, settings_for
+from leadline.training.network import sized
 from leadline.training.own_folder import (
     FolderFacts,
     check_direction,
@@ -143,7 +145,17 @@ def test_the_recipe_follows_from_the_network_and_the_goal() -> None:
     assert (relative.recipe, relative.model) == ("relative", "lite")
     assert relative.start.endswith("lite.safetensors")
     assert relative.sizes == ((256, 320),)
-    assert input_size(lite, (375, 1242)) == [160, 480]
+    assert input_size(lite, (375, 1242)) == [160, 512]
+
+
+@pytest.mark.parametrize(
+    "name", ["lite", "midas-v21-small", "depth-anything-v2-vits", "dpt-large-384"]
+)
+@pytest.mark.parametrize("picture", [(480, 640), (375, 1242)])
+def test_a_network_looks_at_pictures_as_it_learned_to(name: str, picture: tuple[int, int]) -> None:
+    spec = catalog.get(name)
+    learned = tuple(input_size(spec, picture))
+    assert Preprocess(sized(spec.preprocess, (learned,))).input_size(*picture) == learned
 
 
 def test_goals_that_a_network_cannot_have() -> None:

@@ -133,6 +133,15 @@ def test_focal_length_follows_the_resampling():
     assert made["focal_px"] == pytest.approx(50)
 
 
+def test_a_turned_picture_is_enlarged_and_so_is_its_focal_length():
+    turned = AugmentConfig(min_crop=0.999, flip=0, rotate_deg=20)
+    made, _ = random_window(np.random.default_rng(0), a_sample(), (60, 80), turned)
+    angle = np.deg2rad(20 * abs(np.random.default_rng(0).uniform(-1, 1, 6)))
+    grown = np.cos(angle) + np.sin(angle) * 80 / 60
+    assert np.abs(made["focal_px"] / a_sample()["focal_px"] - grown).min() < 2e-3
+    assert made["focal_px"] > 1.02 * a_sample()["focal_px"]
+
+
 def test_unknown_truth_stays_unknown():
     sample = a_sample()
     sample["disparity"][:] = np.nan

@@ -11,10 +11,10 @@ import typer
 from leadline.cli.options import (
     Device,
     Flip,
+    InputSide,
     MaxDepth,
     Precision,
     Runtime,
-    ShortSide,
     Threads,
     Weights,
 )
@@ -71,7 +71,7 @@ def label(
     device: Device = "auto",
     runtime: Runtime = "auto",
     precision: Precision = "auto",
-    size: ShortSide = None,
+    size: InputSide = None,
     max_depth: MaxDepth = None,
     flip: Flip = False,
     threads: Threads = None,

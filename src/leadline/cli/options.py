@@ -12,8 +12,8 @@ Weights = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Runtime = Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")]
 Precision = Annotated[str, typer.Option(help="auto, f32, bf16 or f16.")]
-ShortSide = Annotated[
-    int | None, typer.Option(help="Short side of the network's input; larger is sharper.")
+InputSide = Annotated[
+    int | None, typer.Option(help="Short side of the network's usual input; larger is sharper.")
 ]
 MaxDepth = Annotated[
     float | None, typer.Option(help="Metres, for metric checkpoints that do not tell it.")

@@ -13,10 +13,10 @@ import typer
 from leadline.cli.options import (
     Device,
     Flip,
+    InputSide,
     MaxDepth,
     Precision,
     Runtime,
-    ShortSide,
     Threads,
     Weights,
 )
@@ -80,7 +80,7 @@ def predict(
     device: Device = "auto",
     runtime: Runtime = "auto",
     precision: Precision = "auto",
-    size: ShortSide = None,
+    size: InputSide = None,
     max_depth: MaxDepth = None,
     flip: Flip = False,
     policy: Annotated[

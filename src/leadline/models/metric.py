@@ -159,8 +159,6 @@ class BinsHead(nn.Module):
 class SigmoidHead(nn.Module):
     """Two convolutions; each domain has an output channel and a range."""
 
-    ranges: Tensor
-
     def __init__(self, config: MetricConfig, widths: Widths) -> None:
         super().__init__()
         self.layers = nn.Sequential(
@@ -168,13 +166,12 @@ class SigmoidHead(nn.Module):
             nn.ReLU(),
             nn.Conv2d(config.width, len(config.domains), 1),
         )
-        ranges = [[domain.min_depth, domain.max_depth] for domain in config.domains]
-        self.register_buffer("ranges", torch.tensor(ranges), persistent=False)
+        self.ranges = [[domain.min_depth, domain.max_depth] for domain in config.domains]
 
     def forward(self, core: DPTOutputs, domains: Tensor) -> Tensor:
         """Inner maps and (b,) domains -> (b, h, w) metres at the features' size."""
         share = self.layers(_with_relative(core)).sigmoid()
-        near, far = self.ranges[:, 0], self.ranges[:, 1]
+        near, far = share.new_tensor(self.ranges).unbind(1)
         metres = near[:, None, None] + (far - near)[:, None, None] * share
         index = domains[:, None, None, None].expand(-1, 1, *metres.shape[-2:])
         return metres.gather(1, index).squeeze(1)
@@ -191,14 +188,18 @@ class Router(nn.Module):
     wholly too near: so the wider range has to be the more certain one (0.89 for these two).
     """
 
-    risk: Tensor
-
     def __init__(self, channels: int, domains: Sequence[Domain]) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(channels)
         self.linear = nn.Linear(channels, len(domains))
-        reach = torch.tensor([domain.max_depth for domain in domains])
-        self.register_buffer("risk", (reach / reach[:, None] - 1).abs(), persistent=False)
+        # plain numbers: a buffer that no file holds would stay on `meta`, where files are read to
+        self.risk = [
+            [
+                0.0 if of is taken else max(abs(taken.max_depth / of.max_depth - 1), 1e-3)
+                for taken in domains
+            ]
+            for of in domains
+        ]
 
     def forward(self, bottleneck: Tensor) -> Tensor:
         """(b, channels, h, w) -> (b, domains) logits."""
@@ -206,7 +207,7 @@ class Router(nn.Module):
 
     def choose(self, logits: Tensor) -> Tensor:
         """(b, domains) logits -> (b,) the domain of least expected relative error."""
-        return (logits.softmax(dim=1) @ self.risk).argmin(dim=1)
+        return (logits.softmax(dim=1) @ logits.new_tensor(self.risk)).argmin(dim=1)
 
 
 class Metric(DepthModule):

@@ -48,16 +48,17 @@ def random_window(
     top, left = int(rng.integers(h - ch + 1)), int(rng.integers(w - cw + 1))
     mirrored = rng.random() < config.flip
     angle = float(rng.uniform(-1, 1)) * config.rotate_deg
+    grown = _growth(h, w, angle)
     made: Sample = {}
     for name, array in sample.items():
         if array.ndim < 2:
             made[name] = array
             continue
-        part = _turned(array, name, angle) if angle else array
+        part = _turned(array, name, angle, grown) if angle else array
         part = _resampled(part[top : top + ch, left : left + cw], size, picture="rgb" in name)
         made[name] = np.ascontiguousarray(part[:, ::-1] if mirrored else part)
     if "focal_px" in made:
-        made["focal_px"] = made["focal_px"] * np.float32(height / ch)
+        made["focal_px"] = made["focal_px"] * np.float32(grown * height / ch)
     return made, 1 / share
 
 
@@ -72,12 +73,16 @@ def _resampled(part: np.ndarray, size: tuple[int, int], *, picture: bool) -> np.
     return cv2.resize(np.ascontiguousarray(part), (width, height), interpolation=how)
 
 
-def _turned(array: np.ndarray, name: str, angle_deg: float) -> np.ndarray:
-    """Turned about the centre, enlarged so that no border shows."""
-    h, w = array.shape[:2]
+def _growth(height: int, width: int, angle_deg: float) -> float:
+    """How much a turned picture is enlarged, so that no border shows."""
     radians = np.deg2rad(abs(angle_deg))
-    grow = np.cos(radians) + np.sin(radians) * max(h / w, w / h)
-    matrix = cv2.getRotationMatrix2D(((w - 1) / 2, (h - 1) / 2), angle_deg, grow)
+    return float(np.cos(radians) + np.sin(radians) * max(height / width, width / height))
+
+
+def _turned(array: np.ndarray, name: str, angle_deg: float, grown: float) -> np.ndarray:
+    """Turned about the centre and enlarged."""
+    h, w = array.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((w - 1) / 2, (h - 1) / 2), angle_deg, grown)
     picture = "rgb" in name
     plain = array.astype(np.float32) if array.dtype == np.float16 else array
     how = cv2.INTER_LINEAR if picture else cv2.INTER_NEAREST

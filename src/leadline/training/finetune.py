@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -195,8 +195,8 @@ def settings_for(
 
 
 def input_size(spec: ModelSpec, picture: tuple[int, int]) -> list[int]:
-    """(height, width) of the network's input for pictures of one shape, at most 3:1."""
-    return list(Preprocess(replace(spec.preprocess, max_aspect=3.0)).input_size(*picture))
+    """(height, width) of the network's input for pictures of one shape."""
+    return list(Preprocess(spec.preprocess).input_size(*picture))
 
 
 def scores(estimator: DepthEstimator, refs: list[FrameRef]) -> dict[str, dict[str, float]]:

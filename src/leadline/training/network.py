@@ -69,12 +69,12 @@ def sized(spec: PreprocessSpec, sizes: tuple[tuple[int, int], ...]) -> Preproces
     """The preprocessing at the size that most of a run's batches had.
 
     A network of one size, or of one number of pixels, keeps the commonest size; others keep the
-    commonest short side.
+    commonest of the sides that their rule looks at.
     """
     if spec.resize in ("exact", "area"):
         return replace(spec, size=max(sizes, key=sizes.count))
-    short = [min(size) for size in sizes]
-    side = max(short, key=short.count)
+    looked_at = [max(size) if spec.resize == "upper_bound" else min(size) for size in sizes]
+    side = max(looked_at, key=looked_at.count)
     return replace(spec, size=(side, side))
 
 

@@ -83,9 +83,7 @@ class DepthSamples(BatchSource):
         config = self.config.augment
         size = self.size(step)
         sample, enlarged = random_window(rng, sample, size, config, aspect=self.aspect)
-        nearer = enlarged if self.zoom_is_near else 1.0
-        made = as_tensors(sample, nearer=nearer)
-        made["focal_px"] /= nearer  # the lens stays, so a zoom is no longer focal length
+        made = as_tensors(sample, nearer=enlarged if self.zoom_is_near else 1.0)
         made["rgb"] = change_colours(made["rgb"], rng, config.colours)
         made["source"] = torch.tensor(source)
         return made
@@ -204,13 +202,13 @@ def from_frame(ref: FrameRef) -> Sample:
     return {
         "rgb": frame.image.pixels,
         "disparity": disparity,
-        "focal_px": np.array(0 if camera is None else camera.fx, np.float32),
+        "focal_px": np.array(0 if camera is None else camera.fy, np.float32),
         "kind": np.array(-1),
     }
 
 
 def as_tensors(sample: Sample, *, nearer: float = 1.0) -> dict[str, Tensor]:
-    """The tensors of one sample, depth divided by ``nearer``."""
+    """The tensors of one sample, enlarged ``nearer`` times by going nearer and not by the lens."""
     disparity = torch.from_numpy(np.asarray(sample["disparity"], np.float32)) * nearer
     valid = disparity.isfinite()
     disparity = disparity.nan_to_num()
@@ -221,6 +219,6 @@ def as_tensors(sample: Sample, *, nearer: float = 1.0) -> dict[str, Tensor]:
         "depth": depth,
         "disparity": disparity,
         "valid": valid,
-        "focal_px": torch.tensor(float(sample["focal_px"])),
+        "focal_px": torch.tensor(float(sample["focal_px"]) / nearer),
         "kind": torch.tensor(int(sample["kind"])),
     }

@@ -136,11 +136,11 @@ class Supervised(Recipe):
         pred, looks_at = forward(normalised(batch["rgb"], self.config.model)), None
         if isinstance(pred, tuple):
             pred, looks_at = pred
+        metres, (low, high) = batch["depth"], (self.options.min_depth, self.options.max_depth)
         depth, known = canonical_depth(batch, self.options.canonical_focal_px)
         target = on_grid(depth, pred, looks_at)
-        known = on_grid(known.float(), pred, looks_at) > 0.5
-        low, high = self.options.min_depth, self.options.max_depth
-        valid = known & (target > low) & (target <= high)
+        counts = known & (metres > low) & (metres <= high)
+        valid = on_grid(counts.float(), pred, looks_at) > 0.5
         total = supervised_loss(self.options.loss, pred, target, valid, max_depth=high)
         with torch.no_grad():
             share = valid.float().mean()
