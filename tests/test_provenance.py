@@ -224,12 +224,14 @@ def test_what_is_nothing_is_told(tmp_path: Path) -> None:
         identify(blank(tmp_path / "x.tflite"))
 
 
-def test_the_embedded_model_agrees_with_its_sidecar() -> None:
-    path = hub.locate(catalog.get("lite").weights[0])
+@pytest.mark.parametrize("name", ["lite", "lite-metric", "fastdepth-world"])
+def test_an_embedded_model_agrees_with_its_sidecar(name: str) -> None:
+    spec = catalog.get(name)
+    path = hub.locate(spec.weights[0])
     if path is None:
         pytest.skip("the embedded file is not in this copy")
     sidecar = Sidecar.from_json(sidecar_path(path).read_text())
-    spec = catalog.get("lite")
     assert (sidecar.name, sidecar.kind) == (spec.name, spec.kind)
+    assert sidecar.options == spec.options
     assert sidecar.preprocess == spec.preprocess
     assert sidecar.digest == hub.sha256_of(path)

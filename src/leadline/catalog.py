@@ -389,6 +389,30 @@ def _metric() -> ModelSpec:
     )
 
 
+def _lite_metric() -> ModelSpec:
+    """Metres on the embedded network, trained by `leadline train lite-metric`."""
+    name = "lite-metric"
+    return ModelSpec(
+        name=name,
+        architecture="metric",
+        options={
+            "encoder": "lite",
+            "domains": (("indoor", 20.0), ("outdoor", 160.0)),
+            "width": 32,
+            "n_bins": 32,
+            "n_attractors": (8, 4, 2, 1),
+        },
+        kind=DepthKind.SCALED_DEPTH,
+        preprocess=replace(PREPROCESS["lite"], canonical_focal_px=275.0),
+        weights=(
+            WeightsFile(file=f"{name}.onnx", licence="Apache-2.0"),
+            WeightsFile(file=f"{name}.safetensors", licence="Apache-2.0"),
+        ),
+        summary="metres in rooms and on roads where the lens is known; ships inside the package",
+        paper="docs/models/lite.md",
+    )
+
+
 def _advice(name: str, authors: str) -> str:
     return (
         f"no weights ship with Leadline. `leadline train {name}` makes some; the authors {authors}"
@@ -423,6 +447,7 @@ _ENTRIES = (
     *(_zoedepth(key) for key in _ZOEDEPTH),
     *(_zoedepth(key, encoder) for encoder in ("vits", "vitl") for key in _ZOEDEPTH),
     _metric(),
+    _lite_metric(),
     *(_eigen14(place) for place in ("nyu", "kitti")),
     *(_monodepth(encoder) for encoder in ("vgg", "resnet50")),
     *(_monodepth2(encoder) for encoder in ("r18", "r50")),

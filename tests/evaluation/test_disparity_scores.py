@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from leadline.datasets import Frame
+import leadline
+from leadline.datasets import Frame, iter_frames
 from leadline.errors import InputError
 from leadline.evaluation import GroupScore, Score, macro_mean, score_disparity, score_group
 from leadline.image import Image
+from leadline.kinds import DepthKind
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -79,3 +82,18 @@ def test_baselines_on_real_frames():
     table = benchmark.table({"constant": benchmark.run(benchmark.constant, DATA, ["nyu"])})
     assert "nyu" in table
     assert "mean over groups" in table
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs the real frames beside the repository")
+@pytest.mark.parametrize(("group", "most"), [("nyu", 0.35), ("kitti_depth", 0.25)])
+def test_the_embedded_metric_model_takes_rooms_for_rooms_and_roads_for_roads(group, most):
+    estimator = leadline.load("lite-metric")
+    errors = []
+    for frame in iter_frames(DATA, group):
+        pred = estimator.predict(frame.image)
+        assert pred.kind is DepthKind.METRIC_DEPTH
+        truth = frame.depth[frame.valid]
+        errors.append(np.mean(np.abs(pred.values[frame.valid] - truth) / truth))
+    assert np.mean(errors) < most  # in the wrong head: above 0.8
+    unknown = replace(frame.image, camera=None)
+    assert estimator.predict(unknown).kind is DepthKind.SCALED_DEPTH
