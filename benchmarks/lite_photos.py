@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import tarfile
 from dataclasses import asdict
@@ -32,14 +33,13 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import lite_accuracy
-from benchmarks.harness import CACHE, Settings, machine, run_arm, shared_world
-from leadline import world
+from benchmarks.harness import CACHE, Settings, machine, predictor, run_arm, shared_world
+from leadline import catalog, hub, world
 from leadline.bulk import BulkJob, ModelChoice, label_files
 from leadline.datasets import GROUPS
 from leadline.evaluation import macro_mean
 from leadline.io import list_images
 from leadline.training import TrainConfig
-from leadline.training.validation import estimator_of
 
 VIEWS = 12
 """Pictures out of each environment map."""
@@ -48,7 +48,8 @@ VIEWS = 12
 def free_pictures(textures: str, folder: Path | None) -> Path:
     """Views out of the environment maps, and the pictures of a folder, in one folder."""
     out = CACHE / "photos-free"
-    out.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
     rng = np.random.default_rng(0)
     maps = world.panoramas(textures)
     for name in sorted(set(maps) - {"sky", "studio"}):  # nothing but clouds, nothing but lamps
@@ -108,9 +109,15 @@ def study_pictures(folder: Path) -> Path:
     return out
 
 
+def version() -> str:
+    """Tells the embedded model from those before, whose labels and students may lie about."""
+    path = hub.locate(catalog.get("lite").weights[0])
+    return hub.sha256_of(path.with_suffix(".safetensors"))[:8] if path else ""
+
+
 def labels_of(pictures: Path, threads: int) -> str:
     """Labels by the embedded model, at a larger size and mirrored; those that are there stay."""
-    out = CACHE / "labels" / pictures.name
+    out = CACHE / "labels" / f"{pictures.name}-{version()}"
     choice = ModelChoice(name="lite", policy="flip", size=320, threads=threads or None)
     job = BulkJob(model=choice, out=str(out), disparity=True)
     files = {path: out / "depth" / f"{path.stem}.png" for path in list_images(pictures)}
@@ -124,7 +131,7 @@ def student(settings: Settings, textures: str) -> TrainConfig:
     own = {
         "start": "lite",
         "imagenet": False,
-        "sizes": [[192, 256], [256, 320]],
+        "sizes": [[192, 256], [256, 320], [256, 320]],
         "batch": 12,
         "lr": 2e-4,
         "encoder_lr": 5e-5,
@@ -166,10 +173,10 @@ def main() -> None:
         if pictures is not None:
             options = {"options.labels": labels_of(pictures, given.threads)}
         for seed in range(given.seeds):
-            _, delivered = run_arm(f"lite photos {name}", config.updated(options), seed=seed)
-            network = estimator_of(delivered)
+            arm = f"lite {version()} photos {name}"
+            predict = predictor(run_arm(arm, config.updated(options), seed=seed)[1])
             results[f"{name} {seed}"] = lite_accuracy.run(
-                lambda frame, network=network: network.predict(frame.image).to_disparity().values,
+                lambda frame, predict=predict: predict(frame).to_disparity().values,
                 given.data,
                 groups,
             )
