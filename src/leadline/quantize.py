@@ -184,13 +184,17 @@ class _Source:
         graph = self.graph()
         nodes = [n for n in graph.get_ordered_ops() if n.get_friendly_name() in self.layers]
         results = len(graph.outputs)
-        graph.add_outputs([node.input(0).get_source_output() for node in nodes])
+        read = [node.input(0).get_source_output() for node in nodes]
+        names = [(output.get_node().get_friendly_name(), output.get_index()) for output in read]
+        once = dict(zip(names, read, strict=True))  # layers that read one map share one output
+        graph.add_outputs(list(once.values()))
+        places = {name: results + n for n, name in enumerate(once)}
         compiled = self.core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         samples: list[list[np.ndarray]] = [[] for _ in nodes]
         for batch in self.batches:
             given = compiled([batch])
-            for place, sample in enumerate(samples):
-                sample.append(_thinned(given[results + place]))
+            for name, sample in zip(names, samples, strict=True):
+                sample.append(_thinned(given[places[name]]))
         return {
             node.get_friendly_name(): _best_range(
                 np.concatenate(sample), unsigned=_kind(node) == "convolution"
