@@ -20,7 +20,7 @@ def pictures(count: int = 2) -> list[Image]:
 
 @pytest.fixture(scope="module", params=["fixed", "dynamic"])
 def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two convolutions and two linear layers, exported."""
+    """Two convolutions and three linear layers, two of which read one map, exported."""
     torch = pytest.importorskip("torch")
     from leadline.export import export_module
     from leadline.kinds import DepthKind
@@ -34,12 +34,14 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             super().__init__()
             self.first = torch.nn.Conv2d(3, 16, 4, stride=4)
             self.wide, self.narrow = torch.nn.Linear(16, 64), torch.nn.Linear(64, 16)
+            self.beside = torch.nn.Linear(16, 16)
             self.last = torch.nn.ConvTranspose2d(16, 1, 4, stride=4)
 
         def forward(self, batch):
             x = self.first(batch)
             tokens = x.flatten(2).transpose(1, 2)
-            tokens = tokens + self.narrow(torch.nn.functional.gelu(self.wide(tokens)))
+            wide = torch.nn.functional.gelu(self.wide(tokens))
+            tokens = tokens + self.narrow(wide) + self.beside(tokens)
             x = tokens.transpose(1, 2).reshape(x.shape)
             return self.last(x)[:, 0] + 3
 
@@ -57,7 +59,7 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_the_file_is_right_within_the_error(network: Path, tmp_path: Path) -> None:
     done = quantize(network, tmp_path / "int8" / "small.xml", pictures=pictures())
     assert {layer.kind for layer in done.layers} == {"matmul", "convolution"}
-    assert len(done.layers) == 3
+    assert len(done.layers) == 4
     assert 0 < done.error <= 0.02
     assert done.share == 1
     before, after = load(network, precision="f32"), load(done.path, precision="f32")

@@ -111,8 +111,8 @@ def quantize(
         keep: names of layers that stay in floating point in any case.
 
     Raises:
-        InputError: no pictures, a model that is not an exported network, an ``out`` that is not
-            ``.xml``, or an error that cannot be.
+        InputError: no pictures, a model that is not an exported network or has no float32 weights,
+            an ``out`` that is not ``.xml``, or an error that cannot be.
         LeadlineError: no choice of layers is within ``max_error``.
     """
     out = Path(out)
@@ -128,6 +128,11 @@ def quantize(
             f"{origin.path.name} is not an exported network; run `leadline export` on it first."
         )
     source = _Source(origin, pictures)
+    if not source.layers:
+        raise InputError(
+            f"{origin.path.name} holds no layers with float32 weights to make int8, as when it was "
+            "stored in fp16; export the network from a float32 checkpoint."
+        )
     ranges = source.ranges()
     kept = set(keep)
     layers = list(source.layers.values())
