@@ -98,6 +98,16 @@ def test_cushion_points_satisfy_its_equation(doublings: int) -> None:
     assert value == pytest.approx(1.0, abs=1e-3)
 
 
+def test_rays_that_graze_a_cushion_hit_it_or_nothing() -> None:
+    x = np.linspace(-0.4, 0.4, 160, dtype=np.float32)
+    d = rays([(a, b) for a in x for b in x])
+    for doublings in (2, 3, 4):
+        t = prim.hit_cushion(np, EYE, d, doublings, 4)
+        hit = t < prim.FAR
+        assert 0.05 < hit.mean() < 0.95
+        assert max(np.abs(EYE[k] + t * d[k])[hit].max() for k in range(3)) < 1.1
+
+
 def test_the_same_functions_run_on_torch() -> None:
     torch = pytest.importorskip("torch")
     d = rays([(0, 0), (0.05, 0.1), (0.3, 0.3)])

@@ -175,7 +175,9 @@ def hit_cushion(xp: ModuleType, o: Vector, d: Rays, doublings: int, steps: int =
                 power = power * power
             value = value + power
             rate = rate + power * d[axis] / xp.where(xp.abs(p) < 1e-4, 1e-4, p)
-        step = -value / xp.where(rate > -1e-3, -1e-3, rate * n)
-        step = xp.where(step > 0.0, step, 0.0)
+        # The surface is convex: outside of it, a ray that no longer comes nearer never will.
+        step = xp.where((rate < -1e-3) & (value > 0.0), -value / (rate * n), 0.0)
         t = t + xp.where(step > 4.0, 4.0, step)
+    for axis in range(3):  # a ray that grazes may have left with its last step
+        missed = missed | (xp.abs(o[axis] + t * d[axis]) > 1.1)
     return xp.where(missed | (value > 0.15) | (t <= NEAR), FAR, t)

@@ -193,8 +193,8 @@ def _horizon(b: Builder) -> None:
                 hill,
                 bumps=0.1,
             )
-    if rng.random() < 0.08:
-        y = rng.uniform(25, 80)
+    if rng.random() < 0.12:
+        y = rng.uniform(20, 80)
         m = b.mat("concrete", scale=3)
         b.box((0, y, 6.2), (60, 7, 1.4), m)
         for x in (-14, 14):
@@ -243,7 +243,7 @@ def _crossing(b: Builder, half: float, walk: float) -> None:
 def _queue(b: Builder, half: float) -> None:
     """Stopped or slow traffic in one or two lanes: bumper to bumper, many lorries."""
     rng = b.rng
-    lorries = rng.uniform(0, 0.5)
+    lorries = rng.uniform(0, 0.7)
     lanes = rng.choice([-0.7, -0.25, 0.25, 0.7], int(rng.integers(1, 4)), replace=False)
     for lane in lanes:
         y = rng.uniform(-6, 14) if abs(lane) > 0.4 else rng.uniform(24, 34)
@@ -297,7 +297,7 @@ def build(b: Builder) -> None:
     """A road that the camera drives or walks along: straight, bent or climbing, some crossed."""
     rng = b.rng
     daylight(b)
-    wide = rng.random() < 0.2
+    wide = rng.random() < 0.28
     half = rng.uniform(7.0, 11.0) if wide else rng.uniform(2.6, 7.0)
     walk = float(rng.choice([0.0, 1.5, 2.5, 4.0])) * rng.uniform(0.8, 1.2)
     course = _course(rng)
@@ -309,7 +309,7 @@ def build(b: Builder) -> None:
         share = float(rng.choice([0.0, 0.4, 0.85]))
         if share > 0 and not wide:
             _parked(b, side * (half - 1.0), share)
-    (_queue if rng.random() < (0.4 if wide else 0.18) else _traffic)(b, half)
+    (_queue if rng.random() < (0.5 if wide else 0.22) else _traffic)(b, half)
     if rng.random() < 0.35:
         _crossing(b, half, walk)
     _horizon(b)

@@ -142,7 +142,8 @@ def _hit(scene: Scene, i: int, o: prim.Vector, d: prim.Rays, window: np.ndarray)
     return prim.hit_capsule(np, o, d, params[2], (params[0], params[1]))
 
 
-@np.errstate(divide="ignore", invalid="ignore")  # rays along a plane: NaN, which is no hit
+# Rays along a plane give NaN and rays far beside a cushion give inf; neither is a hit.
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def trace(
     scene: Scene,
     world_from_camera: np.ndarray,

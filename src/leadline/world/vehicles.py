@@ -131,7 +131,7 @@ def van(b: Builder) -> None:
 def lorry(b: Builder) -> float:
     """Tractor with a trailer: box, tarpaulin, tank, flat load or tipper; returns its length (m)."""
     rng = b.rng
-    length, width = rng.uniform(9, 15), 2.5
+    length, width = rng.uniform(8, 16), 2.5
     body, dark = car_paint(b), b.mat("flat", (0.06, 0.06, 0.06))
     glass = b.mat("flat", np.full(3, rng.uniform(0.05, 0.2)), shine=0.8, gloss=60)
     front, tall = length / 2, rng.uniform(2.8, 3.7)
@@ -143,37 +143,120 @@ def lorry(b: Builder) -> float:
     b.box((0, 0, 0.95), (width * 0.5, length * 0.96, 0.3), dark)
     load, middle = length - 2.6, -1.3
     kind = rng.random()
-    cover = b.mat(
-        str(rng.choice(["poster", "flat", "fabric", "metal"])),
-        None if rng.random() < 0.3 else color(rng, 0.1, 0.95, 0.4),
-        scale=rng.uniform(2, 5),
-        shine=rng.uniform(0, 0.4),
-    )
-    high = rng.uniform(2.2, 2.8)
-    if kind < 0.5:
-        b.box((0, middle, 1.15 + high / 2), (width, load, high), cover)
-        for y in np.linspace(middle - load / 2, middle + load / 2, 5):
-            b.box((0, y, 1.15 + high / 2), (width + 0.04, 0.08, high), dark)
-    elif kind < 0.7:
-        shiny = b.mat("metal", np.full(3, rng.uniform(0.4, 0.85)), shine=0.9, gloss=50)
-        radius, z = 1.1, 2.25
-        b.limb((0, middle - load / 2 + 1, z), (0, middle + load / 2 - 1, z), radius, shiny)
-        b.box((0, middle, 1.15), (width, load, 0.12), dark)
-    elif kind < 0.85:
-        b.box((0, middle, 1.5), (width, load, 0.7), cover)
-        for _ in range(int(rng.integers(2, 7))):
-            at = (rng.normal(0, 0.3), middle + rng.uniform(-0.4, 0.4) * load, 2.1)
-            b.cushion(at, rng.uniform(0.8, 2.0, 3), _load_mat(b), doublings=3)
+    if kind < 0.35:
+        _closed_load(b, width, load, middle)
+    elif kind < 0.55:
+        _tarpaulin(b, width, load, middle)
+    elif kind < 0.75:
+        _tank(b, width, load, middle)
+    elif kind < 0.9:
+        _open_load(b, width, load, middle)
     else:
-        b.box((0, middle, 1.2), (width, load, 0.2), cover)
+        b.box((0, middle, 1.2), (width, load, 0.2), _cover(b))
         with b.at((0, middle + 0.2 * load, 1.3)):
             car(b)
-    for y in (front - 1.3, -length * 0.1, -length * 0.3, -length * 0.39):
+    axles = [front - 1.3, *(-length * (0.46 - 0.09 * k) for k in range(int(rng.integers(1, 4))))]
+    for y in axles:
         _wheels(b, width / 2, y, y, 0.5)
+    for x in (-1, 1):
+        if rng.random() < 0.6:  # tool boxes, spare wheels or an underride guard between the axles
+            at = (x * width * 0.44, rng.uniform(-0.05, 0.15) * length, 0.75)
+            b.box(at, (0.25, length * rng.uniform(0.1, 0.3), rng.uniform(0.2, 0.6)), dark)
     _lights(b, width, length, 1.0)
     stripes = b.mat("flat", (0.85, 0.1, 0.08), glow=0.3)
     b.box((0, -length / 2, 1.05), (width, 0.04, 0.14), stripes)
     return length
+
+
+def _cover(b: Builder) -> int:
+    """Material of a load's hull: white or pale as often as not, else any colour, or printed."""
+    rng = b.rng
+    kind = str(rng.choice(["poster", "flat", "flat", "fabric", "metal"]))
+    tone = np.full(3, rng.uniform(0.7, 0.97)) if rng.random() < 0.45 else color(rng, 0.1, 0.95, 0.4)
+    own = kind == "poster" and rng.random() < 0.5
+    return b.mat(
+        kind,
+        None if own else tone,
+        scale=rng.uniform(2, 5),
+        contrast=rng.uniform(0.3, 1.0),
+        shine=rng.uniform(0, 0.4),
+    )
+
+
+def _closed_load(b: Builder, width: float, load: float, middle: float) -> None:
+    """Box with doors at its back; ribs along its sides, or none."""
+    rng = b.rng
+    hull, dark = _cover(b), b.mat("flat", (0.06, 0.06, 0.06))
+    high, back = rng.uniform(2.2, 2.9), middle - load / 2
+    z = 1.15 + high / 2
+    b.box((0, middle, z), (width, load, high), hull)
+    if rng.random() < 0.5:
+        for y in np.linspace(back, middle + load / 2, 5):
+            b.box((0, y, z), (width + 0.04, 0.08, high), dark)
+    if rng.random() < 0.6:
+        b.box((0, back - 0.02, z), (0.04, 0.03, high), dark)
+        for x in (-0.6, -0.2, 0.2, 0.6):
+            b.tube((x, back - 0.05, 1.2), (x, back - 0.05, 1.1 + high), 0.025, dark)
+
+
+def _tarpaulin(b: Builder, width: float, load: float, middle: float) -> None:
+    """Side boards of a flat bed, cloth over hoops above them, warning stripes at the back."""
+    rng = b.rng
+    board = b.mat("metal", np.full(3, rng.uniform(0.3, 0.9)), shine=0.3)
+    cloth = b.mat(
+        str(rng.choice(["fabric", "flat", "noise"])),
+        color(rng, 0.1, 0.85, 0.6),
+        scale=rng.uniform(1, 4),
+        contrast=rng.uniform(0.4, 1.0),
+    )
+    low, high, back = rng.uniform(0.4, 0.9), rng.uniform(1.3, 2.1), middle - load / 2
+    b.box((0, middle, 1.15 + low / 2), (width, load, low), board)
+    top = 1.15 + low + high / 2
+    b.cushion((0, middle, top), (width * 0.97, load * 0.98, high), cloth, doublings=4)
+    for y in np.linspace(back + 0.3, middle + load / 2 - 0.3, int(rng.integers(3, 7))):
+        b.cushion((0, y, top), (width, 0.1, high * 1.02), cloth, doublings=4)
+    if rng.random() < 0.5:
+        for k, x in enumerate(np.arange(-1.05, 1.06, 0.3)):
+            tone = (0.9, 0.75, 0.05) if k % 2 else (0.75, 0.05, 0.05)
+            b.box((x, back - 0.02, 1.2), (0.3, 0.03, 0.3), b.mat("flat", tone))
+
+
+def _tank(b: Builder, width: float, load: float, middle: float) -> None:
+    """Lying tank with bands, a rail along its top, saddles, and a ladder at its back."""
+    rng = b.rng
+    metal = b.mat("metal", np.full(3, rng.uniform(0.4, 0.85)), shine=0.9, gloss=50)
+    hull = metal if rng.random() < 0.5 else _cover(b)
+    dark = b.mat("flat", (0.08, 0.08, 0.09), shine=0.3)
+    radius = rng.uniform(1.0, 1.25)
+    z, back, nose = 1.2 + radius, middle - load / 2, middle + load / 2
+    if rng.random() < 0.5:
+        b.limb((0, back + 1, z), (0, nose - 1, z), radius, hull)
+    else:
+        b.tube((0, back + 0.2, z), (0, nose - 0.2, z), radius, hull)
+    for y in np.linspace(back + 1, nose - 1, int(rng.integers(2, 6))):
+        b.tube((0, y - 0.04, z), (0, y + 0.04, z), radius + 0.02, dark)
+        b.box((0, y, 1.2), (width * 0.8, 0.15, 0.5), dark)
+    b.box((0, middle, 1.15), (width, load, 0.12), dark)
+    for x in (-1, 1):
+        rail = (x * 0.35, z + radius + 0.12)
+        b.tube((rail[0], back + 1, rail[1]), (rail[0], nose - 1, rail[1]), 0.03, metal)
+        if rng.random() < 0.6:
+            at = (x * width * 0.48, middle + rng.uniform(-0.3, 0.3) * load, 0.95)
+            b.box(at, (0.3, load * rng.uniform(0.2, 0.6), 0.35), dark)
+    side = rng.choice([-1, 0, 1]) * 0.9
+    for x in (side - 0.22, side + 0.22):
+        b.tube((x, back + 0.05, 0.7), (x, back + 0.05, z + radius), 0.025, metal)
+    for step in np.arange(0.8, z + radius, 0.3):
+        b.tube((side - 0.22, back + 0.05, step), (side + 0.22, back + 0.05, step), 0.018, metal)
+
+
+def _open_load(b: Builder, width: float, load: float, middle: float) -> None:
+    """Low sides and what lies between them."""
+    rng = b.rng
+    b.box((0, middle, 1.5), (width, load, 0.7), _cover(b))
+    for _ in range(int(rng.integers(2, 7))):
+        at = (rng.normal(0, 0.3), middle + rng.uniform(-0.4, 0.4) * load, 2.1)
+        b.cushion(at, rng.uniform(0.8, 2.0, 3), _load_mat(b), doublings=3)
 
 
 def _load_mat(b: Builder) -> int:
