@@ -10,7 +10,11 @@ import base64
 import re
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,6 +22,7 @@ import numpy as np
 from leadline.errors import InputError, MissingDependencyError
 from leadline.world import masks as mask_patterns
 from leadline.world import patterns, prints
+from leadline.world.arrays import take, to_float32, to_int32
 from leadline.world.patterns import SIZE
 from leadline.world.sky import SKY_HEIGHT, SKY_PATTERNS, SKY_WIDTH
 
@@ -149,32 +154,53 @@ class TextureBank:
             v: the same, downwards.
             level: MIP level (int32, 0 = finest).
         """
-        side = np.right_shift(SIZE, level)
-        base = tile * _TEXELS + _OFFSETS[level]
-        x = u * side - np.float32(0.5)
-        y = v * side - np.float32(0.5)
-        fx0 = np.floor(x)
-        fy0 = np.floor(y)
-        fx = (x - fx0).astype(np.float32)
-        fy = (y - fy0).astype(np.float32)
-        last = side - 1
-        x0 = fx0.astype(np.int32) & last
-        y0 = (fy0.astype(np.int32) & last) * side + base
-        x1 = (x0 + 1) & last
-        y1 = (((y0 - base) // side + 1) & last) * side + base
-        flat = self.texels.ravel()
-        corners = [flat.take(y0 + x0), flat.take(y0 + x1), flat.take(y1 + x0), flat.take(y1 + x1)]
-        gx, gy = 1 - fx, 1 - fy
-        weights = [gx * gy, fx * gy, gx * fy, fx * fy]
-        out = []
-        for shift in (0, 8, 16):
-            total = np.zeros(len(tile), np.float32)
-            for corner, weight in zip(corners, weights, strict=True):
-                part = ((corner >> np.uint32(shift)) & np.uint32(255)).astype(np.float32)
-                part *= weight
-                total += part
-            out.append(total)
-        return out
+        return sample(np, self.textures, tile, u, v, level)
+
+    @cached_property
+    def textures(self) -> Textures:
+        """The tiles as `sample` reads them."""
+        return Textures(texels=self.texels.ravel(), starts=_OFFSETS, means=self.means)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Textures:
+    """Tiles of a bank, in numpy or on a device.
+
+    Attributes:
+        texels: packed RGB of all pyramids, one after the other (uint32; torch: int32).
+        starts: first texel of every MIP level in its pyramid.
+        means: mean linear colour of each tile, (tiles, 3).
+    """
+
+    texels: Any
+    starts: Any
+    means: Any
+
+
+def sample(xp: ModuleType, textures: Textures, tile: Any, u: Any, v: Any, level: Any) -> list[Any]:
+    """Bilinear colours as `TextureBank.sample` gives them, in numpy or torch."""
+    side = SIZE >> level
+    base = tile * _TEXELS + take(textures.starts, level)
+    x = u * side - 0.5
+    y = v * side - 0.5
+    fx0, fy0 = xp.floor(x), xp.floor(y)
+    fx, fy = to_float32(x - fx0), to_float32(y - fy0)
+    last = side - 1
+    x0, y0 = to_int32(fx0) & last, to_int32(fy0) & last
+    x1, y1 = (x0 + 1) & last, ((y0 + 1) & last) * side + base
+    y0 = y0 * side + base
+    corners = [take(textures.texels, k) for k in (y0 + x0, y0 + x1, y1 + x0, y1 + x1)]
+    gx, gy = 1 - fx, 1 - fy
+    weights = [gx * gy, fx * gy, gx * fy, fx * fy]
+    out = []
+    for shift in (0, 8, 16):
+        total = xp.zeros_like(fx)
+        for corner, weight in zip(corners, weights, strict=True):
+            part = to_float32((corner >> shift) & 255)
+            part *= weight
+            total += part
+        out.append(total)
+    return out
 
 
 def _pyramid(picture: np.ndarray) -> np.ndarray:

@@ -2,11 +2,15 @@
 
 Every primitive lives in its own local frame, where it is a shape near the unit cube; a local ray is
 ``o + t * d`` with ``t`` equal to the z depth of the camera, because camera rays have z = 1.
-The functions use only what numpy and torch share, and take the module as ``xp``.
+The functions use only what numpy and torch share, and take the module as ``xp``. The eye ``o`` and
+the numbers of a shape are floats (one primitive), or tensors that broadcast with the rays (many):
+single ones for the eye, double ones for the shape. Large terms without a ray in them, which nearly
+cancel far from a small shape (the sun's shadow map), are summed in double precision.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
@@ -19,8 +23,21 @@ NEAR = 0.05
 FAR = 1e9
 """Depth value that stands for "no hit"."""
 
-Vector = tuple[float, float, float]
+Vector = tuple[Any, Any, Any]
 Rays = tuple[Any, Any, Any]
+Solid = Callable[[Any, Any], Any]
+"""Alpha mask: local coordinates to True where there is something."""
+
+
+_NUMBERS = (float, int)
+
+
+def _double(x: Any) -> Any:
+    return x if isinstance(x, _NUMBERS) else x.double()
+
+
+def _single(x: Any) -> Any:
+    return x if isinstance(x, _NUMBERS) else x.float()
 
 
 def hit_quad(xp: ModuleType, o: Vector, d: Rays) -> tuple[Any, Any, Any]:
@@ -30,6 +47,19 @@ def hit_quad(xp: ModuleType, o: Vector, d: Rays) -> tuple[Any, Any, Any]:
     y = o[1] + t * d[1]
     inside = (xp.abs(x) <= 1.0) & (xp.abs(y) <= 1.0) & (t > NEAR)
     return xp.where(inside, t, FAR), x, y
+
+
+def hit_cut_quad(
+    xp: ModuleType, o: Vector, d: Rays, solid: Solid | None, holes: Iterable[tuple[Any, ...]]
+) -> Any:
+    """Rectangle with an alpha mask or with rectangular holes (x0, y0, x1, y1)."""
+    t, x, y = hit_quad(xp, o, d)
+    if solid is not None:
+        hit = t < FAR
+        t = xp.where(solid(xp.where(hit, x, 0.0), xp.where(hit, y, 0.0)), t, FAR)
+    for x0, y0, x1, y1 in holes:
+        t = xp.where((x > x0) & (x < x1) & (y > y0) & (y < y1), FAR, t)
+    return t
 
 
 def hit_box(xp: ModuleType, o: Vector, d: Rays) -> Any:
@@ -51,7 +81,8 @@ def sphere_roots(xp: ModuleType, o: Vector, d: Rays) -> tuple[Any, Any, Any]:
     """Middle depth, half chord (0 where missed) and miss mask for the unit sphere."""
     a = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
     b = o[0] * d[0] + o[1] * d[1] + o[2] * d[2]
-    c = o[0] * o[0] + o[1] * o[1] + o[2] * o[2] - 1.0
+    x, y, z = _double(o[0]), _double(o[1]), _double(o[2])
+    c = _single(x * x + y * y + z * z - 1.0)
     disc = b * b - a * c
     missed = disc < 0.0
     half = xp.sqrt(xp.where(missed, 0.0, disc)) / a
@@ -65,7 +96,18 @@ def hit_ellipsoid(xp: ModuleType, o: Vector, d: Rays) -> Any:
     return xp.where(missed | (t <= NEAR), FAR, t)
 
 
-def bump_radius(xp: ModuleType, p: Rays, waves: list[tuple[float, ...]]) -> Any:
+def hit_leafy(xp: ModuleType, o: Vector, d: Rays, solid: Solid) -> Any:
+    """Ellipsoid shell with an alpha mask: what the front lets through may stop at the back."""
+    middle, half, missed = sphere_roots(xp, o, d)
+    best: Any = None
+    for t in (middle + half, middle - half):
+        x, y, z = (o[k] + t * d[k] for k in range(3))
+        there = solid(x + 0.6 * z, y - 0.5 * z + 0.3 * x) & ~missed & (t > NEAR)
+        best = xp.where(there, t, FAR if best is None else best)
+    return best
+
+
+def bump_radius(xp: ModuleType, p: Rays, waves: list[tuple[Any, ...]]) -> Any:
     """Radius of a bumpy sphere in the direction of p (unit): base + sum of a sin(k . p + phase)."""
     radius: Any = 1.0 - sum(wave[4] for wave in waves)
     for kx, ky, kz, phase, amplitude in waves:
@@ -74,17 +116,18 @@ def bump_radius(xp: ModuleType, p: Rays, waves: list[tuple[float, ...]]) -> Any:
 
 
 def hit_blob(
-    xp: ModuleType, o: Vector, d: Rays, waves: list[tuple[float, ...]], steps: int = 3
+    xp: ModuleType, o: Vector, d: Rays, waves: list[tuple[Any, ...]], steps: int = 3
 ) -> Any:
     """Bumpy sphere inside the unit sphere: fixed-point iterations on the radius."""
     a = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
     b = o[0] * d[0] + o[1] * d[1] + o[2] * d[2]
-    c = o[0] * o[0] + o[1] * o[1] + o[2] * o[2]
-    if c < 1.0:  # the eye is within the bounding ball: nothing sensible to see
-        return xp.where(a > 0.0, FAR, FAR)
+    x, y, z = _double(o[0]), _double(o[1]), _double(o[2])
+    c = x * x + y * y + z * z
+    around = c < 1.0  # the eye is within the bounding ball: nothing sensible to see
     bb = b * b
     inverse = 1.0 / a
-    disc = bb - a * (c - 1.0)
+    disc = bb - a * _single(c - 1.0)
+    c = _single(c)
     t = (-b - xp.sqrt(xp.where(disc < 0.0, 0.0, disc))) * inverse
     radius: Any = None
     for _ in range(steps):
@@ -95,17 +138,18 @@ def hit_blob(
         radius = bump_radius(xp, (px * inv, py * inv, pz * inv), waves)
         disc = bb - a * (c - radius * radius)
         t = (-b - xp.sqrt(xp.where(disc < 0.0, 0.0, disc))) * inverse
-    return xp.where((disc < 0.0) | (t <= NEAR), FAR, t)
+    return xp.where((disc < 0.0) | (t <= NEAR) | around, FAR, t)
 
 
-def hit_cone(xp: ModuleType, o: Vector, d: Rays, slope: tuple[float, float], closed: bool) -> Any:
+def hit_cone(xp: ModuleType, o: Vector, d: Rays, slope: tuple[Any, Any], closed: bool) -> Any:
     """Cut cone along z in [-1, 1] with radius slope[0] + slope[1] z; lids when closed."""
     base, rise = slope
+    x, y = _double(o[0]), _double(o[1])
     k = base + rise * o[2]
-    m = rise * d[2]
+    m = _single(rise) * d[2]
     a = d[0] * d[0] + d[1] * d[1] - m * m
-    b = o[0] * d[0] + o[1] * d[1] - k * m
-    c = o[0] * o[0] + o[1] * o[1] - k * k
+    b = o[0] * d[0] + o[1] * d[1] - _single(k) * m
+    c = _single(x * x + y * y - k * k)
     disc = b * b - a * c
     missed = disc < 0.0
     root = xp.sqrt(xp.where(missed, 0.0, disc))
@@ -118,40 +162,42 @@ def hit_cone(xp: ModuleType, o: Vector, d: Rays, slope: tuple[float, float], clo
         z = o[2] + back * d[2]
         back = xp.where(missed | (xp.abs(z) > 1.0) | (back <= NEAR), FAR, back)
         return xp.minimum(t, back)
-    if abs(o[2]) > 1.0:
-        side = 1.0 if o[2] > 0.0 else -1.0
-        lid = (side - o[2]) / d[2]
-        x = o[0] + lid * d[0]
-        y = o[1] + lid * d[1]
-        radius = base + rise * side
-        inside = (x * x + y * y <= radius * radius) & (lid > NEAR)
-        t = xp.minimum(t, xp.where(inside, lid, FAR))
-    return t
+    above = abs(o[2]) > 1.0
+    if above is False:  # one primitive, and its lids face away from the eye
+        return t
+    side = (o[2] > 0.0) * 2.0 - 1.0
+    lid = (side - o[2]) / d[2]
+    x = o[0] + lid * d[0]
+    y = o[1] + lid * d[1]
+    radius = base + rise * side
+    inside = (x * x + y * y <= radius * radius) & (lid > NEAR) & above
+    return xp.minimum(t, xp.where(inside, lid, FAR))
 
 
 def hit_capsule(
-    xp: ModuleType, o: Vector, d: Rays, half_length: float, slope: tuple[float, float]
+    xp: ModuleType, o: Vector, d: Rays, half_length: Any, slope: tuple[Any, Any]
 ) -> Any:
     """Round cone along z: cone side for |z| <= half_length and a ball at each end."""
     base, rise = slope
-    k = base + rise * o[2]
-    m = rise * d[2]
+    x, y, z = _double(o[0]), _double(o[1]), _double(o[2])
+    k = base + rise * z
+    m = _single(rise) * d[2]
     flat = d[0] * d[0] + d[1] * d[1]
     a = flat - m * m
     cross = o[0] * d[0] + o[1] * d[1]
-    b = cross - k * m
-    c = o[0] * o[0] + o[1] * o[1]
-    disc = b * b - a * (c - k * k)
+    b = cross - _single(k) * m
+    c = x * x + y * y
+    disc = b * b - a * _single(c - k * k)
     missed = disc < 0.0
     t = (-b - xp.sqrt(xp.where(missed, 0.0, disc))) / a
-    z = o[2] + t * d[2]
-    t = xp.where(missed | (xp.abs(z) > half_length) | (t <= NEAR), FAR, t)
+    height = o[2] + t * d[2]
+    t = xp.where(missed | (xp.abs(height) > half_length) | (t <= NEAR), FAR, t)
     a = flat + d[2] * d[2]
     for side in (-half_length, half_length):
         radius = base + rise * side
-        offset = o[2] - side
-        b = cross + offset * d[2]
-        disc = b * b - a * (c + offset * offset - radius * radius)
+        offset = z - side
+        b = cross + _single(offset) * d[2]
+        disc = b * b - a * _single(c + offset * offset - radius * radius)
         missed = disc < 0.0
         ball = (-b - xp.sqrt(xp.where(missed, 0.0, disc))) / a
         t = xp.minimum(t, xp.where(missed | (ball <= NEAR), FAR, ball))

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
 
 import cv2
 import numpy as np
 
 from leadline.camera import Camera
-from leadline.errors import InputError
+from leadline.errors import InputError, MissingDependencyError
 from leadline.world import primitives as prim
 from leadline.world import sensor
-from leadline.world.light import corner_darkening, illuminate, occlusion
+from leadline.world.light import (
+    Setting,
+    blur,
+    corner_darkening,
+    illuminate,
+    lit_fraction,
+    occlusion,
+    shadow_map,
+)
+from leadline.world.materials import Textures
 from leadline.world.scene import Scene
 from leadline.world.sky import SKY_HEIGHT, SKY_WIDTH
-from leadline.world.surfaces import Planes, albedo, surface
-from leadline.world.trace import trace
+from leadline.world.surfaces import Planes, Table, albedo, surface
+from leadline.world.trace import camera_frames, trace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,81 +51,97 @@ class View:
     kind: str
 
 
-def _sky_colors(scene: Scene, directions: Planes) -> np.ndarray:
-    """Linear sky colour (n, 3) for world directions (unit not needed)."""
-    light = scene.lighting
+def sky_place(xp: ModuleType, directions: Planes, yaw: Any) -> tuple[Any, Any]:
+    """Column and row in a sky's picture of world directions (unit not needed)."""
     x, y, z = directions
-    elevation = np.arctan2(z, np.sqrt(x * x + y * y))
-    azimuth = np.arctan2(y, x) + light.sky_yaw
-    row = np.clip((0.5 - elevation / np.pi) * SKY_HEIGHT - 0.5, 0, SKY_HEIGHT - 1)
-    col = (azimuth * (SKY_WIDTH / (2 * np.pi))) % SKY_WIDTH
-    picture = scene.bank.skies[light.sky]
+    elevation = xp.arctan2(z, xp.sqrt(x * x + y * y))
+    azimuth = xp.arctan2(y, x) + yaw
+    row = xp.clip((0.5 - elevation / np.pi) * SKY_HEIGHT - 0.5, 0, SKY_HEIGHT - 1)
+    return (azimuth * (SKY_WIDTH / (2 * np.pi))) % SKY_WIDTH, row
+
+
+def _sky_colors(picture: np.ndarray, col: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Sky (n, 3), 0..1, at flat places; OpenCV wants them as an image."""
     rows = -(-len(row) // 256)
     maps = np.zeros((2, rows * 256), np.float32)
     maps[0, : len(col)] = col
     maps[1, : len(row)] = row
     grid = maps.reshape(2, rows, 256)
     colors = cv2.remap(picture, grid[0], grid[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-    flat = colors.reshape(-1, 3)[: len(row)].astype(np.float32) / 255
-    flat *= flat
-    flat *= np.float32(light.sky_gain)
-    return flat
+    return colors.reshape(-1, 3)[: len(row)].astype(np.float32) / 255
 
 
-def _supersample(camera: Camera, factor: int) -> tuple[tuple[float, ...], tuple[int, int]]:
+def supersample(camera: Camera, factor: int) -> tuple[tuple[float, ...], tuple[int, int]]:
     """Intrinsics and size of the finer grid: its samples 0, factor, ... are the pixel centres."""
     focal = (camera.fx * factor, camera.fy * factor, camera.cx * factor, camera.cy * factor)
     return focal, (camera.height * factor, camera.width * factor)
 
 
-def _soften_edges(image: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Blend pixels at object borders with their neighbours, as a lens and sensor do."""
-    edge = np.zeros(ids.shape, np.float32)
-    across = ids[:, 1:] != ids[:, :-1]
-    down = ids[1:] != ids[:-1]
-    edge[:, 1:][across] = 1
-    edge[:, :-1][across] = 1
-    edge[1:][down] = 1
-    edge[:-1][down] = 1
-    kernel = np.array([0.25, 0.5, 0.25], np.float32)
-    blurred = cv2.sepFilter2D(image, -1, kernel, kernel)
+def soften_edges(image: Any, blurred: Any, ids: Any) -> Any:
+    """Blend pixels (..., h, w, 3) at object borders with their neighbours, as a lens does."""
+    edge = ids != ids
+    across = ids[..., 1:] != ids[..., :-1]
+    down = ids[..., 1:, :] != ids[..., :-1, :]
+    edge[..., 1:] |= across
+    edge[..., :-1] |= across
+    edge[..., 1:, :] |= down
+    edge[..., :-1, :] |= down
     return image + (blurred - image) * edge[..., None]
 
 
-def _pose(camera: Camera) -> np.ndarray:
+def pose_of(camera: Camera) -> np.ndarray:
+    """world_from_camera, which must be there."""
     if camera.world_from_camera is None:
         raise InputError("camera.world_from_camera is None: give the 4x4 pose of the camera.")
     return camera.world_from_camera
 
 
-def _visible(
-    scene: Scene,
-    pose: np.ndarray,
-    depth: np.ndarray,
-    hit: np.ndarray,
-    ids: np.ndarray,
-    rays: Planes,
-    focal: float,
+Shadows = tuple[Any, Any]
+"""Shadow maps, flat, one after the other; where that of the picture, or of a pixel, begins."""
+
+
+def directions_of(setting: Setting, rays: Planes) -> Planes:
+    """World directions of camera rays (x, y; z = 1)."""
+    r, (x, y) = setting.turn, rays
+    return [r[3 * a] * x + r[3 * a + 1] * y + r[3 * a + 2] for a in range(3)]
+
+
+def shade(
+    xp: ModuleType,
+    setting: Setting,
+    look: tuple[Table, Textures],
+    hits: tuple[Any, Any, Planes],
+    occluded: Any,
+    shadows: Shadows | None,
 ) -> tuple[Planes, Planes]:
-    """Colour and world normals (facing the eye) of the flat pixels ``hit``."""
-    r, eye = pose[:3, :3].astype(np.float32), pose[:3, 3].astype(np.float32)
-    x, y, t = rays[0][hit], rays[1][hit], depth.ravel()[hit]
-    direction = [r[a, 0] * x + r[a, 1] * y + r[a, 2] for a in range(3)]
-    found = surface(scene, pose, ids[hit].astype(np.int32), t, [x, y])
-    length = np.sqrt(direction[0] ** 2 + direction[1] ** 2 + direction[2] ** 2)
+    """Colour and world normals (facing the eye) of flat pixels that hit something.
+
+    Args:
+        xp: numpy or torch.
+        setting: of the picture or the pixels.
+        look: the primitives and the bank's textures.
+        hits: table row, depth and camera ray (x, y) of each pixel.
+        occluded: share of the ambient light that arrives, by `occlusion`.
+        shadows: None: nothing throws any.
+    """
+    table, textures = look
+    ids, t, rays = hits
+    direction = directions_of(setting, rays)
+    found = surface(xp, table, ids, t, rays)
+    length = xp.sqrt(direction[0] ** 2 + direction[1] ** 2 + direction[2] ** 2)
     to_eye = [-k / length for k in direction]
     n = found.normal
     cosine = n[0] * to_eye[0] + n[1] * to_eye[1] + n[2] * to_eye[2]
-    flip = np.where(cosine < 0, np.float32(-1), np.float32(1))
     for axis in range(3):
-        n[axis] *= flip
-    points = [eye[a] + t * direction[a] for a in range(3)]
-    base, rows = albedo(scene, found, t, focal, np.abs(cosine))
-    ambient = occlusion(depth).ravel()[hit] * corner_darkening(scene, points)
-    planes = illuminate(scene, found, points, to_eye, ambient, base, rows)
-    if scene.lighting.fog > 0:
-        clear = np.exp(-t * length * np.float32(scene.lighting.fog))
-        fog = np.asarray(scene.lighting.fog_color, np.float32)
+        n[axis] = xp.where(cosine < 0, -n[axis], n[axis])
+    points = [setting.eye[a] + t * direction[a] for a in range(3)]
+    base = albedo(xp, table, textures, found, setting.zoom[0], t, xp.abs(cosine))
+    ambient = occluded * corner_darkening(xp, setting, points)
+    lit = xp.ones_like(t) if shadows is None else lit_fraction(xp, setting, *shadows, points, n)
+    planes = illuminate(xp, setting, found, points, to_eye, (ambient, lit), base)
+    if setting.air:
+        haze, *fog = setting.air
+        clear = xp.exp(-t * length * haze)
         planes = [fog[c] + (planes[c] - fog[c]) * clear for c in range(3)]
     return planes, n
 
@@ -128,8 +156,8 @@ def radiance(
         camera: where from; its world_from_camera is needed.
         factor: 1 or 2 samples per pixel side; colour is filtered, the rest taken at the centres.
     """
-    pose = _pose(camera)
-    focal, (h, w) = _supersample(camera, factor)
+    pose = pose_of(camera)
+    focal, (h, w) = supersample(camera, factor)
     fx, fy, cx, cy = (np.float32(k) for k in focal)
     depth, ids = trace(scene, pose, focal, (h, w), smallest=1.5)
     x = np.broadcast_to(((np.arange(w, dtype=np.float32) - cx) / fx)[None], (h, w)).ravel()
@@ -137,24 +165,31 @@ def radiance(
     flat = ids.ravel()
     color = np.empty((h * w, 3), np.float32)
     normals = np.zeros((h * w, 3), np.float32)
+    setting = Setting.of(scene, pose, float(fx))
     sky = np.nonzero(flat < 0)[0]
     if len(sky):
-        r = pose[:3, :3].astype(np.float32)
-        directions = [r[a, 0] * x[sky] + r[a, 1] * y[sky] + r[a, 2] for a in range(3)]
-        color[sky] = _sky_colors(scene, directions)
+        yaw, gain = setting.heaven
+        place = sky_place(np, directions_of(setting, [x[sky], y[sky]]), yaw)
+        found = _sky_colors(scene.bank.skies[scene.lighting.sky], *place)
+        color[sky] = found * found * gain
     hit = np.nonzero(flat >= 0)[0]
     if len(hit):
-        planes, n = _visible(scene, pose, depth, hit, flat, [x, y], float(fx))
+        look = Table.of(scene, camera_frames(scene, pose)), scene.bank.textures
+        hits = flat[hit].astype(np.int32), depth.ravel()[hit], [x[hit], y[hit]]
+        occluded = occlusion(np, depth, blur).ravel()[hit]
+        shadows = (shadow_map(scene).ravel(), 0) if scene.lighting.shadows else None
+        planes, n = shade(np, setting, look, hits, occluded, shadows)
         for c in range(3):
             color[hit, c] = planes[c]
             normals[hit, c] = n[c]
     image = color.reshape(h, w, 3)
     np.clip(image, 0, 6.0, out=image)
     normals = normals.reshape(h, w, 3)
-    if factor == 1:
-        return _soften_edges(image, ids), depth, ids, normals
     kernel = np.array([0.25, 0.5, 0.25], np.float32)
-    image = np.ascontiguousarray(cv2.sepFilter2D(image, -1, kernel, kernel)[::2, ::2])
+    blurred = cv2.sepFilter2D(image, -1, kernel, kernel)
+    if factor == 1:
+        return soften_edges(image, blurred, ids), depth, ids, normals
+    image = np.ascontiguousarray(blurred[::2, ::2])
     return image, depth[::2, ::2].copy(), ids[::2, ::2].copy(), normals[::2, ::2]
 
 
@@ -179,12 +214,95 @@ def render(
         View with colour, depth, normals and labels.
     """
     rng = np.random.default_rng(rng)
-    if size is not None and size != (camera.height, camera.width):
-        camera = camera.resized(size[1], size[0])
+    camera = at_size(camera, size)
     if factor is None:
-        factor = 2 if rng.random() < scene.views.get("fine", 0.1) else 1
+        factor = draw_factor(scene, rng)
     linear, depth, ids, world_normals = radiance(scene, camera, factor)
-    pose = _pose(camera)
+    normals = world_normals @ pose_of(camera)[:3, :3].astype(np.float32)
+    labels = np.where(ids >= 0, scene.labels[ids], np.int16(-1))
+    return develop(scene, camera, rng, linear, (depth, normals, labels))
+
+
+def render_batch(
+    scenes: Sequence[Scene],
+    cameras: Sequence[Camera],
+    size: tuple[int, int] | None = None,
+    rngs: Sequence[np.random.Generator | int] | None = None,
+    *,
+    device: str,
+    factor: int | None = None,
+) -> list[View]:
+    """Pictures as `render` makes them, all at once on a device by torch.
+
+    A GPU needs many pictures at a time to be quick: some tens. Each is `render`'s of the same
+    arguments, but for rounding: other pixels at silhouettes and where surfaces meet, skies not
+    rounded to bytes, bumpy shapes refined by what is hidden a little later. Sensor effects stay on
+    the CPU, with the same draws.
+
+    Args:
+        scenes: one for each picture; all of one texture bank. Views of a scene share its shadows.
+        cameras: one for each picture.
+        size: (height, width) of all pictures; None: each as its camera says.
+        rngs: a generator of its own, or a seed, for each picture; None: all zero.
+        device: ``cuda``, ``cpu``, ... as torch names it.
+        factor: samples per pixel side (1 or 2); None draws one for each picture.
+
+    Raises:
+        InputError: the lists differ in length, or the scenes in their bank.
+        DeviceError: torch does not offer the device here.
+        MissingDependencyError: torch is not installed.
+    """
+    seeds = [0] * len(scenes) if rngs is None else rngs
+    if not len(scenes) == len(cameras) == len(seeds):
+        raise InputError(
+            f"{len(scenes)} scenes, {len(cameras)} cameras and {len(seeds)} generators: give one "
+            "of each for every picture."
+        )
+    try:
+        from leadline.world.batch import linear_views
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError("torch", "rendering on a device", "torch") from error
+    generators = [np.random.default_rng(seed) for seed in seeds]
+    sized = [at_size(camera, size) for camera in cameras]
+    factors = [
+        draw_factor(scene, rng) if factor is None else factor
+        for scene, rng in zip(scenes, generators, strict=True)
+    ]
+    views: dict[int, View] = {}
+    for n, linear, truth in linear_views(scenes, sized, factors, device):
+        views[n] = develop(scenes[n], sized[n], generators[n], linear, truth)
+    return [views[n] for n in range(len(scenes))]
+
+
+def at_size(camera: Camera, size: tuple[int, int] | None) -> Camera:
+    """The camera for pictures of another size (height, width)."""
+    if size is None or size == (camera.height, camera.width):
+        return camera
+    return camera.resized(size[1], size[0])
+
+
+def draw_factor(scene: Scene, rng: np.random.Generator) -> int:
+    """Samples per pixel side of a picture: 2 for some, as the scene likes."""
+    return 2 if rng.random() < scene.views.get("fine", 0.1) else 1
+
+
+def develop(
+    scene: Scene,
+    camera: Camera,
+    rng: np.random.Generator,
+    linear: np.ndarray,
+    truth: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> View:
+    """The picture that lens and sensor make of linear light.
+
+    Args:
+        scene: that is seen.
+        camera: that saw it.
+        rng: of the sensor effects.
+        linear: colour (h, w, 3).
+        truth: depth (FAR at the sky, where inf is written), normals and labels.
+    """
+    depth, normals, labels = truth
     image = sensor.expose(linear, rng)
     style = scene.views.get("blur", 0.15)
     if rng.random() < style:
@@ -194,9 +312,7 @@ def render(
             strength = float(rng.uniform(0.5, 4.0)) * min(camera.height, camera.width) / 192
             image = sensor.defocus(image, depth, focus, strength)
     rgb = sensor.capture(image, rng)
-    normals = world_normals @ pose[:3, :3].astype(np.float32)
-    labels = np.where(ids >= 0, scene.labels[ids], np.int16(-1))
-    depth[ids < 0] = np.inf
+    depth[labels < 0] = np.inf
     return View(
         rgb=rgb, depth=depth, normals=normals, labels=labels, camera=camera, kind=scene.kind
     )

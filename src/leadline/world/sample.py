@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from leadline.errors import UnknownNameError
 from leadline.world import nature, objects, rooms, streets
 from leadline.world.cameras import sample_camera
 from leadline.world.materials import TextureBank
-from leadline.world.render import View, render
+from leadline.world.render import View, render, render_batch
 from leadline.world.scene import Builder, Scene
 
 _BUILDERS: dict[str, Callable[[Builder], None]] = {
@@ -68,3 +68,22 @@ def sample_view(scene: Scene, seed: int, size: tuple[int, int] = (192, 256)) -> 
     rng = np.random.default_rng([scene.seed, seed, 11])
     camera = sample_camera(scene, rng, size)
     return render(scene, camera, size, rng)
+
+
+def sample_views(
+    scenes: Sequence[Scene], seeds: Sequence[int], size: tuple[int, int], *, device: str
+) -> list[View]:
+    """Pictures as `sample_view` makes them, one for each scene and seed, by `render_batch`.
+
+    Args:
+        scenes: from `sample_scene`; a scene may come several times.
+        seeds: of the cameras and the sensors.
+        size: (height, width) in pixels.
+        device: of torch.
+    """
+    rngs = [
+        np.random.default_rng([scene.seed, seed, 11])
+        for scene, seed in zip(scenes, seeds, strict=True)
+    ]
+    cameras = [sample_camera(scene, rng, size) for scene, rng in zip(scenes, rngs, strict=True)]
+    return render_batch(scenes, cameras, size, rngs, device=device)

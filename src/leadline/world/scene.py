@@ -63,6 +63,7 @@ class Scene:
     room: np.ndarray | None
     views: dict[str, Any]
     shadow_cache: list[Any] = field(default_factory=list)
+    looks_cache: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from leadline.world import primitives as prim
+from leadline.world.arrays import to_int32
 from leadline.world.scene import Scene
 
 _CORNERS = np.array(
@@ -73,36 +73,29 @@ def screen_rects(
     return rects.astype(np.int64), nearest
 
 
-def _masked(scene: Scene, i: int, u: Any, v: Any) -> Any:
-    """Alpha of primitive i at local coordinates (True = solid)."""
-    masks = scene.bank.masks
-    n = masks.shape[1]
+def mask_texel(n: int, u: Any, v: Any, repeat_u: Any, repeat_v: Any) -> Any:
+    """Place in a flat alpha mask of n x n (a power of two) of local coordinates -1..1."""
+    col = to_int32((u + 1.0) * (0.5 * n * repeat_u)) & (n - 1)
+    row = to_int32((v + 1.0) * (0.5 * n * repeat_v)) & (n - 1)
+    return row * n + col
+
+
+def _solid(scene: Scene, i: int) -> prim.Solid | None:
+    """Alpha mask of primitive i; None where it has none."""
     index, repeat_u, repeat_v = scene.alpha[i]
-    col = ((u + 1.0) * (0.5 * n * repeat_u)).astype(np.int32) & (n - 1)
-    row = ((v + 1.0) * (0.5 * n * repeat_v)).astype(np.int32) & (n - 1)
-    return masks[int(index)].ravel()[row * n + col]
+    if index < 0:
+        return None
+    mask = scene.bank.masks[int(index)]
+    return lambda u, v: mask.ravel()[mask_texel(mask.shape[1], u, v, repeat_u, repeat_v)]
 
 
-def _quad(xp: ModuleType, scene: Scene, i: int, o: prim.Vector, d: prim.Rays) -> Any:
-    t, x, y = prim.hit_quad(xp, o, d)
-    if scene.alpha[i][0] >= 0:
-        hit = t < prim.FAR
-        solid = _masked(scene, i, np.where(hit, x, 0.0), np.where(hit, y, 0.0))
-        t = xp.where(solid, t, prim.FAR)
-    for x0, y0, x1, y1 in scene.holes.get(i, ()):
-        t = xp.where((x > x0) & (x < x1) & (y > y0) & (y < y1), prim.FAR, t)
-    return t
+MANY = 1500
+"""Rays from which on an iterated shape is worth another step."""
 
 
-def _leafy(xp: ModuleType, scene: Scene, i: int, o: prim.Vector, d: prim.Rays) -> Any:
-    """Ellipsoid shell with an alpha mask: what the front lets through may stop at the back."""
-    middle, half, missed = prim.sphere_roots(xp, o, d)
-    best: Any = None
-    for t in (middle + half, middle - half):
-        x, y, z = (o[k] + t * d[k] for k in range(3))
-        solid = _masked(scene, i, x + 0.6 * z, y - 0.5 * z + 0.3 * x) & ~missed & (t > prim.NEAR)
-        best = xp.where(solid, t, prim.FAR if best is None else best)
-    return best
+def refinement(kind: int, large: bool) -> int:
+    """Steps of an iterated shape that may cover more (large) or fewer than ``MANY`` pixels."""
+    return (2 if kind == prim.BLOB else 4) + large
 
 
 def _refined(scene: Scene, i: int, o: prim.Vector, d: prim.Rays, window: np.ndarray) -> Any:
@@ -115,10 +108,11 @@ def _refined(scene: Scene, i: int, o: prim.Vector, d: prim.Rays, window: np.ndar
     if count == 0:
         return None
     inner = tuple(np.broadcast_to(k, window.shape)[hopeful] for k in d)
+    steps = refinement(kind, count > MANY)
     if kind == prim.BLOB:
-        t = prim.hit_blob(np, o, inner, params, 3 if count > 1500 else 2)
+        t = prim.hit_blob(np, o, inner, params, steps)
     else:
-        t = prim.hit_cushion(np, o, inner, int(params[0]), 5 if count > 1500 else 4)
+        t = prim.hit_cushion(np, o, inner, int(params[0]), steps)
     entry[...] = prim.FAR
     entry[hopeful] = t
     return entry
@@ -130,16 +124,38 @@ def _hit(scene: Scene, i: int, o: prim.Vector, d: prim.Rays, window: np.ndarray)
         return _refined(scene, i, o, d, window)
     params = scene.params[i]
     if kind == prim.QUAD:
-        return _quad(np, scene, i, o, d)
+        return prim.hit_cut_quad(np, o, d, _solid(scene, i), scene.holes.get(i, ()))
     if kind == prim.BOX:
         return prim.hit_box(np, o, d)
     if kind == prim.ELLIPSOID:
-        return (
-            _leafy(np, scene, i, o, d) if scene.alpha[i][0] >= 0 else prim.hit_ellipsoid(np, o, d)
-        )
+        solid = _solid(scene, i)
+        return prim.hit_leafy(np, o, d, solid) if solid else prim.hit_ellipsoid(np, o, d)
     if kind == prim.CONE:
         return prim.hit_cone(np, o, d, (params[0], params[1]), bool(params[2]))
     return prim.hit_capsule(np, o, d, params[2], (params[0], params[1]))
+
+
+def in_sight(
+    scene: Scene,
+    world_from_camera: np.ndarray,
+    focal: tuple[float, ...],
+    size: tuple[int, int],
+    skip: np.ndarray | None = None,
+    smallest: float = 0.0,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Primitives that a camera may see, nearest first, with all rectangles and nearest depths.
+
+    The arguments are those of `trace`, which draws them in this order: the first of two at the
+    same depth is seen.
+    """
+    rects, nearest = screen_rects(scene, world_from_camera, focal, size)
+    seen = (rects[:, 2] > rects[:, 0]) & (rects[:, 3] > rects[:, 1])
+    if skip is not None:
+        seen &= ~skip
+    if smallest > 0:
+        seen &= np.maximum(rects[:, 2] - rects[:, 0], rects[:, 3] - rects[:, 1]) > smallest
+    order = np.nonzero(seen)[0]
+    return order[np.argsort(nearest[order], kind="stable")], rects, nearest
 
 
 # Rays along a plane give NaN and rays far beside a cushion give inf; neither is a hit.
@@ -167,14 +183,7 @@ def trace(
     xs = ((np.arange(w, dtype=np.float32) - np.float32(cx)) / np.float32(fx)).astype(np.float32)
     ys = ((np.arange(h, dtype=np.float32) - np.float32(cy)) / np.float32(fy)).astype(np.float32)
     matrices, origins = camera_frames(scene, world_from_camera)
-    rects, nearest = screen_rects(scene, world_from_camera, focal, size)
-    seen = (rects[:, 2] > rects[:, 0]) & (rects[:, 3] > rects[:, 1])
-    if skip is not None:
-        seen &= ~skip
-    if smallest > 0:
-        seen &= np.maximum(rects[:, 2] - rects[:, 0], rects[:, 3] - rects[:, 1]) > smallest
-    order = np.nonzero(seen)[0]
-    order = order[np.argsort(nearest[order], kind="stable")]
+    order, rects, nearest = in_sight(scene, world_from_camera, focal, size, skip, smallest)
     zbuf = np.full((h, w), prim.FAR, np.float32)
     ids = np.full((h, w), -1, np.int16)
     matrix_list = matrices[order].tolist()
