@@ -3,11 +3,11 @@
     python benchmarks/make_lite.py --out runs/lite [--minutes 20] [--data ../shared/data]
         [--set key=value ...]
 
-Renderers on all cores but two make the world while the network learns, on the GPU where there is
-one. A checkpoint is kept every minute, and the same command goes on from the newest. In --out are
-then ``log.txt``, ``model.safetensors``, what ships (``lite.onnx``, ``lite.safetensors``) and
-``report.json``: accuracy on real frames beside two baselines and the model that ships today, in
-float32 and as exported.
+Renderers on all cores but two make the world while the network learns; both use the GPU where
+there is one. A checkpoint is kept every minute, and the same command goes on from the newest. In
+--out are then ``log.txt``, ``model.safetensors``, what ships (``lite.onnx``,
+``lite.safetensors``) and ``report.json``: accuracy on real frames beside two baselines and the
+model that ships today, in float32 and as exported.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import lite_accuracy
@@ -33,9 +35,12 @@ from leadline.training.dry_run import seconds_per_step
 
 def settings_for(minutes: float, changes: dict[str, str], out: Path) -> TrainConfig:
     """The preset, as long as ``minutes`` allow here; a run that was begun keeps its length."""
-    config = TrainConfig.from_toml("lite").updated(
-        {"workers": max(1, (os.cpu_count() or 2) - 2), "loaders": 2, **changes}
-    )
+    here = {
+        "workers": max(1, (os.cpu_count() or 2) - 2),
+        "loaders": 2,
+        "world.device": "cuda" if torch.cuda.is_available() else "",
+    }
+    config = TrainConfig.from_toml("lite").updated({**here, **changes})
     begun = out / "config.json"
     if begun.exists():
         kept = json.loads(begun.read_text(encoding="utf-8"))

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 pytest.importorskip("cv2")
 
+from leadline import world  # noqa: E402
 from leadline.datasets import Frame, FrameRef  # noqa: E402
 from leadline.errors import (  # noqa: E402
     DeviceError,
@@ -22,7 +23,12 @@ from leadline.training import TrainConfig  # noqa: E402
 from leadline.training.augment import change_colours, disturb_colours, random_window  # noqa: E402
 from leadline.training.config import AugmentConfig  # noqa: E402
 from leadline.training.parallel import Place, choose_device  # noqa: E402
-from leadline.training.rendered import Plan, RenderedWorld, write_shard  # noqa: E402
+from leadline.training.rendered import (  # noqa: E402
+    Plan,
+    RenderedWorld,
+    render_views,
+    write_shard,
+)
 from leadline.training.samples import (  # noqa: E402
     depth_samples,
     from_frame,
@@ -247,6 +253,29 @@ def test_device_by_name():
     assert choose_device("cpu").type == "cpu"
     with pytest.raises(DeviceError, match="offers"):
         choose_device("abacus")
+
+
+def test_a_device_renders_the_shards_that_numpy_does(monkeypatch):
+    bank = world.TextureBank.procedural(0, share=0.01)
+    monkeypatch.setattr("leadline.world.sample._default", [bank])
+    monkeypatch.setattr("leadline.training.rendered.BATCH", 3)
+    expected, found = (
+        render_views(
+            np.random.default_rng(5), (32, 48), 5, kinds=("objects",), views=2, device=device
+        )
+        for device in ("", "cpu")
+    )
+    assert {k: (v.shape, v.dtype) for k, v in found.items()} == {
+        k: (v.shape, v.dtype) for k, v in expected.items()
+    }
+    assert np.array_equal(found["focal_px"], expected["focal_px"])
+    assert np.isclose(found["disparity"], expected["disparity"], rtol=2e-3).mean() > 0.99
+
+
+def test_a_missing_device_of_the_world_is_named_before_rendering(tmp_path):
+    config = SMALL.updated({"world.device": "abacus"})
+    with pytest.raises(DeviceError, match="abacus"), depth_samples(config, tmp_path, 0):
+        pass
 
 
 @pytest.mark.slow

@@ -69,6 +69,8 @@ class WorldConfig:
         seed: of the scenes; -1 takes the run's.
         textures: folder of the CC0 texture package; empty: procedural textures only.
         folder: where shards go; empty: ``world`` in the run's folder. Runs may share one.
+        device: where single pictures are rendered: empty: by numpy on the CPU; ``cuda``, ``cpu``,
+            ...: by torch there, many at once.
     """
 
     kinds: tuple[str, ...] = ()
@@ -82,6 +84,7 @@ class WorldConfig:
     seed: int = -1
     textures: str = ""
     folder: str = ""
+    device: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ import json
 import multiprocessing
 import shutil
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
@@ -44,6 +44,7 @@ def render_views(
     *,
     kinds: tuple[str, ...] = (),
     views: int = 3,
+    device: str = "",
 ) -> dict[str, np.ndarray]:
     """Single pictures with their truth.
 
@@ -53,6 +54,7 @@ def render_views(
         count: of pictures.
         kinds: of scenes; empty: all, in their usual shares.
         views: pictures per scene.
+        device: where torch renders, ``BATCH`` pictures at once; empty: by numpy, one by one.
 
     Returns:
         ``rgb`` (n, h, w, 3) uint8; ``disparity`` (n, h, w) float16 in 1/m, 0 at the sky;
@@ -65,15 +67,38 @@ def render_views(
         "focal_px": np.empty(count, np.float32),
         "kind": np.empty(count, np.int64),
     }
+    for n, view in enumerate(_sampled(rng, size, count, (kinds, views, device))):
+        made["rgb"][n] = view.rgb
+        made["disparity"][n] = inverse_depth(view.depth)
+        made["focal_px"][n] = view.camera.fx
+        made["kind"][n] = world.KINDS.index(view.kind)
+    return made
+
+
+BATCH = 48
+"""Pictures that are rendered at once on a device."""
+
+
+def _sampled(
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    count: int,
+    of: tuple[tuple[str, ...], int, str],
+) -> Iterator[world.View]:
+    """Pictures as `render_views` wants them (its kinds, views and device), one after the other."""
+    kinds, views, device = of
+    waiting: list[world.Scene] = []
     for first in range(0, count, views):
         scene = world.sample_scene(int(rng.integers(2**62)), scene_kind(rng, size, kinds))
         for n in range(first, min(first + views, count)):
-            view = world.sample_view(scene, seed=n, size=size)
-            made["rgb"][n] = view.rgb
-            made["disparity"][n] = inverse_depth(view.depth)
-            made["focal_px"][n] = view.camera.fx
-            made["kind"][n] = world.KINDS.index(view.kind)
-    return made
+            if not device:
+                yield world.sample_view(scene, seed=n, size=size)
+                continue
+            waiting.append(scene)
+            if len(waiting) == BATCH or n == count - 1:
+                seeds = range(n + 1 - len(waiting), n + 1)
+                yield from world.sample_views(waiting, seeds, size, device=device)
+                waiting = []
 
 
 def scene_kind(

@@ -25,7 +25,7 @@ from leadline.datasets import Options, get, open_dataset
 from leadline.errors import InputError
 from leadline.resample import resize
 from leadline.training.augment import change_colours, random_window
-from leadline.training.parallel import renders_here
+from leadline.training.parallel import choose_device, renders_here
 from leadline.training.recipe import BatchSource, sample_generator, step_size
 from leadline.training.rendered import Plan, RenderedWorld, Sample, render_views
 
@@ -118,7 +118,10 @@ def depth_samples(
             config, world=None, frames=frames, aspect=aspect, zoom_is_near=zoom_is_near
         )
         return
-    render = partial(render_views, kinds=config.world.kinds, views=config.world.views)
+    own = config.world
+    # Chosen here and not in the renderers, so that a device that is missing is seen at once.
+    device = str(choose_device(own.device)) if own.device else ""
+    render = partial(render_views, kinds=own.kinds, views=own.views, device=device)
     plan = Plan.of(config, render, sizes=rendered_sizes(config, aspect))
     rendered = RenderedWorld.of(config, plan, folder)
     with rendered.rendering(step, here=renders_here()) as world:
