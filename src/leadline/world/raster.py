@@ -215,28 +215,29 @@ def _hit(rays: _Rays, kind: int, variant: int, exact: int) -> torch.Tensor:
     return prim.hit_capsule(torch, o, d, rays.shape(2), slope)
 
 
-def _hopeful(rays: _Rays, kind: int, nearest: torch.Tensor) -> _Rays:
-    """Iterated shapes: the rays that hit their bound in front of what is there."""
-    bound = prim.hit_ellipsoid if kind == prim.BLOB else prim.hit_box
-    seen = bound(torch, rays.o, rays.d) < _depth(nearest[rays.pixel])
-    return rays.subset(seen & rays.first)
+def _refined(
+    rays: _Rays, kind: int, doublings: int, nearest: torch.Tensor
+) -> Iterator[tuple[_Rays, torch.Tensor]]:
+    """Iterated shapes: bound first, then only the rays that may come out in front.
 
-
-def _large(rays: _Rays, rough: torch.Tensor) -> torch.Tensor:
-    """Whether a ray's primitive is worth another step: `trace` counts what it may cover.
-
-    There, primitives come nearest first, and only those before it hide a part of one.
+    `trace` counts these rays with the nearer iterated shapes in place, this without: a shape with
+    about ``MANY`` pixels in sight may take another step here than there.
     """
-    winner = rough[rays.pixel] & 0xFFFFFFFF
-    count = torch.bincount(rays.own[winner >= rays.own], minlength=len(rays.eyes.view))
-    return rays.of(count) > trace.MANY
-
-
-def _iterate(rays: _Rays, kind: int, doublings: int, steps: int) -> torch.Tensor:
-    if kind == prim.BLOB:
-        waves = [tuple(rays.shape(5 * w + k).float() for k in range(5)) for w in range(3)]
-        return prim.hit_blob(torch, rays.o, rays.d, waves, steps)
-    return prim.hit_cushion(torch, rays.o, rays.d, doublings, steps)
+    bound = prim.hit_ellipsoid if kind == prim.BLOB else prim.hit_box
+    hopeful = bound(torch, rays.o, rays.d) < _depth(nearest[rays.pixel])
+    rays = rays.subset(hopeful & rays.first)
+    count = torch.bincount(rays.own, minlength=len(rays.eyes.view))
+    many = rays.of(count) > trace.MANY
+    for large in (False, True):
+        part = rays.subset(many == large)
+        steps = trace.refinement(kind, large)
+        if not len(part.own):
+            continue
+        if kind == prim.BLOB:
+            waves = [tuple(part.shape(5 * w + k).float() for k in range(5)) for w in range(3)]
+            yield part, prim.hit_blob(torch, part.o, part.d, waves, steps)
+        else:
+            yield part, prim.hit_cushion(torch, part.o, part.d, doublings, steps)
 
 
 def _depth(keys: torch.Tensor) -> torch.Tensor:
@@ -260,27 +261,18 @@ def trace_views(eyes: Eyes, size: tuple[int, int], most: int) -> tuple[torch.Ten
     shape = (len(eyes.focal), *size)
     nearest = torch.full(shape, _MISS, dtype=torch.int64, device=eyes.view.device).ravel()
 
-    def put(into: torch.Tensor, rays: _Rays, t: torch.Tensor) -> None:
+    def put(rays: _Rays, t: torch.Tensor) -> None:
         key = t.contiguous().view(torch.int32).long() << 32
         key |= rays.of(torch.arange(len(eyes.view), device=t.device))
-        into.scatter_reduce_(0, rays.pixel.ravel(), key.ravel(), "amin")
+        nearest.scatter_reduce_(0, rays.pixel.ravel(), key.ravel(), "amin")
 
-    late: list[tuple[int, int, _Rays]] = []
     for kind, variant, exact, rows in eyes.groups:
         for part in _chunks(rows, eyes.tiles, most):
             rays = _cast(eyes, part, size)
             if kind in (prim.BLOB, prim.CUSHION):
-                late.append((kind, exact, _hopeful(rays, kind, nearest)))
+                for some, t in _refined(rays, kind, exact, nearest):
+                    put(some, t)
             else:
-                put(nearest, rays, _hit(rays, kind, variant, exact))
-    rough = nearest.clone()
-    for kind, exact, rays in late:
-        put(rough, rays, _iterate(rays, kind, exact, trace.refinement(kind, False)))
-    for kind, exact, rays in late:
-        more = _large(rays, rough)
-        for large in (False, True):
-            some = rays.subset(more == large)
-            steps = trace.refinement(kind, large)
-            put(nearest, some, _iterate(some, kind, exact, steps))
+                put(rays, _hit(rays, kind, variant, exact))
     ids = torch.where(nearest < _MISS, nearest & 0xFFFFFFFF, -1)
     return _depth(nearest).reshape(shape), ids.reshape(shape)

@@ -236,7 +236,7 @@ def render_batch(
 
     A GPU needs many pictures at a time to be quick: some tens. Each is `render`'s of the same
     arguments, but for rounding: other pixels at silhouettes and where surfaces meet, skies not
-    rounded to bytes, bumpy shapes refined by what is hidden a little later. Sensor effects stay on
+    rounded to bytes, some bumpy shapes refined by a step more or less. Sensor effects stay on
     the CPU, with the same draws.
 
     Args:
