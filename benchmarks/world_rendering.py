@@ -4,8 +4,8 @@
 
 One process, the usual mix of scenes, three views of each, 256x320. Every round makes new scenes and
 renders the same pictures both ways, in turns; the first round warms up and is not counted. Scenes,
-cameras and the sensor are numpy's in both. Beside the time on the wall stands the processor's, which
-tells more on a busy machine, but nothing of a GPU.
+cameras and the sensor are numpy's in both. Beside the time on the wall stands the processor's,
+which tells more on a busy machine, but nothing of a GPU.
 """
 
 from __future__ import annotations
