@@ -21,6 +21,7 @@ from leadline.geometry import (
     CONFIDENT,
     StereoConfig,
     SweepConfig,
+    check_poses,
     depth_from_pair,
     detect,
     fill,
@@ -359,6 +360,25 @@ def test_poses_and_intrinsics_that_the_pictures_contradict_are_refused(fault: st
     }[fault]
     with pytest.raises(InputError, match="wrong"):
         plane_sweep(first, [replace(other, camera=wrong)], near=1.2, far=6)
+
+
+@pytest.mark.parametrize("refine", [False, True])
+def test_a_pose_two_degrees_off_is_refused_and_the_error_is_told_in_pixels(refine: bool) -> None:
+    lens = camera(240, 180, 225)
+    first, other = view(pose(), lens)[0], view(pose(0.3), lens)[0]
+    assert other.camera is not None
+    tilt = np.radians(2)
+    wrong = np.asarray(other.camera.world_from_camera).copy()
+    wrong[:3, :3] @= np.array(
+        [[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]]
+    )
+    tilted = replace(other, camera=other.camera.moved(wrong))
+    check_poses(first, other)
+    with pytest.raises(InputError, match=r"2\.4 or less") as refused:
+        refine_poses(first, [tilted]) if refine else check_poses(first, tilted)
+    # Both points share the 225 tan(2 deg) = 7.9 rows between them.
+    told = float(str(refused.value).split(" pixels from")[0].split()[-1])
+    assert told == pytest.approx(7.9 / np.sqrt(2), rel=0.1)
 
 
 def test_unknown_likeness_lists_the_known() -> None:

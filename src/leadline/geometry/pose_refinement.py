@@ -196,7 +196,7 @@ def _shared(
     if len(found) < _LEAST or found.indices is None:
         return nothing
     matrix = fundamental_from_cameras(camera, other)
-    error = np.sqrt(sampson_error(matrix, found.first, found.second))
+    error = sampson_error(matrix, found.first, found.second)
     middle = float(np.median(error))
     limit = refuse * max(camera.width, camera.height)
     if middle > limit:

@@ -177,7 +177,7 @@ def check_poses(first: Image, second: Image, *, tolerance: float = 0.01) -> None
     if len(found) < 30:
         return
     matrix = fundamental_from_cameras(_camera(first), _camera(second))
-    error = float(np.median(np.sqrt(sampson_error(matrix, found.first, found.second))))
+    error = float(np.median(sampson_error(matrix, found.first, found.second)))
     limit = tolerance * max(first.size)
     if not error <= limit:
         names = f"{first.name or 'reference'} and {second.name or 'source'}"
