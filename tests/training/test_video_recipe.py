@@ -14,6 +14,7 @@ from leadline.datasets.frame import Frame, FrameRef, with_intrinsics  # noqa: E4
 from leadline.errors import InputError  # noqa: E402
 from leadline.image import Image  # noqa: E402
 from leadline.kinds import DepthKind  # noqa: E402
+from leadline.models import build  # noqa: E402
 from leadline.training import TrainConfig, train  # noqa: E402
 from leadline.training.config import DataConfig  # noqa: E402
 from leadline.training.recipes.video import Film, Video  # noqa: E402
@@ -29,6 +30,7 @@ from leadline.training.triplets import (  # noqa: E402
 from testing.planes import plane_triplets  # noqa: E402
 
 SIZE = (64, 96)
+UNIT = Rig().baseline_m / 0.1
 
 
 def config(folder: Path, **changes: Any) -> TrainConfig:
@@ -60,10 +62,10 @@ def batch_of(given: TrainConfig, folder: Path) -> Any:
 class Known(torch.nn.Module):
     """Gives the true sigmoid and motion, the depth times a factor."""
 
-    def __init__(self, batch: Any, factor: float, *, turned: bool) -> None:
+    def __init__(self, batch: Any, factor: float, *, turned: bool, unit: float = 1.0) -> None:
         super().__init__()
         inverse = 1 / (factor * batch["depth"])
-        nearest, farthest = 1 / 0.1, 1 / 100.0
+        nearest, farthest = 1 / (0.1 * unit), 1 / (100.0 * unit)
         self.sigmoid = (inverse - farthest) / (nearest - farthest)
         self.step = Rig().baseline_m / 2 * (-1 if turned else 1)
 
@@ -84,8 +86,9 @@ class Known(torch.nn.Module):
 def test_the_true_depth_has_the_lowest_loss(tmp_path: Path, sources: str, flip: float) -> None:
     given = config(tmp_path, **{"options.sources": sources, "augment.flip": flip})
     batch, recipe = batch_of(given, tmp_path), Video(given)
+    unit = 1.0 if sources == "mono" else UNIT
     losses = {
-        factor: recipe.loss(Known(batch, factor, turned=flip == 1), batch, 0)[0]
+        factor: recipe.loss(Known(batch, factor, turned=flip == 1, unit=unit), batch, 0)[0]
         for factor in (0.6, 1.0, 1.6)
     }
     assert losses[1.0] < 0.7 * losses[0.6]
@@ -106,11 +109,15 @@ def test_batches_hold_what_the_sources_need(tmp_path: Path, sources: str, names:
 
 
 @pytest.mark.parametrize(
-    ("sources", "kind"),
-    [("mono", DepthKind.SCALED_DEPTH), ("stereo", DepthKind.METRIC_DEPTH)],
+    ("sources", "kind", "unit"),
+    [
+        ("mono", DepthKind.SCALED_DEPTH, 1.0),
+        ("stereo", DepthKind.METRIC_DEPTH, UNIT),
+        ("both", DepthKind.METRIC_DEPTH, UNIT),
+    ],
 )
 def test_metres_only_where_the_scale_is_known(
-    tmp_path: Path, sources: str, kind: DepthKind
+    tmp_path: Path, sources: str, kind: DepthKind, unit: float
 ) -> None:
     recipe = Video(config(tmp_path, **{"options.sources": sources}))
     module = recipe.build().eval()
@@ -118,10 +125,57 @@ def test_metres_only_where_the_scale_is_known(
     delivered = recipe.delivered(module)
     assert delivered.spec.kind is kind
     assert ("pose" in delivered.spec.options) == (sources == "stereo")
+    assert delivered.spec.options.get("unit", 1.0) == pytest.approx(unit)
+    picture = torch.rand(1, 3, *SIZE)
     with torch.no_grad():
-        depth = delivered.module(torch.rand(1, 3, *SIZE))
-    assert depth.min() >= 0.1  # the preset's least depth
-    assert depth.max() <= 100.0
+        depth = delivered.module(picture)
+        again = build(recipe.config.model, **delivered.spec.options).eval()
+        again.load_state_dict(delivered.module.state_dict())
+        assert torch.equal(again(picture), depth)  # what is stored gives the same unit
+        learnt = 1 / recipe._inverse_depth(module(picture)[0][0])
+    torch.testing.assert_close(depth, learnt)
+    assert depth.min() >= 0.1 * unit  # the preset's least depth
+    assert depth.max() <= 100.0 * unit
+
+
+@pytest.mark.parametrize("sources", ["stereo", "both"])
+def test_an_untrained_network_warps_from_inside_the_other_eye(tmp_path: Path, sources: str) -> None:
+    torch.manual_seed(0)
+    given = config(tmp_path, **{"options.sources": sources, "augment.flip": 0.0})
+    batch, recipe = batch_of(given, tmp_path), Video(given)
+    module: Any = recipe.build()
+    disparities, _ = module(
+        batch["seen_frame"], batch.get("seen_before"), batch.get("seen_after")
+    )
+    shift = batch["intrinsics"][:, 0, 0, None, None] * batch["right_from_frame"][0, 0, 3].abs()
+    seen_at = torch.arange(SIZE[1]) - shift * recipe._inverse_depth(disparities[0])
+    assert (seen_at > 0).float().mean() > 0.4
+    total, _ = recipe.loss(module, batch, 0)
+    total.backward()
+    slopes = [p.grad.norm() for p in module.network.decoder.parameters() if p.grad is not None]
+    assert torch.stack(slopes).norm() > 1e-3
+
+
+def test_motion_is_in_the_unit_of_depth() -> None:
+    pair = torch.rand(2, 1, 3, *SIZE)
+    found = {}
+    for unit in (1.0, 5.4):
+        torch.manual_seed(0)
+        small = {"encoder": "small", "decoder_widths": (8, 16, 32, 64, 96), "unit": unit}
+        network: Any = build("monodepth2-r18", output="depth", **small).eval()
+        with torch.no_grad():
+            found[unit] = network(pair[0]), network.motion(*pair)
+    torch.testing.assert_close(found[5.4][0], 5.4 * found[1.0][0])
+    torch.testing.assert_close(found[5.4][1].translation, 5.4 * found[1.0][1].translation)
+    torch.testing.assert_close(found[5.4][1].axis_angle, found[1.0][1].axis_angle)
+
+
+def test_eyes_at_an_unknown_distance_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leadline.training.recipes.video.rig_of", lambda *_: {})
+    with pytest.raises(InputError, match="baseline"):
+        Video(config(tmp_path, **{"options.sources": "both"})).build()
 
 
 def test_sources_and_loss_share_the_range_of_depths(tmp_path: Path) -> None:

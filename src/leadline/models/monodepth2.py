@@ -9,7 +9,7 @@ second ResNet sees two frames and gives the camera's motion between them. The lo
 
 Input: RGB in [0, 1], sides multiples of 32, at least 64 pixels (the network normalises inside).
 Output: the sigmoid at full size, a disparity: ``disp_to_depth`` makes depth of it, up to one scale
-for models trained on one camera, and metres after ``STEREO_SCALE_FACTOR`` for stereo ones.
+for models trained on one camera; ``unit=STEREO_SCALE_FACTOR`` gives metres for stereo ones.
 
 Submodules and their tensor names are the authors': ``encoder`` (encoder.pth, with ResNet's unused
 ``fc``), ``decoder`` (depth.pth), ``pose_encoder`` and ``pose``. ``load_weights`` takes the folder
@@ -18,6 +18,7 @@ that holds these files.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +39,13 @@ Pose = Literal["separate", "shared", "posecnn", "none"]
 """How motion is predicted: ``separate``: a ResNet of its own (the published models); ``shared``:
 from the depth encoder's features; ``posecnn``: a plain CNN, as in SfMLearner; ``none``: stereo."""
 
+STEREO_BASELINE = 0.1
+"""What the training code calls the distance between the eyes, whatever it is in metres, so that the
+depths that an untrained network gives move points by a part of the picture."""
+
 STEREO_SCALE_FACTOR = 5.4
 """Metres per unit of depth for models trained with stereo: KITTI's baseline is 0.54 m, and the
-training code calls it 0.1."""
+training code calls it :data:`STEREO_BASELINE`."""
 
 ENCODERS: dict[str, tuple[int, ...]] = {
     "resnet18": (64, 64, 128, 256, 512),
@@ -71,7 +76,9 @@ class Monodepth2Config:
         decoder_widths: channels of the decoder at full size, half, quarter ...
         scales: which scales have an output; scale s has 1 / 2**s of the picture's size.
         pose: see :data:`Pose`.
-        min_depth, max_depth: what 1 and 0 of the sigmoid mean.
+        min_depth, max_depth: what 1 and 0 of the sigmoid mean, in the network's own unit.
+        unit: that unit in the unit of the result; depth and motion are multiplied by it. 1 for the
+            published models of one camera, :data:`STEREO_SCALE_FACTOR` for metres of stereo ones.
         output: what calling the module gives: the sigmoid, or depth.
     """
 
@@ -81,6 +88,7 @@ class Monodepth2Config:
     pose: Pose = "separate"
     min_depth: float = 0.1
     max_depth: float = 100.0
+    unit: float = 1.0
     output: Literal["disparity", "depth"] = "disparity"
 
     def __post_init__(self) -> None:
@@ -107,6 +115,13 @@ class Monodepth2Config:
                 f"min_depth={self.min_depth}, max_depth={self.max_depth}: 0 < min_depth < "
                 "max_depth is needed (0.1 and 100 in the published models)."
             )
+        if not 0 < self.unit < math.inf:
+            raise InputError(f"unit={self.unit}: a positive number is needed.")
+
+    @property
+    def depths(self) -> tuple[float, float]:
+        """The least and largest depth of the result."""
+        return self.min_depth * self.unit, self.max_depth * self.unit
 
 
 CONFIGS: dict[str, Monodepth2Config] = {
@@ -179,7 +194,7 @@ class Monodepth2(DepthModule):
         self.check_batch(batch)
         outputs = self.decoder(self.encoder(batch))
         disparities = tuple(outputs["disp", s].squeeze(1) for s in sorted(self.config.scales))
-        _, depth = disp_to_depth(disparities[0], self.config.min_depth, self.config.max_depth)
+        _, depth = disp_to_depth(disparities[0], *self.config.depths)
         return Monodepth2Outputs(disparities, depth)
 
     def motion(self, earlier: Tensor, later: Tensor) -> Motion:
@@ -204,7 +219,7 @@ class Monodepth2(DepthModule):
                 "this Monodepth2 was built with pose='none' and cannot tell motion; build it with "
                 "pose='separate', or give the rig's transform to the loss."
             )
-        return Motion(axis_angle[:, 0, 0], translation[:, 0, 0])
+        return Motion(axis_angle[:, 0, 0], translation[:, 0, 0] * self.config.unit)
 
     def source_from_target(self, target: Tensor, source: Tensor, *, later: bool) -> Tensor:
         """(b, 4, 4): takes points of the target's camera to the source's.

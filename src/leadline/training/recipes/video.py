@@ -6,7 +6,9 @@ like the frame. Per pixel the neighbour that explains it best counts (minimum re
 pixels that an unmoved neighbour explains better do not teach (auto-mask).
 
 ``sources``: ``mono``, the frames before and after: depth up to one unknown scale; ``stereo``, the
-other eye of a known rig: metres; ``both``.
+other eye of a known rig: metres; ``both``. With eyes the network's unit is ten baselines, as the
+paper's, and its outputs are multiplied by it (``Monodepth2Config.unit``): in metres its range would
+begin with disparities wider than the picture, from which it learns nothing.
 
 Source: Godard et al., Digging Into Self-Supervised Monocular Depth Estimation, ICCV 2019.
 """
@@ -26,8 +28,9 @@ from torch import nn
 from leadline.errors import InputError
 from leadline.kinds import DepthKind
 from leadline.losses import PhotometricConfig, area_pyramid, monodepth2_loss
-from leadline.models.monodepth2 import CONFIGS, Monodepth2
-from leadline.training.eye_pairs import check_truth, only_source
+from leadline.models.monodepth2 import CONFIGS, STEREO_BASELINE, Monodepth2
+from leadline.models.variant import with_options
+from leadline.training.eye_pairs import check_truth, only_source, rig_of
 from leadline.training.network import build_network, delivered_spec
 from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
 from leadline.training.rig import HELD_OUT_SEED, Rig, render_triplets
@@ -198,15 +201,25 @@ class Video(Recipe):
     @cached_property
     def _settings(self) -> dict[str, Any]:
         """What ``leadline.models.build`` gets, under the config's own."""
+        if self.options.sources == "mono":
+            return {"output": "depth"}
+        rig = rig_of(self.config, self.options.rig)
+        if not rig:
+            raise InputError(
+                f"options.sources={self.options.sources!r}: the baseline or the camera of "
+                f"{only_source(self.config).name} is not known; take data with a calibration, or "
+                "options.sources = 'mono'."
+            )
         pose = {"pose": "none"} if self.options.sources == "stereo" else {}
-        return {"output": "depth", **pose}
+        return {"output": "depth", "unit": rig["baseline_m"] / STEREO_BASELINE, **pose}
 
     @cached_property
     def _loss_config(self) -> PhotometricConfig:
         """The loss with the network's range of depths."""
-        given = self.config.model_options
-        depths = {name: given[name] for name in ("min_depth", "max_depth") if name in given}
-        return replace(self.options.loss, **depths)
+        options = {**self._settings, **self.config.model_options}
+        network = with_options(self.config.model, CONFIGS[self.config.model], options)
+        nearest, farthest = network.depths
+        return replace(self.options.loss, min_depth=nearest, max_depth=farthest)
 
     @cached_property
     def _held_out(self) -> tuple[np.ndarray, np.ndarray]:
