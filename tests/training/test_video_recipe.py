@@ -144,9 +144,7 @@ def test_an_untrained_network_warps_from_inside_the_other_eye(tmp_path: Path, so
     given = config(tmp_path, **{"options.sources": sources, "augment.flip": 0.0})
     batch, recipe = batch_of(given, tmp_path), Video(given)
     module: Any = recipe.build()
-    disparities, _ = module(
-        batch["seen_frame"], batch.get("seen_before"), batch.get("seen_after")
-    )
+    disparities, _ = module(batch["seen_frame"], batch.get("seen_before"), batch.get("seen_after"))
     shift = batch["intrinsics"][:, 0, 0, None, None] * batch["right_from_frame"][0, 0, 3].abs()
     seen_at = torch.arange(SIZE[1]) - shift * recipe._inverse_depth(disparities[0])
     assert (seen_at > 0).float().mean() > 0.4
