@@ -30,6 +30,7 @@ from leadline.training.rendered import (  # noqa: E402
     write_shard,
 )
 from leadline.training.samples import (  # noqa: E402
+    as_tensors,
     depth_samples,
     from_frame,
     training_frames,
@@ -126,11 +127,13 @@ def a_sample(h=60, w=80):
 def test_window_keeps_picture_and_truth_together(angle):
     config = AugmentConfig(min_crop=0.5, rotate_deg=angle)
     for seed in range(8):
-        made, grown = random_window(np.random.default_rng(seed), a_sample(), (30, 40), config)
+        made, enlarged = random_window(np.random.default_rng(seed), a_sample(), (30, 40), config)
         assert made["rgb"].shape == (30, 40, 3)
         difference = made["rgb"][..., 0].astype(float) - made["disparity"]
         assert np.abs(difference).max() <= 3
-        assert 1 <= grown <= 2
+        # Columns count themselves, so their steps tell by how much they were spread.
+        spread = 2 / np.abs(np.polyfit(np.arange(40), made["rgb"][15, :, 0], 1)[0])
+        assert enlarged == pytest.approx(spread, rel=0.05)
 
 
 def test_focal_length_follows_the_resampling():
@@ -141,11 +144,18 @@ def test_focal_length_follows_the_resampling():
 
 def test_a_turned_picture_is_enlarged_and_so_is_its_focal_length():
     turned = AugmentConfig(min_crop=0.999, flip=0, rotate_deg=20)
-    made, _ = random_window(np.random.default_rng(0), a_sample(), (60, 80), turned)
+    made, enlarged = random_window(np.random.default_rng(0), a_sample(), (60, 80), turned)
     angle = np.deg2rad(20 * abs(np.random.default_rng(0).uniform(-1, 1, 6)))
     grown = np.cos(angle) + np.sin(angle) * 80 / 60
     assert np.abs(made["focal_px"] / a_sample()["focal_px"] - grown).min() < 2e-3
     assert made["focal_px"] > 1.02 * a_sample()["focal_px"]
+    # Nearer by all of that: depth is divided by it, and the lens is the one that took the picture.
+    assert enlarged == pytest.approx(made["focal_px"] / a_sample()["focal_px"], rel=2e-3)
+    moved, still = (
+        as_tensors(made | {"kind": np.array(-1)}, nearer=factor) for factor in (enlarged, 1.0)
+    )
+    torch.testing.assert_close(moved["depth"] * enlarged, still["depth"], rtol=1e-4, atol=1e-4)
+    assert float(moved["focal_px"]) == pytest.approx(100, rel=2e-3)
 
 
 def test_unknown_truth_stays_unknown():

@@ -36,7 +36,8 @@ def random_window(
         aspect: width by height of the window; 0: that of ``size``, so that nothing is stretched.
 
     Returns:
-        The sample, and how much the window was enlarged against the largest that fits (>= 1).
+        The sample, and how much it was enlarged against the largest window that fits (>= 1), by
+        the window and by the turn.
     """
     h, w = sample["rgb"].shape[:2]
     height, width = size
@@ -59,7 +60,7 @@ def random_window(
         made[name] = np.ascontiguousarray(part[:, ::-1] if mirrored else part)
     if "focal_px" in made:
         made["focal_px"] = made["focal_px"] * np.float32(grown * height / ch)
-    return made, 1 / share
+    return made, grown / share
 
 
 def _resampled(part: np.ndarray, size: tuple[int, int], *, picture: bool) -> np.ndarray:
