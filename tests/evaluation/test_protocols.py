@@ -303,6 +303,11 @@ def test_a_prediction_knows_what_may_be_done_with_it():
         nyu.score(Prediction(values=1 / depth, kind="affine_disparity"), depth)
     with pytest.raises(KindError, match="-median"):
         nyu.score(Prediction(values=depth, kind="scaled_depth"), depth)
+    stereo = protocols.get("kitti-eigen-garg-stereo")  # its factor makes metres of the unit
+    far, own = np.full((375, 1242), 10.8, np.float32), np.full((375, 1242), 2.0, np.float32)
+    assert stereo.score(Prediction(values=own, kind="scaled_depth"), far)["abs_rel"] < 1e-6
+    with pytest.raises(KindError, match="midas-zero-shot"):
+        stereo.score(Prediction(values=own, kind="affine_disparity"), far)
     with pytest.raises(KindError, match="aligned_to"):
         midas.score(Prediction(values=depth, kind="affine_depth"), depth)
     for pred in (

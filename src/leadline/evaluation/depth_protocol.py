@@ -166,6 +166,12 @@ class DepthProtocol(Protocol):
         counts[pixels] = True
         return depth.reshape(truth.shape), truth, counts.reshape(truth.shape)
 
+    @property
+    def _kinds_as_given(self) -> tuple[DepthKind, ...]:
+        """Kinds that need no alignment: metres, or the unit that the factor makes metres of."""
+        known_unit = (DepthKind.SCALED_DEPTH,) if self.factor != 1 else ()
+        return (DepthKind.METRIC_DEPTH, *known_unit)
+
     # --- the steps ------------------------------------------------------------------------------
 
     def _values(self, pred: Any, given: Given | None) -> tuple[np.ndarray, Given]:
@@ -175,7 +181,7 @@ class DepthProtocol(Protocol):
         wrong = pred.kind is DepthKind.PIXEL_DISPARITY or pred.kind is DepthKind.AFFINE_DEPTH
         if self.align == "disparity":
             wrong = pred.kind is DepthKind.AFFINE_DEPTH
-        elif affine or (self.align == "none" and pred.kind is not DepthKind.METRIC_DEPTH):
+        elif affine or (self.align == "none" and pred.kind not in self._kinds_as_given):
             wrong = True
         if wrong:
             raise KindError(
