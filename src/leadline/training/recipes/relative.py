@@ -20,6 +20,7 @@ import torch
 from leadline.errors import InputError
 from leadline.losses import (
     affine_normalize,
+    align,
     multi_scale_gradient,
     scale_shift_invariant,
     trimmed_mae,
@@ -39,7 +40,8 @@ class RelativeOptions:
     Attributes:
         loss: ``mae``: mean absolute difference of the normalised maps (Depth Anything);
             ``trimmed``: without each picture's largest residuals (MiDaS); ``mse``: after a least
-            squares fit of scale and shift (MiDaS, equation 4).
+            squares fit of scale and shift (MiDaS, equation 4), whose scale may be negative: only
+            the first steps (``settle``) tell near from far.
         trim: share of residuals that ``trimmed`` leaves out.
         gradient_weight, gradient_scales: of the multi-scale gradient term.
         settle: first steps, in which the raw prediction is compared with the normalised truth,
@@ -86,7 +88,8 @@ class Relative(Recipe):
             fitted = pred
             difference = _mean_difference(pred, target, valid)
         else:
-            fitted = affine_normalize(pred, valid)
+            by_squares = options.loss == "mse"  # both terms are of the same residual
+            fitted = align(pred, target, valid) if by_squares else affine_normalize(pred, valid)
             difference = self._difference(pred, fitted, target, valid)
         gradient = multi_scale_gradient(fitted, target, valid, scales=options.gradient_scales)
         total = difference + options.gradient_weight * gradient
