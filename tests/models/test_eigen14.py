@@ -193,6 +193,10 @@ def test_second_stage_freezes_the_coarse_stack() -> None:
     module(torch.rand(1, 3, 228, 304)).mean().backward()
     assert all(p.grad is None for p in module.coarse.parameters())
     assert all(p.grad is not None for p in module.fine.parameters())
+    assert not module.coarse.training  # its dropout is off
+    module.freeze_coarse(False)
+    assert module.coarse.training
+    assert all(p.requires_grad for p in module.coarse.parameters())
 
 
 def test_parameter_groups_hold_everything_once() -> None:

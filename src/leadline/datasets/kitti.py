@@ -36,7 +36,6 @@ __all__ = [
     "iter_kitti_depth",
     "iter_kitti_object",
     "iter_kitti_raw",
-    "kitti_annotated_refs",
     "kitti_depth_refs",
     "kitti_eigen_refs",
     "kitti_film_refs",
@@ -147,19 +146,6 @@ def kitti_film_refs(
         if len(around) == 2 and all(_find_picture(root, each) for each in around):
             before, after = (_picture_ref(root, each, right=False) for each in around)
             found.append((before, _picture_ref(root, frame, right=right), after))
-    return found
-
-
-def kitti_annotated_refs(root: Path) -> list[FrameRef]:
-    """Every annotated map below ``root`` whose picture is there."""
-    found = []
-    for path in sorted(root.glob("**/proj_depth/groundtruth/image_0[23]/*.png")):
-        sync, number = path.parents[3].name, int(path.stem)
-        side = "l" if path.parent.name.endswith("2") else "r"
-        frame = KittiFrame(date=sync[:10], drive=sync.split("_")[-2], number=number, side=side)
-        if _find_picture(root, frame) is not None:
-            read = partial(_annotated_frame, root, frame, right=False)
-            found.append(FrameRef(name=frame.name, read=read))
     return found
 
 

@@ -138,9 +138,10 @@ class Eigen14(DepthModule):
         log_depth, coarse_log_depth = fine.squeeze(1) * std, coarse.squeeze(1) * std
         return Eigen14Outputs(log_depth, coarse_log_depth, log_depth.exp())
 
-    def freeze_coarse(self) -> None:
-        """Begin the second stage of training: only the fine stack learns."""
-        self.coarse.requires_grad_(False)
+    def freeze_coarse(self, frozen: bool = True) -> None:
+        """The second stage of training, in which only the fine stack learns; False: the first."""
+        self.coarse.requires_grad_(not frozen)
+        self.coarse.train(not frozen)
 
     def parameter_groups(self, rate: float = 1.0) -> list[dict[str, Any]]:
         """Groups for ``torch.optim.SGD(..., momentum=0.9)`` with the paper's rates and decays.

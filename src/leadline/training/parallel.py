@@ -127,12 +127,6 @@ def mean_over_processes(value: Tensor, place: Place) -> Tensor:
     return total / place.world_size
 
 
-def wait_for_all(place: Place) -> None:
-    """Go on when every process is here."""
-    if place.world_size > 1:
-        dist.barrier()
-
-
 def whole(state: dict[str, Any]) -> dict[str, Any]:
     """A state dict with its sharded tensors put together; every process has to call it."""
     return {

@@ -117,8 +117,7 @@ class Supervised(Recipe):
         """The coarse stack learns first, then the fine one alone."""
         if isinstance(module, TwoStacks):
             module.fine_phase = step >= self.options.coarse_share * self.config.steps
-            module.network.coarse.requires_grad_(not module.fine_phase)
-            module.network.coarse.train(not module.fine_phase)
+            module.network.freeze_coarse(module.fine_phase)
             module.network.fine.requires_grad_(module.fine_phase)
 
     def data(self, folder: Path, step: int) -> AbstractContextManager[BatchSource]:
