@@ -188,10 +188,10 @@ def test_damaged_files(tmp_path):
         kitti.project_velodyne(np.ones((1, 3)), {"P2": np.zeros(12)}, (6, 8))
 
 
-def eigen_tree(root: Path) -> None:
-    """The first frame of Eigen's list: picture pair, scan, annotated depth."""
+def eigen_tree(root: Path, drive: str = "0002", number: int = 69) -> None:
+    """A frame, by default the first of Eigen's list: picture pair, scan, annotated depth."""
     date = root / "2011_09_26"
-    data = date / "2011_09_26_drive_0002_sync"
+    data = date / f"2011_09_26_drive_{drive}_sync"
     for folder in ("image_02", "image_03", "velodyne_points"):
         (data / folder / "data").mkdir(parents=True)
     (date / "calib_cam_to_cam.txt").write_text(
@@ -199,15 +199,15 @@ def eigen_tree(root: Path) -> None:
         "P_rect_03: 4 0 3 -2 0 4 2 0 0 0 1 0\n"
     )
     (date / "calib_velo_to_cam.txt").write_text("R: 0 -1 0 0 0 -1 1 0 0\nT: 0 0 -0.25\n")
-    np.array([[5.0, 0, 0, 0]], "<f4").tofile(data / "velodyne_points/data/0000000069.bin")
+    np.array([[5.0, 0, 0, 0]], "<f4").tofile(data / f"velodyne_points/data/{number:010}.bin")
     for camera in ("image_02", "image_03"):
         pixels = np.full((6, 8, 3), 50 if camera == "image_02" else 90, np.uint8)
-        PilImage.fromarray(pixels).save(data / camera / "data" / "0000000069.png")
+        PilImage.fromarray(pixels).save(data / camera / "data" / f"{number:010}.png")
     truth = root / "val" / data.name / "proj_depth" / "groundtruth" / "image_02"
     truth.mkdir(parents=True)
     codes = np.zeros((6, 8), np.uint16)
     codes[4, 4] = 7 * 256
-    PilImage.fromarray(codes).save(truth / "0000000069.png")
+    PilImage.fromarray(codes).save(truth / f"{number:010}.png")
 
 
 def test_eigen_s_split(tmp_path):
@@ -230,6 +230,14 @@ def test_eigen_s_split(tmp_path):
     assert len(open_dataset("kitti-eigen", tmp_path, Options(split="zhou-train"))) == 39810
     with pytest.raises(UnknownNameError, match="zhou-train"):
         open_dataset("kitti-eigen", tmp_path, Options(split="zhou"))
+
+
+def test_training_frames_have_depth_along_the_axis(tmp_path):
+    eigen_tree(tmp_path, "0001", 1)
+    refs = open_dataset("kitti-eigen", tmp_path, Options(split="full-train"))
+    name = "2011_09_26_drive_0001_sync/image_02/0000000001"
+    (depth,) = (ref.read().depth for ref in refs if ref.name == name)
+    assert depth.max() == 4.75  # the scanner sees it at 5, and stands 0.25 m behind the camera
 
 
 def test_film_of_eigen_s_split_reads_pictures_alone(tmp_path):

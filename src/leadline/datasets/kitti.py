@@ -49,6 +49,7 @@ __all__ = [
 ]
 
 MAX_DEPTH_M = 80.0
+_TESTS = ("kitti-eigen-test", "kitti-eigen-benchmark-test")
 
 
 def iter_kitti_raw(root: Path) -> Iterator[Frame]:
@@ -109,14 +110,17 @@ def kitti_eigen_refs(
         root: folder of the days; annotated depth is looked for in it and in ``train``, ``val`` and
             ``data_depth_annotated`` below.
         split: one of :data:`leadline.datasets.lists.KITTI_LISTS`.
-        target: ``lidar``: the scan exactly as the public evaluations project it (``lidar_x``);
+        target: ``lidar``: the scan, of the test frames exactly as the public evaluations project it
+            (``lidar_x``), of all others depth along the optical axis, as training takes it;
             ``annotated``: Uhrig's depth maps; frames of the 697 that have none are left out.
         right: read the other picture of the pair too.
     """
     if target == "annotated" and split == "kitti-eigen-test":
         split = "kitti-eigen-benchmark-test"
+    read = partial(_raw_frame, depth="lidar_x" if split in _TESTS else "camera_z", origin=1)
+    if target == "annotated":
+        read = _annotated_frame
     frames = kitti_frames(split)
-    read = _annotated_frame if target == "annotated" else _lidar_frame
     return [FrameRef(name=f.name, read=partial(read, root, f, right=right)) for f in frames]
 
 
@@ -249,10 +253,6 @@ def _picture_frame(root: Path, frame: KittiFrame, *, right: bool) -> Frame:
         right=other,
         baseline_m=baseline,
     )
-
-
-def _lidar_frame(root: Path, frame: KittiFrame, *, right: bool) -> Frame:
-    return _raw_frame(root, frame, depth="lidar_x", origin=1, right=right)
 
 
 def _annotated_frame(root: Path, frame: KittiFrame, *, right: bool) -> Frame:
