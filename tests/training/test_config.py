@@ -73,10 +73,11 @@ def test_dotted_keys_of_one_table_add_up():
 
 
 def test_data_as_on_the_command_line():
-    config = TrainConfig().updated({"data": ["world@0.5", "nyu-labelled=/a=b", "folder=x@y@2"]})
+    given = ["world@0.5", "nyu-labelled:all=/a=b:c", "folder=x@y@2"]
+    config = TrainConfig().updated({"data": given})
     assert config.data == (
         DataConfig(weight=0.5),
-        DataConfig(name="nyu-labelled", root="/a=b"),
+        DataConfig(name="nyu-labelled", split="all", root="/a=b:c"),
         DataConfig(name="folder", root="x@y", weight=2.0),
     )
 

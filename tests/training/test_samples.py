@@ -11,7 +11,7 @@ pytest.importorskip("timm")
 pytest.importorskip("cv2")
 
 from leadline import world  # noqa: E402
-from leadline.datasets import Frame, FrameRef  # noqa: E402
+from leadline.datasets import Frame, FrameRef, open_dataset  # noqa: E402
 from leadline.errors import (  # noqa: E402
     DeviceError,
     InputError,
@@ -19,7 +19,7 @@ from leadline.errors import (  # noqa: E402
     UnknownNameError,
 )
 from leadline.image import Image  # noqa: E402
-from leadline.training import TrainConfig  # noqa: E402
+from leadline.training import DataConfig, TrainConfig  # noqa: E402
 from leadline.training.augment import change_colours, disturb_colours, random_window  # noqa: E402
 from leadline.training.config import AugmentConfig  # noqa: E402
 from leadline.training.parallel import Place, choose_device  # noqa: E402
@@ -112,6 +112,25 @@ def test_set_without_parts_spares_every_tenth_frame(tmp_path, pictures, tiny):
     assert len(training_frames(config.data[0], spare=False)) == 30
     few = tiny.data[0]
     assert len(training_frames(few)) == len(validation_frames(few)) == 6
+
+
+@pytest.mark.parametrize(
+    ("source", "learned", "validated"),
+    [
+        ("kitti-eigen", 39810, 4424),
+        ("kitti-eigen:full-train", 45200, 1776),
+        ("kitti-eigen-annotated", 20843, 2315),
+        ("nyu-sync", 24231, 654),
+    ],
+)
+def test_nothing_is_learned_that_is_validated_on(tmp_path, source, learned, validated):
+    data = DataConfig.from_text(f"{source}={tmp_path}")
+    one, other = training_frames(data), validation_frames(data)
+    assert (len(one), len(other)) == (learned, validated)
+    names = {ref.name for ref in other}
+    assert names.isdisjoint(ref.name for ref in one)
+    if source.startswith("kitti"):  # a test frame chooses no weights
+        assert names.isdisjoint(ref.name for ref in open_dataset(data.name, tmp_path))
 
 
 def a_sample(h=60, w=80):

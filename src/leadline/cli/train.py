@@ -25,7 +25,7 @@ def train(
     data: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME[=ROOT][@WEIGHT]",
+            metavar="NAME[:SPLIT][=ROOT][@WEIGHT]",
             help="Source of pictures: world, or a name of `leadline datasets`; repeat to mix.",
         ),
     ] = None,

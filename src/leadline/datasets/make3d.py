@@ -105,6 +105,8 @@ SPECS = (
         terms="research",
         protocol="make3d-c1",
         splits=tuple(_FOLDERS),
+        training="train",
+        validation="test",
         open=_open("range"),
     ),
     DatasetSpec(
@@ -115,6 +117,8 @@ SPECS = (
         terms="research",
         protocol="make3d-c1",
         splits=tuple(_FOLDERS),
+        training="train",
+        validation="test",
         open=_open("z"),
     ),
 )

@@ -50,6 +50,7 @@ class DatasetSpec:
         terms: of its licence, in words.
         protocol: by which it is usually evaluated.
         splits: its parts, the first by default; empty when it has none.
+        training, validation: those to learn from and to validate on; empty: none of its own.
         open: lists its frames.
         needs_root: False for what is rendered.
     """
@@ -62,4 +63,6 @@ class DatasetSpec:
     protocol: str
     open: Open
     splits: tuple[str, ...] = ()
+    training: str = ""
+    validation: str = ""
     needs_root: bool = True

@@ -83,6 +83,8 @@ _ALL = (
         terms="research",
         protocol="nyu-eigen",
         splits=("test", "train", "all"),
+        training="train",
+        validation="test",
         open=lambda root, options: nyu.nyu_labelled_refs(root, options.split or "test"),
     ),
     DatasetSpec(
@@ -93,6 +95,8 @@ _ALL = (
         terms="research",
         protocol="nyu-eigen",
         splits=("test", "train", "all"),
+        training="train",
+        validation="test",
         open=lambda root, options: nyu.nyu_labelled_refs(
             root, options.split or "test", depth="raw"
         ),
@@ -105,6 +109,8 @@ _ALL = (
         terms="research",
         protocol="nyu-eigen",
         splits=("test", "train"),
+        training="train",
+        validation="test",
         open=lambda root, options: nyu.nyu_sync_refs(root, options.split or "test"),
     ),
     DatasetSpec(
@@ -133,11 +139,13 @@ _ALL = (
         terms=_KITTI_TERMS,
         protocol="kitti-eigen-garg",
         splits=(*_KITTI_SPLITS, "bts-train"),
+        training="zhou-train",
+        validation="zhou-val",
         open=_eigen("lidar"),
     ),
     DatasetSpec(
         name="kitti-eigen-annotated",
-        summary="KITTI, the 652 of Eigen's test frames that have annotated depth",
+        summary="KITTI's annotated depth: 652 of Eigen's test frames, BTS's 23,158 training frames",
         layout=(
             f"{_RAW_LAYOUT}\n"
             "[train|val/]DATE_drive_NNNN_sync/proj_depth/groundtruth/image_02/NNNNNNNNNN.png"
@@ -146,6 +154,7 @@ _ALL = (
         terms=_KITTI_TERMS,
         protocol="kitti-eigen-benchmark",
         splits=(*_KITTI_SPLITS, "bts-train"),
+        training="bts-train",
         open=_eigen("annotated"),
     ),
     DatasetSpec(

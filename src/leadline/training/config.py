@@ -44,13 +44,14 @@ class DataConfig:
 
     @classmethod
     def from_text(cls, text: str) -> DataConfig:
-        """Read ``NAME[=ROOT][@WEIGHT]``, as on the command line."""
+        """Read ``NAME[:SPLIT][=ROOT][@WEIGHT]``, as on the command line."""
         body, at, weight = text.rpartition("@")
         number = _number(weight) if at else None
         if number is None:
             body, number = text, 1.0
-        name, _, root = body.partition("=")
-        return cls(name=name, root=root, weight=number)
+        place, _, root = body.partition("=")
+        name, _, split = place.partition(":")
+        return cls(name=name, split=split, root=root, weight=number)
 
 
 @dataclass(frozen=True, kw_only=True)

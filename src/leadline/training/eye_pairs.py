@@ -172,12 +172,11 @@ def pair_refs(data: DataConfig, folder: Path) -> list[FrameRef]:
     if data.name == "stereo-video":
         refs = rectified_refs(Path(data.root), folder / "rectified", every=max(1, data.every))
     elif data.name == "kitti-eigen":
-        name = eigen_list(data, "full-train")
+        name = eigen_list(data, get(data.name).training)
         refs = [ref for (ref,) in kitti_film_refs(Path(data.root), name, right=True)]
     else:
-        splits = get(data.name).splits
-        split = data.split or next((name for name in splits if "train" in name), None)
-        options = Options(split=split, every=data.every, right=True)
+        split = data.split or get(data.name).training
+        options = Options(split=split or None, every=data.every, right=True)
         refs = open_dataset(data.name, data.root or None, options)
     if refs[0].read().right is None:
         raise InputError(
@@ -188,7 +187,13 @@ def pair_refs(data: DataConfig, folder: Path) -> list[FrameRef]:
 
 
 def eigen_list(data: DataConfig, usual: str) -> str:
-    """Name of the list of the config's part of Eigen's split, or of the usual one."""
+    """Name of the list of the config's part of Eigen's split, or of the usual one.
+
+    Raises:
+        InputError: no folder.
+    """
+    if not data.root:
+        raise InputError(f"{data.name} needs its folder: --data {data.name}=DIR.")
     return f"kitti-eigen-{data.split or usual}"
 
 

@@ -152,23 +152,37 @@ def training_frames(data: DataConfig, *, spare: bool = True) -> list[FrameRef]:
     """
     if data.name == "world":
         return []
-    splits = get(data.name).splits
-    split = data.split or next((name for name in splits if "train" in name), None)
-    refs = _open(data, split)
-    own_part = any("val" in name or "test" in name for name in splits)
+    refs = _open(data, learned_split(data))
+    own_part = validation_split(data)
     return refs if own_part or not spare or len(refs) < FEW else _parts(refs)[0]
 
 
 def validation_frames(data: DataConfig) -> list[FrameRef]:
-    """The validation or test part of a data set; without one, every tenth frame.
+    """The validation part of a data set; without one, every tenth frame to learn from.
 
     A set of less than :data:`FEW` frames is too small to spare any: it is all of them then, which
     tells that a network learns, and not what it is worth.
     """
-    splits = get(data.name).splits
-    split = next((name for name in splits if "val" in name or "test" in name), None)
-    refs = _open(data, split)
+    split = validation_split(data)
+    refs = _open(data, split or learned_split(data))
     return refs if split or len(refs) < FEW else _parts(refs)[1]
+
+
+def learned_split(data: DataConfig) -> str | None:
+    """The part of a data set to learn from; None: it has no parts for that."""
+    return data.split or get(data.name).training or None
+
+
+def validation_split(data: DataConfig) -> str | None:
+    """The part to validate on, which belongs to the part to learn from; None: there is no such.
+
+    Parts overlap that do not belong together: most of KITTI's ``zhou-val`` is in ``full-train``.
+    """
+    spec = get(data.name)
+    if data.split in ("", spec.training):
+        return spec.validation or None
+    sibling = data.split.replace("train", "val")
+    return sibling if sibling != data.split and sibling in spec.splits else None
 
 
 FEW = 20
