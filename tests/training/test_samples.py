@@ -211,6 +211,17 @@ def test_permuted_colours_are_the_same_channels():
     assert len(seen) > 2
 
 
+@pytest.mark.parametrize(("how", "most"), [("bts-nyu", 1.25 * 1.1), ("bts-kitti", 1.1 * 1.1)])
+def test_colours_of_bts_change_half_of_the_pictures_a_little(how, most):
+    rgb = torch.full((3, 4, 4), 0.5)
+    made = [change_colours(rgb, np.random.default_rng(seed), how) for seed in range(200)]
+    changed = [c for c in made if not torch.equal(c, rgb)]
+    assert 80 <= len(changed) <= 120
+    gains = torch.stack(changed)[..., 0, 0] / 0.5
+    assert gains.max() <= most * 0.5**-0.1
+    assert gains.max() > 0.93 * most
+
+
 SMALL = TrainConfig().updated(
     {
         "sizes": [[32, 64], [64, 64]],

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 PLANES = ("disparity", "depth", "valid", "mask")
 """Arrays of a sample that are taken by nearest pixel; ``rgb*`` are pictures, all else numbers."""
 
+_BTS_BRIGHTNESS = {"bts-nyu": 0.25, "bts-kitti": 0.1}  # at most this much more or less
+
 
 def random_window(
     rng: np.random.Generator,
@@ -98,6 +100,11 @@ def change_colours(rgb: Tensor, rng: np.random.Generator, how: str) -> Tensor:
     if how == "channels":
         factors = torch.from_numpy(rng.uniform(0.8, 1.2, 3).astype(np.float32))
         return (rgb * factors[:, None, None]).clamp(0, 1)
+    if how in _BTS_BRIGHTNESS and rng.random() < 0.5:
+        gamma, spread = float(rng.uniform(0.9, 1.1)), _BTS_BRIGHTNESS[how]
+        factors = rng.uniform(1 - spread, 1 + spread) * rng.uniform(0.9, 1.1, 3)
+        factors = torch.from_numpy(factors.astype(np.float32))
+        return (rgb**gamma * factors[:, None, None]).clamp(0, 1)
     if how == "permute" and rng.random() < 0.25:
         return rgb[torch.from_numpy(rng.permutation(3))]
     return rgb

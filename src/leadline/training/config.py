@@ -98,13 +98,15 @@ class AugmentConfig:
         rotate_deg: largest turn about the centre.
         colours: ``strong`` (exposure, contrast, white balance, saturation, gamma, noise, blur),
             ``channels`` (each channel times 0.8 to 1.2, Eigen), ``permute`` (channels in another
-            order, DenseDepth), or ``none``.
+            order, DenseDepth), ``bts-nyu`` and ``bts-kitti`` (half of the pictures: gamma 0.9 to
+            1.1, brightness 0.75 to 1.25 or 0.9 to 1.1, each channel times 0.9 to 1.1; BTS and
+            ZoeDepth), or ``none``.
     """
 
     min_crop: float = 0.75
     flip: float = 0.5
     rotate_deg: float = 0.0
-    colours: Literal["strong", "channels", "permute", "none"] = "strong"
+    colours: Literal["strong", "channels", "permute", "bts-nyu", "bts-kitti", "none"] = "strong"
 
 
 @dataclass(frozen=True, kw_only=True)
