@@ -8,6 +8,7 @@ pytest.importorskip("cv2")
 
 from leadline import catalog
 from leadline.errors import InputError, UnknownNameError
+from leadline.preprocess import Preprocess
 from leadline.training import DataConfig, TrainConfig
 from leadline.training.config import merged, preset_names
 from leadline.training.recipes import RECIPES
@@ -28,6 +29,26 @@ def test_every_network_that_is_said_to_be_trainable_has_a_preset():
     promised = [name for name, spec in catalog.MODELS.items() if "`leadline train" in spec.advice]
     assert len(promised) >= 20
     assert set(promised) <= set(preset_names())
+
+
+@pytest.mark.parametrize(
+    ("name", "lr", "frames"),
+    [
+        ("zoedepth-n-depth-anything-vitl", 1.61e-4, 24231),
+        ("zoedepth-k-depth-anything-vits", 1.61e-4, 23158),
+        ("zoedepth-nk-depth-anything-vitl", 2.512e-4, 24231 + 23158),
+        ("zoedepth-nk", 2.512e-4, 24231 + 23158),
+    ],
+)
+def test_zoedepth_s_presets_are_its_authors(name, lr, frames):
+    config = TrainConfig.from_toml(name)
+    assert config.lr == lr
+    assert config.steps == 5 * (frames // config.batch)
+    assert config.augment.min_crop == 1  # no zoom: metres of one camera
+    assert config.augment.colours.startswith("bts")
+    height, width = config.sizes[0]
+    spec = catalog.MODELS[name].preprocess
+    assert Preprocess(spec).input_size(height, width) == (height, width)
 
 
 def test_unknown_preset_lists_the_known():
