@@ -23,7 +23,13 @@ PROTOCOL = "depth-anything-v2-metric"
 SHORT = {"optimizer": "adamw", "schedule": "cosine", "warmup": 20, "ema": 0.98, "clip": 1.0}
 """What a few minutes from random weights need in place of the authors' days."""
 ARMS: dict[str, dict[str, Any]] = {
-    "fastdepth": {"steps": 900, "sizes": [[96, 128]], "lr": 2e-3, "encoder_lr": 2e-3},
+    "fastdepth": {
+        "steps": 900,
+        "sizes": [[96, 128]],
+        "lr": 2e-3,
+        "encoder_lr": 2e-3,
+        "augment.colours": "strong",
+    },
     "densedepth-half": {
         "steps": 360,
         "sizes": [[96, 128]],

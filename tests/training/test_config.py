@@ -51,6 +51,19 @@ def test_zoedepth_s_presets_are_its_authors(name, lr, frames):
     assert Preprocess(spec).input_size(height, width) == (height, width)
 
 
+@pytest.mark.parametrize(
+    "name", ["densedepth", "depth-anything-v1-vits", "depth-anything-v2-vits", "monodepth2-r18"]
+)
+def test_presets_with_published_numbers_add_none_of_our_own(name):
+    config = TrainConfig.from_toml(name)
+    assert (config.clip, config.warmup, config.ema) == (0, 0, 0)
+
+
+def test_the_student_of_version_1_sees_62_million_pictures_once():
+    config = TrainConfig.from_toml("depth-anything-v1-vits")
+    assert config.steps * config.batch * config.options.pseudo_share == pytest.approx(62e6)
+
+
 def test_unknown_preset_lists_the_known():
     with pytest.raises(UnknownNameError, match="lite"):
         TrainConfig.from_toml("light")

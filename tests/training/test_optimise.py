@@ -120,3 +120,10 @@ def test_freezing_what_is_not_there_lists_what_is():
 def test_nothing_left_to_learn_is_refused():
     with pytest.raises(InputError, match="frozen"):
         make_optimizer([{"params": [], "lr": 1.0}], TrainConfig())
+
+
+def test_amsgrad_is_adam_with_the_largest_moment():
+    config = TrainConfig().updated({"optimizer": "amsgrad"})
+    optimizer = make_optimizer(encoder_groups(Net(), config), config)
+    assert type(optimizer) is torch.optim.Adam
+    assert all(group["amsgrad"] for group in optimizer.param_groups)

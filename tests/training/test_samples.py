@@ -207,8 +207,13 @@ def test_permuted_colours_are_the_same_channels():
         order = tuple(next(i for i in range(3) if torch.equal(c, rgb[i])) for c in made)
         assert sorted(order) == [0, 1, 2]
         seen.add(order)
-    assert (0, 1, 2) in seen
-    assert len(seen) > 2
+    assert len(seen) == 6
+
+
+def test_channels_change_places_as_often_as_densedepth_s():
+    rgb = torch.rand(3, 1, 1)
+    made = [change_colours(rgb, np.random.default_rng(seed), "permute") for seed in range(1000)]
+    assert sum(not torch.equal(c, rgb) for c in made) == pytest.approx(1000 * 5 / 14, rel=0.1)
 
 
 @pytest.mark.parametrize(("how", "most"), [("bts-nyu", 1.25 * 1.1), ("bts-kitti", 1.1 * 1.1)])

@@ -98,7 +98,8 @@ class AugmentConfig:
         rotate_deg: largest turn about the centre.
         colours: ``strong`` (exposure, contrast, white balance, saturation, gamma, noise, blur),
             ``channels`` (each channel times 0.8 to 1.2, Eigen), ``permute`` (channels in another
-            order, DenseDepth), ``bts-nyu`` and ``bts-kitti`` (half of the pictures: gamma 0.9 to
+            order, DenseDepth), ``jitter`` (brightness, contrast and saturation times 0.6 to 1.4,
+            FastDepth), ``bts-nyu`` and ``bts-kitti`` (half of the pictures: gamma 0.9 to
             1.1, brightness 0.75 to 1.25 or 0.9 to 1.1, each channel times 0.9 to 1.1; BTS and
             ZoeDepth), or ``none``.
     """
@@ -106,7 +107,9 @@ class AugmentConfig:
     min_crop: float = 0.75
     flip: float = 0.5
     rotate_deg: float = 0.0
-    colours: Literal["strong", "channels", "permute", "bts-nyu", "bts-kitti", "none"] = "strong"
+    colours: Literal["strong", "channels", "permute", "jitter", "bts-nyu", "bts-kitti", "none"] = (
+        "strong"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +130,8 @@ class TrainConfig:
         seed: of everything; a sample is a function of (seed, step, row).
         steps, batch: length of the run; pictures per step, over all processes.
         accumulate: parts that a process takes its share of a batch in, one after another.
-        optimizer, momentum: ``adamw``, ``adam`` (decay inside the gradient), or ``sgd``.
+        optimizer, momentum: ``adamw``, ``adam`` (decay inside the gradient), ``amsgrad`` (that with
+            the largest second moment so far), or ``sgd``.
         lr, encoder_lr, weight_decay: peak rates of the rest and of what is named ``encoder.*``.
         clip: largest norm of the gradient; 0: any.
         schedule: of the rates; see :func:`leadline.training.optimise.rate_factor`.
@@ -168,7 +172,7 @@ class TrainConfig:
     steps: int = 5000
     batch: int = 16
     accumulate: int = 1
-    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "adam", "amsgrad", "sgd"] = "adamw"
     momentum: float = 0.9
     lr: float = 1e-3
     encoder_lr: float = 2e-4

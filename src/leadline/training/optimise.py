@@ -86,8 +86,9 @@ def make_optimizer(groups: list[dict[str, Any]], config: TrainConfig) -> torch.o
         raise InputError("nothing learns: every parameter is frozen; look at freeze and lr.")
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
-    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=config.lr)
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=config.lr)
+    return torch.optim.Adam(groups, lr=config.lr, amsgrad=config.optimizer == "amsgrad")
 
 
 def set_rates(optimizer: torch.optim.Optimizer, config: TrainConfig, step: int) -> float:

@@ -28,9 +28,7 @@ def strong_colours(rgb: Tensor, rng: np.random.Generator) -> Tensor:
         rng: decides.
     """
     if rng.random() < 0.8:
-        rgb = colours.adjust_brightness(rgb, float(rng.uniform(0.5, 1.5)))
-        rgb = colours.adjust_contrast(rgb, float(rng.uniform(0.5, 1.5)))
-        rgb = colours.adjust_saturation(rgb, float(rng.uniform(0.5, 1.5)))
+        rgb = jitter(rgb, rng, 0.5)
         rgb = colours.adjust_hue(rgb, float(rng.uniform(-0.25, 0.25)))
     if rng.random() < 0.2:
         rgb = colours.rgb_to_grayscale(rgb, num_output_channels=3)
@@ -39,6 +37,13 @@ def strong_colours(rgb: Tensor, rng: np.random.Generator) -> Tensor:
         width = 2 * math.ceil(3 * sigma) + 1
         rgb = colours.gaussian_blur(rgb, [width, width], [sigma, sigma])
     return rgb.clamp(0, 1)
+
+
+def jitter(rgb: Tensor, rng: np.random.Generator, most: float) -> Tensor:
+    """One picture (3, h, w) with brightness, contrast and saturation changed by up to ``most``."""
+    rgb = colours.adjust_brightness(rgb, float(rng.uniform(1 - most, 1 + most)))
+    rgb = colours.adjust_contrast(rgb, float(rng.uniform(1 - most, 1 + most)))
+    return colours.adjust_saturation(rgb, float(rng.uniform(1 - most, 1 + most)))
 
 
 def random_box(
