@@ -87,10 +87,28 @@ def test_sync(tmp_path):
     assert len(open_dataset("nyu-sync", tmp_path, Options(split="train"))) == 24231
     with pytest.raises(UnknownNameError):
         open_dataset("nyu-sync", tmp_path, Options(split="val"))
+    assert frame.image.size == (480, 640)
     eight = PilImage.fromarray(np.full((480, 640), 25, np.uint8))
     eight.save(folder / "sync_depth_00045.png")
     with pytest.raises(InputError, match="8-bit"):
         refs[0].read()
+
+
+def test_sync_is_learned_without_its_white_border(tmp_path):
+    refs = open_dataset("nyu-sync", tmp_path, Options(split="train"))
+    folder, number = (tmp_path / refs[0].name).parent, refs[0].name.rpartition("/")[2]
+    folder.mkdir()
+    pixels = np.full((480, 640, 3), 255, np.uint8)
+    pixels[45:472, 43:608] = 0
+    PilImage.fromarray(pixels).save(folder / f"rgb_{number}.jpg", quality=100)
+    codes = np.arange(480 * 640, dtype=np.uint16).reshape(480, 640)
+    PilImage.fromarray(codes).save(folder / f"sync_depth_{number}.png")
+    frame = refs[0].read()
+    assert frame.image.size == frame.depth.shape == (427, 565)
+    assert frame.image.pixels[8:-8, 8:-8].max() < 8  # a JPEG's blocks smear at the rim
+    assert frame.depth[0, 0] == codes[45, 43] / np.float32(1000)
+    assert frame.image.camera.cx == pytest.approx(325.5824 - 43)
+    assert frame.image.camera.cy == pytest.approx(253.7362 - 45)
 
 
 # --- raw dumps -----------------------------------------------------------------------------------

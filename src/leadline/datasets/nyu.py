@@ -6,6 +6,7 @@ camera); Lee et al., BTS, 2019 (layout of the synchronised set).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -52,14 +53,15 @@ def nyu_sync_refs(root: Path, split: str = "test") -> list[FrameRef]:
 
     Args:
         root: folder of the scenes (``official_splits/test`` for the test part).
-        split: ``test``, 654 frames, or ``train``, 24,231.
+        split: ``test``, 654 frames, or ``train``, 24,231, without the white border of their
+            pictures: rows 45 to 471, columns 43 to 607, as BTS and those after it train.
     """
     if split not in ("test", "train"):
         raise UnknownNameError("split of nyu-sync", split, ("test", "train"))
     found = []
     for line in read_list(f"nyu-sync-{split}"):
         scene, number = line.split()
-        read = partial(_sync_frame, root, scene, number)
+        read = partial(_sync_frame, root, scene, number, inner=split == "train")
         found.append(FrameRef(name=f"{scene}/{number}", read=read))
     return found
 
@@ -165,7 +167,7 @@ def _labelled_frame(path: Path, index: int, key: str) -> Frame:
     )
 
 
-def _sync_frame(root: Path, scene: str, number: str) -> Frame:
+def _sync_frame(root: Path, scene: str, number: str, *, inner: bool) -> Frame:
     path = root / scene / f"rgb_{number}.jpg"
     if not path.is_file():
         raise InputError(
@@ -173,7 +175,13 @@ def _sync_frame(root: Path, scene: str, number: str) -> Frame:
             "extractor) so that the scenes are folders of the data set's folder."
         )
     depth = depth_png(root / scene / f"sync_depth_{number}.png", per_unit=1000)
-    return _frame(picture(path, **CAMERA), depth, "nyu-sync", f"{scene}/{number}")
+    image = picture(path, **CAMERA)
+    if inner:
+        part = np.s_[45:472, 43:608]
+        pixels, depth = np.ascontiguousarray(image.pixels[part]), depth[part].copy()
+        camera = image.camera and image.camera.cropped(43, 45, 565, 427)
+        image = replace(image, pixels=pixels, camera=camera)
+    return _frame(image, depth, "nyu-sync", f"{scene}/{number}")
 
 
 def _frame(image: Image, depth: np.ndarray, group: str, name: str) -> Frame:
