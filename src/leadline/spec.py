@@ -17,12 +17,12 @@ from leadline.kinds import DepthKind
 ResizeRule = Literal["lower_bound", "upper_bound", "minimal", "short_side", "area", "exact"]
 """How a picture meets ``PreprocessSpec.size``, keeping its aspect unless ``exact``:
 
-- ``lower_bound``: scale so that both sides are at least the size (Depth Anything, MiDaS 3);
+- ``lower_bound``: scale so that both sides are at least the size (Depth Anything);
 - ``upper_bound``: both sides at most the size (MiDaS 2.1);
-- ``minimal``: the side whose scale is nearest to 1 decides (DPT, transformers);
+- ``minimal``: the side whose scale is nearest to 1 decides (DPT, MiDaS 3, ZoeDepth);
 - ``short_side``: the short side becomes the size's smaller number;
 - ``area``: as many pixels as the size has, so that pictures of every shape take the same time;
-- ``exact``: stretch to (height, width), losing the aspect (DenseDepth, FastDepth, ZoeDepth core).
+- ``exact``: stretch to (height, width), losing the aspect (DenseDepth, FastDepth).
 """
 
 Interpolation = Literal["nearest", "linear", "cubic", "area", "area_linear", "pil_bicubic"]
