@@ -8,7 +8,7 @@ from leadline.losses.left_right import (
     area_pyramid,
     monodepth_loss,
 )
-from leadline.losses.masking import masked_l1, masked_mean
+from leadline.losses.masking import masked_l1, masked_mean, smallest
 from leadline.losses.metric import SILOG_FORMS, gradient_l1, router_cross_entropy, silog
 from leadline.losses.photometric import (
     PhotometricConfig,
@@ -54,6 +54,7 @@ __all__ = [
     "scale_shift_invariant",
     "scale_shift_invariant_mae",
     "silog",
+    "smallest",
     "trimmed_mae",
     "warp",
 ]

@@ -15,6 +15,20 @@ def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
     return torch.where(valid, values, 0.0).sum() / valid.sum().clamp(min=1)
 
 
+def smallest(values: Tensor, known: Tensor, share: float | Tensor) -> Tensor:
+    """Which of the known values are in the smallest ``share`` of their row: (b, n) bool.
+
+    Args:
+        values: (b, n); those that are equal count in the order in which a sort leaves them.
+        known: (b, n) bool.
+        share: of the known values, for all rows or (b, 1).
+    """
+    order = torch.where(known, values.detach(), torch.inf).argsort(dim=1)
+    places = torch.arange(order.shape[1], device=order.device).expand_as(order)
+    rank = torch.empty_like(order).scatter_(1, order, places)
+    return known & (rank < (share * known.sum(1, keepdim=True)).round())
+
+
 def masked_l1(pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """Mean absolute difference over all valid pixels of the batch.
 

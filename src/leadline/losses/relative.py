@@ -11,6 +11,7 @@ import torch
 
 from leadline.alignment import scale_and_shift
 from leadline.errors import InputError
+from leadline.losses.masking import masked_mean, smallest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,7 +54,7 @@ def scale_shift_invariant_mae(pred: Tensor, target: Tensor, valid: Tensor) -> Te
         A scalar: the mean over all valid pixels of the batch; 0 when there are none.
     """
     difference = affine_normalize(pred, valid) - affine_normalize(target, valid)
-    return _masked_mean(difference.abs(), valid)
+    return masked_mean(difference.abs(), valid)
 
 
 def trimmed_mae(pred: Tensor, target: Tensor, valid: Tensor, *, trim: float = 0.2) -> Tensor:
@@ -82,11 +83,7 @@ def trimmed_mae(pred: Tensor, target: Tensor, valid: Tensor, *, trim: float = 0.
         raise InputError(f"trim={trim}: a share from 0 (none) to below 1 is needed.")
     residual = (affine_normalize(pred, valid) - affine_normalize(target, valid)).abs().flatten(1)
     known = valid.flatten(1)
-    order = torch.where(known, residual.detach(), torch.inf).argsort(dim=1)
-    rank = torch.empty_like(order).scatter_(
-        1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
-    )
-    kept = known & (rank < ((1 - trim) * known.sum(1, keepdim=True)).round())
+    kept = smallest(residual, known, 1 - trim)
     return torch.where(kept, residual, 0.0).sum() / (2 * known.sum()).clamp(min=1)
 
 
@@ -183,7 +180,3 @@ def _reduce(sums: Tensor, counts: Tensor, reduction: Reduction) -> Tensor:
     if reduction != "image":
         raise InputError(f"reduction={reduction!r}: 'batch' or 'image' is needed.")
     return (sums / counts.clamp(min=1)).mean()
-
-
-def _masked_mean(values: Tensor, valid: Tensor) -> Tensor:
-    return torch.where(valid, values, 0.0).sum() / valid.sum().clamp(min=1)

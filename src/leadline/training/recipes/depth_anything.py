@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from leadline import models
 from leadline.errors import InputError
-from leadline.losses import affine_normalize, multi_scale_gradient
+from leadline.losses import affine_normalize, multi_scale_gradient, smallest
 from leadline.training.network import build_network, delivered_spec, normalised
 from leadline.training.pseudo_label import (
     Hardness,
@@ -268,10 +268,7 @@ def mean_residuals(pred: Tensor, target: Tensor, valid: Tensor, *, drop: Tensor)
     residual = torch.where(valid, (pred - target).abs(), 0.0).flatten(1)
     known = valid.flatten(1)
     if bool((drop > 0).any()):
-        order = torch.where(known, residual.detach(), torch.inf).argsort(dim=1)
-        places = torch.arange(order.shape[1], device=order.device).expand_as(order)
-        rank = torch.empty_like(order).scatter_(1, order, places)
-        known = known & (rank < ((1 - drop[:, None]) * known.sum(1, keepdim=True)).round())
+        known = smallest(residual, known, 1 - drop[:, None])
     return torch.where(known, residual, 0.0).sum(1) / known.sum(1).clamp(min=1)
 
 

@@ -28,7 +28,7 @@ from torch import nn
 from leadline.errors import InputError
 from leadline.kinds import DepthKind
 from leadline.losses import PhotometricConfig, area_pyramid, monodepth2_loss
-from leadline.models.monodepth2 import CONFIGS, STEREO_BASELINE, Monodepth2
+from leadline.models.monodepth2 import CONFIGS, STEREO_BASELINE, Monodepth2, disp_to_depth
 from leadline.models.variant import with_options
 from leadline.training.eye_pairs import check_truth, only_source, rig_of
 from leadline.training.network import build_network, delivered_spec
@@ -191,8 +191,7 @@ class Video(Recipe):
 
     def _inverse_depth(self, disparity: Tensor) -> Tensor:
         config = self._loss_config
-        nearest, farthest = 1 / config.min_depth, 1 / config.max_depth
-        return farthest + (nearest - farthest) * disparity
+        return disp_to_depth(disparity, config.min_depth, config.max_depth)[0]
 
     @property
     def _metric(self) -> bool:
