@@ -14,8 +14,13 @@ from safetensors.torch import load_file  # noqa: E402
 
 from leadline.errors import InputError  # noqa: E402
 from leadline.kinds import DepthKind  # noqa: E402
-from leadline.training import TrainConfig, train  # noqa: E402
-from leadline.training.eye_pairs import change_eyes_alike, eye_pairs, mirrored  # noqa: E402
+from leadline.training import DataConfig, TrainConfig, train  # noqa: E402
+from leadline.training.eye_pairs import (  # noqa: E402
+    change_eyes_alike,
+    eye_pairs,
+    mirrored,
+    pair_refs,
+)
 from leadline.training.recipes.stereo import BothEyes, Stereo  # noqa: E402
 from leadline.training.rendered import write_shard  # noqa: E402
 from leadline.training.rig import Rig  # noqa: E402
@@ -208,3 +213,8 @@ def test_validation_is_on_held_out_scenes_in_metres(
     sheet = recipe.pictures(module, batch_of(given, tmp_path))
     assert sheet is not None
     assert sheet.shape == (4 * SIZE[0], 3 * SIZE[1], 3)
+
+
+def test_kitti_without_a_folder_is_told(tmp_path):
+    with pytest.raises(InputError, match="kitti-eigen=DIR"):
+        pair_refs(DataConfig(name="kitti-eigen"), tmp_path)
