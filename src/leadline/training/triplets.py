@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as colour
 
-from leadline.datasets import Options, get, open_dataset
+from leadline.datasets import Options, open_dataset
 from leadline.datasets.kitti import kitti_film_refs
 from leadline.errors import InputError
 from leadline.training.eye_pairs import eigen_list, known_depth, only_source, pair_refs
@@ -37,6 +37,7 @@ from leadline.training.parallel import renders_here
 from leadline.training.recipe import BatchSource, sample_generator, step_size
 from leadline.training.rendered import Plan, RenderedWorld, Sample
 from leadline.training.rig import Rig, render_triplets
+from leadline.training.samples import learned_split
 from leadline.training.scan import ScanErrors, scanned
 
 if TYPE_CHECKING:
@@ -190,9 +191,8 @@ def moments_of(data: DataConfig, folder: Path, sources: Sources) -> list[Moment]
     if data.name == "stereo-video" or sources != "mono":
         refs = pair_refs(data, folder)
     else:
-        splits = get(data.name).splits
-        split = data.split or next((name for name in splits if "train" in name), None)
-        refs = open_dataset(data.name, data.root or None, Options(split=split, every=data.every))
+        options = Options(split=learned_split(data), every=data.every)
+        refs = open_dataset(data.name, data.root or None, options)
     if sources == "stereo":
         return [Moment(frame=ref) for ref in refs]
     steps = [_step(one.name, two.name) for one, two in pairwise(refs)]
