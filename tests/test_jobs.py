@@ -18,6 +18,12 @@ def test_atomic_write_makes_folders_and_leaves_no_temporary(tmp_path: Path) -> N
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_atomic_write_takes_names_as_long_as_the_disk_does(tmp_path: Path) -> None:
+    target = tmp_path / ("深" * 83 + ".txt")  # 253 bytes
+    write_text(target, "new")
+    assert target.read_text() == "new"
+
+
 def test_atomic_write_keeps_the_old_file_when_the_block_fails(tmp_path: Path) -> None:
     target = tmp_path / "c.txt"
     write_text(target, "old")

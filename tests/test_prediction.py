@@ -109,6 +109,9 @@ def test_stereo_disparity_becomes_metres():
     np.testing.assert_allclose(
         stereo.to_depth(baseline_m=0.5, doffs_px=5).values, [[50 / 15, 10, 2]], rtol=1e-6
     )
+    for wrong in ({"baseline_m": -1.0}, {"baseline_m": 0.5, "doffs_px": np.nan}):
+        with pytest.raises(InputError, match="positive distance"):
+            stereo.to_depth(**wrong)
     with pytest.raises(KindError, match="baseline_m"):
         stereo.to_depth()
 

@@ -49,6 +49,9 @@ class Camera:
                 f"camera fx, fy, cx, cy = {numbers}: focal lengths need to be positive and all "
                 "four finite; give pixels, not millimetres."
             )
+        plain = {"width": int, "height": int, "fx": float, "fy": float, "cx": float, "cy": float}
+        for name, kind in plain.items():  # numpy's numbers could not be written as JSON
+            object.__setattr__(self, name, kind(getattr(self, name)))
         if self.world_from_camera is not None:
             pose = np.asarray(self.world_from_camera, dtype=np.float64)
             if pose.shape != (4, 4) or not np.isfinite(pose).all():

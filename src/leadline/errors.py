@@ -50,7 +50,7 @@ class UnknownNameError(LeadlineError, LookupError):
     def __init__(self, what: str, name: object, options: Iterable[str]) -> None:
         known = list(options)
         near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+        hint = f" Did you mean {' or '.join(repr(str(n)) for n in near)}?" if near else ""
         super().__init__(f"unknown {what} {name!r}.{hint} Known: {', '.join(known) or 'none'}.")
         self.name = name
         self.options = tuple(known)

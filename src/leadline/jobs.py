@@ -54,7 +54,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Generator[BinaryIO]:
         InputError: the folder cannot be written to.
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.name[:80]}.{secrets.token_hex(6)}.part")
+    begin = target.name.encode()[:80].decode(errors="ignore")  # names are limited in bytes
+    temporary = target.with_name(f".{begin}.{secrets.token_hex(6)}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         file = temporary.open("xb")

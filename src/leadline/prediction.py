@@ -136,6 +136,7 @@ class Prediction:
 
         Raises:
             KindError: affine disparity, whose scale and shift must be found first.
+            InputError: a baseline that is not positive, or a doffs that is not finite.
         """
         if self.kind is DepthKind.AFFINE_DISPARITY:
             raise KindError(
@@ -149,6 +150,11 @@ class Prediction:
             raise KindError(
                 "pixel_disparity becomes metres only with the camera and baseline_m; give "
                 "to_depth(baseline_m=...) on a prediction that has a camera."
+            )
+        if not (np.isfinite(baseline_m) and baseline_m > 0 and np.isfinite(doffs_px)):
+            raise InputError(
+                f"baseline_m={baseline_m}, doffs_px={doffs_px}: a positive distance in metres and "
+                "a finite number of pixels are needed."
             )
         disparity = self.values + np.float32(doffs_px)
         near = self.known & (disparity > 0)
@@ -260,7 +266,10 @@ class Prediction:
         if alignment.space == "depth":
             real &= alignment.scale * self.values + alignment.shift > 0
         return replace(
-            self, values=metres, kind=DepthKind.METRIC_DEPTH, valid=None if real.all() else real
+            self,
+            values=np.where(real, metres, np.nan),
+            kind=DepthKind.METRIC_DEPTH,
+            valid=None if real.all() else real,
         )
 
     def _floor_depth(

@@ -56,6 +56,16 @@ def test_stereo_writes_metres(
     assert np.median(np.abs(found.values - depth) / depth) < 0.02
 
 
+def test_stereo_does_not_overwrite_its_pictures(
+    pair: tuple[Path, Path, np.ndarray], capsys: pytest.CaptureFixture[str]
+) -> None:
+    left, right, _ = pair
+    before = left.read_bytes()
+    assert code_of("stereo", left, right, "--out", left.parent, "--format", "color") == 2
+    assert "would overwrite an input" in capsys.readouterr().err
+    assert left.read_bytes() == before
+
+
 def test_stereo_without_a_camera_gives_disparity(
     pair: tuple[Path, Path, np.ndarray], tmp_path: Path
 ) -> None:

@@ -53,6 +53,14 @@ def test_frames_become_points_and_poses(
     assert np.allclose(poses[0], np.eye(4))
 
 
+def test_frames_are_not_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    camera = ("--camera", folder / "camera.json")
+    before = (folder / "0.png").read_bytes()
+    assert run("triangulate", *frames(folder), *camera, "--out", folder) == 2
+    assert "would overwrite an input" in capsys.readouterr().err
+    assert (folder / "0.png").read_bytes() == before
+
+
 @pytest.mark.slow
 def test_known_poses_give_a_dense_map_in_metres(folder: Path, tmp_path: Path) -> None:
     given = ("--camera", folder / "camera.json", "--poses", folder / "poses.json")
@@ -71,7 +79,7 @@ def test_known_poses_give_a_dense_map_in_metres(folder: Path, tmp_path: Path) ->
         (["--baseline", "0.2", "--camera-height", "1"], "one way to metres"),
         (["--camera", "1,2,3"], "four numbers"),
         (["--camera", "90000,90000,160,120"], "field of view"),
-        (["--fov", "190"], "between 0 and 180"),
+        (["--fov", "190"], "5 to 150 degrees"),
         (["--poses", "absent.txt"], "absent.txt"),
     ],
 )

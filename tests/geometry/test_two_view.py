@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from leadline import geometry
 from leadline.camera import Camera
@@ -95,6 +96,25 @@ def test_motion_is_found_with_wrong_matches(motion: str) -> None:
     assert found.inliers[scene.wrong].mean() < 0.1
     assert np.linalg.norm(found.second_from_first[:3, 3]) == pytest.approx(1)
     assert 0.2 < found.noise_px < 0.8
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_spread_is_that_of_the_solution_in_front_of_both(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    camera = Camera(width=640, height=480, fx=500, fy=500, cx=319.5, cy=239.5)
+    turn = Rotation.from_euler("xyz", [2, -5, 1], degrees=True).as_matrix()
+    z = rng.uniform(2, 10, 300)
+    first = np.stack([rng.uniform(0, 640, 300), rng.uniform(0, 480, 300)], 1)
+    rays = np.column_stack([(first - [319.5, 239.5]) / 500, np.ones(300)])
+    seen = (rays * z[:, None]) @ turn.T + [0.5, 0.05, 0.1]
+    second = seen[:, :2] / seen[:, 2:] * 500 + [319.5, 239.5]
+    noise = rng.normal(0, 0.3, (2, 300, 2))
+    found = geometry.relative_pose(
+        geometry.Matches(first=first + noise[0], second=second + noise[1]), camera
+    )
+    off = Rotation.from_matrix(found.second_from_first[:3, :3] @ turn.T).magnitude()
+    assert found.rotation_sigma_deg < 0.04
+    assert np.degrees(off) < 4 * found.rotation_sigma_deg
 
 
 @settings(max_examples=8)

@@ -37,6 +37,10 @@ def camera_for(image: Image, *, camera: str | None, fov_deg: float | None) -> Ca
     height, width = image.size
     check_one(camera, fov_deg)
     if fov_deg is not None:
+        if not 5 < fov_deg < 150:
+            raise InputError(
+                f"--fov {fov_deg:g}: the horizontal field of view of a picture is 5 to 150 degrees."
+            )
         return Camera.from_fov(width, height, fov_deg=fov_deg)
     if camera is None:
         if image.camera is None:

@@ -49,15 +49,18 @@ def output_files(
         path: {name: folder / f"{stem}{suffix}" for name, suffix in suffixes.items()}
         for path, stem in stems.items()
     }
-    originals = {_absolute(path): path for path in stems}
-    for path, files in planned.items():
-        for file in files.values():
-            if _absolute(file) in originals:
-                raise InputError(
-                    f"{file}, the result for {path}, would overwrite an input. Give another folder "
-                    "with --out."
-                )
+    keep_inputs((file for files in planned.values() for file in files.values()), stems)
     return planned
+
+
+def keep_inputs(files: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Raise InputError when a file to write is one of the inputs."""
+    originals = {_absolute(path) for path in inputs}
+    for file in files:
+        if _absolute(file) in originals:
+            raise InputError(
+                f"{file}, a result, would overwrite an input. Give another folder with --out."
+            )
 
 
 def without_outputs(found: Iterable[Path], given: Iterable[Path], out: Path) -> list[Path]:

@@ -50,12 +50,15 @@ def stereo(
     The pair must be rectified: a point lies in one row of both pictures. Without --focal-px and
     --baseline-m the result is the disparity in pixels.
     """
+    from leadline.cli.naming import keep_inputs
     from leadline.geometry import CONFIDENT, stereo_disparity
     from leadline.image import Image
     from leadline.io import output_suffixes, read_image
 
     camera_known = _both_or_none(focal_px, baseline_m)
     suffixes = output_suffixes([word.strip() for word in formats.split(",") if word.strip()])
+    files = {name: out / f"{left.stem}{suffix}" for name, suffix in suffixes.items()}
+    keep_inputs(files.values(), (left, right))
     pair = [read_image(path) for path in (left, right)]
     camera = None
     if focal_px is not None:
@@ -69,7 +72,6 @@ def stereo(
     )
     if camera_known:
         found = found.to_depth(baseline_m=baseline_m, doffs_px=doffs)
-    files = {name: out / f"{left.stem}{suffix}" for name, suffix in suffixes.items()}
     for name, file in files.items():
         found.save(file, format=name, cmap=cmap)
     sure = found.known if found.confidence is None else found.confidence >= CONFIDENT

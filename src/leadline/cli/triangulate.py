@@ -47,7 +47,7 @@ def triangulate(
     ] = None,
     every: Annotated[int, typer.Option(help="Take each so-manieth frame of a film.")] = 1,
     maps: Annotated[
-        int, typer.Option(help="Frames of which dense maps are made; 0 for points alone.")
+        int, typer.Option(min=0, help="Frames of which dense maps are made; 0 for points alone.")
     ] = 1,
     fill: Annotated[
         bool, typer.Option("--fill", help="Give values to what no other frame confirms, too.")
@@ -65,6 +65,7 @@ def triangulate(
     3x4 matrix, world from camera), report.json what was found; <frame>.npz is the dense depth of a
     frame. Without --poses, --baseline or --camera-height all of it is right up to one scale.
     """
+    from leadline.cli.naming import keep_inputs
     from leadline.io import output_suffixes
     from leadline.sequence import track, triangulate_posed
 
@@ -73,6 +74,10 @@ def triangulate(
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; a folder is needed.")
     frames = _with_cameras(_frames(inputs, every), camera, fov)
+    if maps:
+        names = [Path(frame.name) for frame in frames]
+        made = (out / f"{name.stem}{suffix}" for name in names for suffix in suffixes.values())
+        keep_inputs(made, names)
     if poses is not None:
         found = triangulate_posed(_with_poses(frames, poses))
     else:

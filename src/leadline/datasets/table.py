@@ -55,7 +55,7 @@ def _eigen(target: str) -> Open:
             name,
             target="annotated" if target == "annotated" else "lidar",
             right=options.right,
-        )
+        )[:: options.every]
 
     return open_
 
@@ -85,7 +85,9 @@ _ALL = (
         splits=("test", "train", "all"),
         training="train",
         validation="test",
-        open=lambda root, options: nyu.nyu_labelled_refs(root, options.split or "test"),
+        open=lambda root, options: nyu.nyu_labelled_refs(root, options.split or "test")[
+            :: options.every
+        ],
     ),
     DatasetSpec(
         name="nyu-labelled-raw",
@@ -99,7 +101,7 @@ _ALL = (
         validation="test",
         open=lambda root, options: nyu.nyu_labelled_refs(
             root, options.split or "test", depth="raw"
-        ),
+        )[:: options.every],
     ),
     DatasetSpec(
         name="nyu-sync",
@@ -111,7 +113,9 @@ _ALL = (
         splits=("test", "train"),
         training="train",
         validation="test",
-        open=lambda root, options: nyu.nyu_sync_refs(root, options.split or "test"),
+        open=lambda root, options: nyu.nyu_sync_refs(root, options.split or "test")[
+            :: options.every
+        ],
     ),
     DatasetSpec(
         name="nyu-raw",
@@ -129,7 +133,7 @@ _ALL = (
         source="made from any of the above",
         terms="research",
         protocol="nyu-eigen",
-        open=lambda root, options: nyu.nyu_folder_refs(root),
+        open=lambda root, options: nyu.nyu_folder_refs(root)[:: options.every],
     ),
     DatasetSpec(
         name="kitti-eigen",
@@ -164,7 +168,9 @@ _ALL = (
         source="cvlibs.net/datasets/kitti/raw_data.php",
         terms=_KITTI_TERMS,
         protocol="kitti-eigen-garg",
-        open=lambda root, options: kitti.kitti_raw_refs(root, right=options.right),
+        open=lambda root, options: kitti.kitti_raw_refs(root, right=options.right)[
+            :: options.every
+        ],
     ),
     DatasetSpec(
         name="kitti-depth",
@@ -173,7 +179,7 @@ _ALL = (
         source="cvlibs.net/datasets/kitti/eval_depth.php",
         terms=_KITTI_TERMS,
         protocol="kitti-eigen-benchmark",
-        open=lambda root, options: kitti.kitti_depth_refs(root),
+        open=lambda root, options: kitti.kitti_depth_refs(root)[:: options.every],
     ),
     DatasetSpec(
         name="kitti-object",
@@ -182,7 +188,7 @@ _ALL = (
         source="cvlibs.net/datasets/kitti/eval_object.php",
         terms=_KITTI_TERMS,
         protocol="kitti-eigen-garg",
-        open=lambda root, options: kitti.kitti_object_refs(root),
+        open=lambda root, options: kitti.kitti_object_refs(root)[:: options.every],
     ),
     DatasetSpec(
         name="kitti-odometry",
@@ -192,7 +198,9 @@ _ALL = (
         terms=_KITTI_TERMS,
         protocol="kitti-eigen-garg",
         splits=tuple(f"{number:02d}" for number in range(22)),
-        open=lambda root, options: kitti.kitti_odometry_refs(root, options.split or "00"),
+        open=lambda root, options: kitti.kitti_odometry_refs(root, options.split or "00")[
+            :: options.every
+        ],
     ),
     DatasetSpec(
         name="kitti-stereo-2015",
@@ -201,7 +209,7 @@ _ALL = (
         source="cvlibs.net/datasets/kitti/eval_scene_flow.php?benchmark=stereo",
         terms=_KITTI_TERMS,
         protocol="kitti-eigen-garg",
-        open=lambda root, options: kitti.kitti_stereo_refs(root),
+        open=lambda root, options: kitti.kitti_stereo_refs(root)[:: options.every],
     ),
     DatasetSpec(
         name="7scenes",
@@ -230,7 +238,7 @@ _ALL = (
         source="the sample of a public SLAM tutorial",
         terms="see its repository",
         protocol="depth-anything-v2-metric",
-        open=lambda root, options: rgbd.kinect_refs(root),
+        open=lambda root, options: rgbd.kinect_refs(root)[:: options.every],
     ),
     DatasetSpec(
         name="icl-nuim",
@@ -252,7 +260,7 @@ _ALL = (
         source="vision.middlebury.edu/stereo/data",
         terms="research",
         protocol="depth-anything-v2-metric",
-        open=lambda root, options: stereo.middlebury_refs(root),
+        open=lambda root, options: stereo.middlebury_refs(root)[:: options.every],
     ),
     DatasetSpec(
         name="diode",
@@ -307,7 +315,9 @@ _ALL = (
         source="yours",
         terms="yours",
         protocol="depth-anything-v2-metric",
-        open=lambda root, options: folder.folder_refs(root, per_metre=options.per_metre),
+        open=lambda root, options: folder.folder_refs(root, per_metre=options.per_metre)[
+            :: options.every
+        ],
     ),
     DatasetSpec(
         name="world-rooms",

@@ -85,7 +85,7 @@ def fit_motion(
         starts: rotations and directions.
     """
     fits = [_climb(rays, focals, _begin(rays, focals, R, t)) for R, t in starts]
-    return _with_spread(min(fits, key=lambda fit: fit.cost), rays, focals)
+    return min(fits, key=lambda fit: fit.cost)
 
 
 def rotation_from(
@@ -287,7 +287,8 @@ def _sampson(
     return c / s, J
 
 
-def _with_spread(motion: Motion, rays: Rays, focals: np.ndarray) -> Motion:
+def with_spread(motion: Motion, rays: Rays, focals: np.ndarray) -> Motion:
+    """The motion with its standard deviations; each of the four solutions has its own."""
     _, J = _sampson(rays, focals, motion.rotation, motion.direction)
     normal = (J * motion.weight[:, None]).T @ J / motion.mixture.noise_px**2
     spread = np.linalg.pinv(normal)

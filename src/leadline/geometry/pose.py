@@ -20,7 +20,7 @@ import numpy as np
 
 from leadline.errors import DegenerateError, InputError
 from leadline.geometry.epipolar import homogeneous, sampson_error, skew
-from leadline.geometry.motion_fit import Motion, fit_motion, rotation_from
+from leadline.geometry.motion_fit import Motion, fit_motion, rotation_from, with_spread
 from leadline.geometry.opencv import opencv
 from leadline.geometry.two_view import (
     fundamental,
@@ -120,7 +120,7 @@ def relative_pose(
     focals = np.array([[first.fx, first.fy], [second.fx, second.fy]])
     starts = _starts(matches, first, second, threshold_px)
     motion = fit_motion(rays, focals, starts)
-    motion = _in_front(motion, rays, far_baselines)
+    motion = with_spread(_in_front(motion, rays, far_baselines), rays, focals)
     E = skew(motion.direction) @ motion.rotation
     F = np.linalg.inv(second.matrix).T @ E @ np.linalg.inv(first.matrix)
     error = sampson_error(F, matches.first, matches.second)
