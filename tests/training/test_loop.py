@@ -3,6 +3,7 @@
 import json
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ pytest.importorskip("cv2")
 from safetensors.torch import load_file  # noqa: E402
 
 import leadline  # noqa: E402
-from leadline.errors import InputError, JobError  # noqa: E402
+from leadline.errors import InputError, JobError, UnknownNameError  # noqa: E402
 from leadline.training import train  # noqa: E402
 from leadline.training.checkpoint import checkpoints, load_state  # noqa: E402
 from leadline.training.diagnosis import Watch  # noqa: E402
@@ -77,6 +78,18 @@ def test_folder_of_another_run_is_refused(tiny, whole):
     with pytest.raises(InputError, match="model_options"):
         quiet(tiny.updated({"model_options.skips": "none"}), whole, resume=True)
     assert load_state(whole)["step"] == 6
+
+
+def test_a_mistyped_protocol_is_told_before_anything_learns(tiny, tmp_path):
+    with pytest.raises(UnknownNameError, match="kitti-eigan"):
+        quiet(tiny.updated({"protocol": "kitti-eigan"}), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_of_another_kind_is_refused_before_anything_learns(tiny, tmp_path):
+    with pytest.raises(InputError, match="gives affine_disparity"):
+        quiet(replace(tiny, model="lite", model_options={}), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_accumulated_parts_are_averaged(tiny, tmp_path):

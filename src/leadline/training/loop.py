@@ -16,6 +16,7 @@ from PIL import Image as PilImage
 from torch import Tensor, nn
 
 from leadline.errors import InputError
+from leadline.evaluation import protocols
 from leadline.jobs import atomic_write, write_text
 from leadline.training import recipes
 from leadline.training.checkpoint import (
@@ -134,11 +135,15 @@ class Run:
         self.config = config
         self.place = place or Place()
         self.recipe: Recipe = recipes.get(config.recipe)(config)
+        if config.protocol:
+            protocols.get(config.protocol)  # a name that is mistyped is told before anything learns
         self.step = 0
         self.rate = 0.0
         self.best: float | None = None
         torch.manual_seed(config.seed)
-        module = self.recipe.build().train().to(self.place.device)
+        module = self.recipe.build()
+        self.recipe.delivered(module)  # refuses a network of the wrong kind, before it learns
+        module = module.train().to(self.place.device)
         sharded = config.parallel == "fsdp" and self.place.world_size > 1
         if config.channels_last and not sharded:  # FSDP cuts tensors along their first axis
             module = module.to(memory_format=torch.channels_last)
