@@ -68,6 +68,13 @@ def _room(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Plac
     target = rng.uniform(-0.35, 0.35, 2) * room[:2]
     offset = target - inside
     yaw = math.atan2(-offset[0], offset[1]) + rng.normal(0, 0.5)
+    if rng.random() < 0.35:  # over a piece of furniture that stands close, into the room
+        spot = scene.views["spots"][int(rng.integers(len(scene.views["spots"])))]
+        away = rng.uniform(0, 2 * math.pi)
+        back = rng.uniform(0.7, 1.8) * np.array([math.sin(away), -math.cos(away)])
+        limit = room[:2] / 2 - 0.25
+        inside = np.clip(spot + back, -limit, limit)
+        yaw = away + rng.normal(0, 0.35)
     pitch = math.radians(rng.uniform(-38, 8) if rng.random() < 0.85 else rng.uniform(-60, 20))
     roll = math.radians(rng.normal(0, 3) if rng.random() < 0.85 else rng.uniform(-16, 16))
     height = rng.uniform(0.8, 2.0) if rng.random() < 0.9 else rng.uniform(0.35, 0.8)

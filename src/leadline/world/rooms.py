@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from leadline.world import furniture as f
 from leadline.world import things
 from leadline.world.bodies import person
+from leadline.world.openings import Hole, doorway, hole, window
 from leadline.world.patterns import color
 from leadline.world.scene import Builder
 
-Hole = tuple[float, float, float, float]
-"""Opening in a wall: x0, y0, x1, y1 in the wall's own -1..1, y down."""
+Gap = tuple[float, float]
+"""Part of a wall, from x to x, where nothing may stand or hang."""
+
+_WHOLE: Gap = (np.inf, np.inf)  # none
 
 
 def _lights(b: Builder, size: np.ndarray) -> None:
@@ -48,87 +53,14 @@ def _lights(b: Builder, size: np.ndarray) -> None:
         light.sun_direction = d / np.linalg.norm(d)
 
 
-def _window(b: Builder, width: float, height: float, z: float) -> None:
-    """Bright view, frame and curtains; the wall is at y = 0 and the room at y < 0."""
-    rng = b.rng
-    view = b.mat(str(rng.choice(["view", "flat"], p=[0.75, 0.25])), glow=rng.uniform(0.8, 5.0))
-    away = rng.uniform(3, 20)
-    b.quad(
-        (0, away, z),
-        (width + 3 * away, height + 2.2 * away),
-        view,
-        normal="y",
-        fit=True,
-        casts=False,
-    )
-    reveal = b.mat("flat", (0.85, 0.84, 0.82))
-    for s in (-1, 1):
-        b.box((s * (width / 2 + 0.03), 0.08, z), (0.06, 0.16, height), reveal)
-        b.box((0, 0.08, z + s * (height / 2 + 0.03)), (width + 0.12, 0.16, 0.06), reveal)
-    frame = things.paint(b, 0.3, 0.97)
-    t = 0.05
-    for x in (-1, 0, 1) if rng.random() < 0.7 else (-1, 1):
-        b.box((x * width / 2, 0, z), (t, 0.1, height + t), frame)
-    for s in (-1, 1):
-        b.box((0, 0, z + s * height / 2), (width + t, 0.1, t), frame)
-    b.box((0, -0.06, z - height / 2 - 0.03), (width + 0.2, 0.2, 0.03), frame)
-    kind = rng.random()
-    if kind < 0.45:
-        cloth = things.cloth(b)
-        drop = rng.choice([height + 0.3, z + height / 2 + 0.1])
-        top = z + height / 2 + 0.15
-        b.tube((-width * 0.7, -0.1, top), (width * 0.7, -0.1, top), 0.015, things.metal(b))
-        for side in (-1, 1):
-            folds = int(rng.integers(3, 6))
-            for k in range(folds):
-                x = side * (width * 0.62 - k * 0.075)
-                b.tube((x, -0.1, top), (x, -0.1, top - drop), 0.05, cloth)
-    elif kind < 0.65:
-        blind = b.mat("flat", color(rng, 0.5, 0.95, 0.15))
-        h = height * rng.uniform(0.2, 0.8)
-        mask = "bars" if rng.random() < 0.5 else None
-        b.quad(
-            (0, -0.07, z + height / 2 - h / 2),
-            (width, h),
-            blind,
-            normal="y",
-            mask=mask,
-            repeat=(1, 1),
-        )
-
-
-def _doorway(b: Builder, width: float, height: float, wall: int) -> None:
-    """Opening at y = 0 with another room behind it."""
-    rng = b.rng
-    deep = rng.uniform(1.5, 4.5)
-    wide = rng.uniform(1.6, 3.5)
-    inner = b.mat("flat", color(rng, 0.2, 0.9, 0.2)) if rng.random() < 0.6 else wall
-    ground = b.mat(str(rng.choice(["planks", "carpet", "tiles", "concrete"])), scale=1.5)
-    b.quad((0, deep, height * 0.65), (wide, height * 1.3), inner, normal="y")
-    for s in (-1, 1):
-        b.quad((s * wide / 2, deep / 2, height * 0.65), (deep, height * 1.3), inner, normal="x")
-    b.quad((0, deep / 2, 0.0), (wide, deep), ground)
-    b.quad(
-        (0, deep / 2, height * 1.3), (wide, deep), b.mat("flat", (0.85, 0.85, 0.85)), casts=False
-    )
-    b.quad((0, deep + 0.5, 1.5), (9, 7), inner, normal="y", casts=False)
-    frame = things.paint(b, 0.2, 0.97)
-    for s in (-1, 1):
-        b.box((s * width / 2, 0, height / 2), (0.08, 0.2, height), frame)
-    b.box((0, 0, height), (width + 0.08, 0.2, 0.08), frame)
-    with b.at((rng.uniform(-0.5, 0.5), deep - 0.4, 0)):
-        f.cupboard(b, 0.9, rng.uniform(0.7, 1.8), 0.4)
-    if rng.random() < 0.6:
-        angle = rng.uniform(0.3, 2.2)
-        with b.at((width / 2, 0, 0), np.pi - angle):
-            b.box((width / 2, 0, height / 2), (width, 0.04, height), things.hard(b))
-
-
-def _against(b: Builder, length: float, height: float, dense: float) -> None:
-    """Fill a wall (at y = 0, room at y < 0) with furniture from left to right."""
+def _against(b: Builder, length: float, height: float, dense: float, gap: Gap) -> None:
+    """Fill a wall (at y = 0, room at y < 0) with furniture from left to right, but for a gap."""
     rng = b.rng
     x = -length / 2 + rng.uniform(0.1, 0.8)
     while x < length / 2 - 0.5:
+        if gap[0] - 1.0 < x < gap[1]:
+            x = gap[1] + 0.1
+            continue
         if rng.random() > dense:
             x += rng.uniform(0.3, 1.2)
             continue
@@ -180,11 +112,13 @@ def _against(b: Builder, length: float, height: float, dense: float) -> None:
         x += w + rng.uniform(0.02, 0.5)
 
 
-def _wall_things(b: Builder, length: float, height: float) -> None:
-    """Pictures, posters, shelves, clocks and radiators on the wall at y = 0."""
+def _wall_things(b: Builder, length: float, height: float, gap: Gap) -> None:
+    """Pictures, posters, shelves, clocks and radiators on the wall at y = 0, but for a gap."""
     rng = b.rng
     for _ in range(int(rng.integers(0, 6))):
         x, z = rng.uniform(-0.45, 0.45) * length, rng.uniform(1.0, min(2.2, height - 0.4))
+        if gap[0] - 0.6 < x < gap[1] + 0.6:
+            continue
         kind = rng.random()
         w, h = rng.uniform(0.2, 0.9), rng.uniform(0.2, 0.8)
         if kind < 0.4:
@@ -204,41 +138,95 @@ def _wall_things(b: Builder, length: float, height: float) -> None:
             b.box((x, -0.07, 0.45), (1.0, 0.1, 0.6), b.mat("flat", (0.85, 0.85, 0.82)))
 
 
-def _side(b: Builder, length: float, height: float, wall: int, dense: float) -> None:
-    """One wall at y = 0 with openings, things on it and furniture before it."""
+def _passage(b: Builder, width: float, height: float, wall: int, dense: float) -> None:
+    """Wide opening without a door, at y = 0, into another furnished room."""
+    rng = b.rng
+    deep, wide = rng.uniform(2.2, 6.5), width + rng.uniform(0.6, 3.5)
+    tall = max(height + 0.05, rng.uniform(2.3, 2.9))
+    walls, floor, ceiling = _surfaces(b)
+    walls = wall if rng.random() < 0.5 else walls
+    for s in (-1, 1):
+        b.box((s * (width / 2 + 0.04), 0.06, height / 2), (0.08, 0.14, height), wall)
+    b.box((0, 0.06, height + 0.04), (width + 0.16, 0.14, 0.08), wall)
+    with b.at((rng.uniform(-0.45, 0.45) * (wide - width), 0.13, 0)):
+        b.quad((0, deep / 2 - 0.07, 0), (wide, deep + 0.14), floor)
+        b.quad((0, deep / 2, tall), (wide, deep), ceiling, casts=False)
+        for s in (-1, 1):
+            b.quad((s * wide / 2, deep / 2, tall / 2), (deep, tall), walls, normal="x", casts=False)
+        with b.at((0, deep, 0)):
+            _side(b, wide, tall, walls, dense, passages=False)
+        middle = (rng.uniform(-0.3, 0.3) * wide, deep * rng.uniform(0.3, 0.6), 0)
+        with b.at(middle, rng.uniform(0, 6)):
+            pieces = (f.dining_set, f.sofa, f.chair, f.wing_chair, f.bed)
+            pieces[int(rng.integers(len(pieces)))](b)
+        warm = np.array([1.0, rng.uniform(0.8, 1.0), rng.uniform(0.55, 1.0)])
+        lamp = b.place((0, deep * rng.uniform(0.3, 0.8), tall - 0.4))
+        b.light.lamps.append((lamp, warm * rng.uniform(0.0, 1.2), rng.uniform(1.5, 3.0)))
+
+
+def _side(
+    b: Builder,
+    length: float,
+    height: float,
+    wall: int,
+    dense: float,
+    *,
+    passages: bool = True,
+    counter: dict[str, Any] | None = None,
+) -> None:
+    """One wall at y = 0 with openings, things on it and furniture before it.
+
+    Args:
+        b: builder.
+        length: of the wall, metres.
+        height: of the wall, metres.
+        wall: its material.
+        dense: share of its foot that furniture takes.
+        passages: whether another furnished room may lie behind it.
+        counter: state of the generator that gives a kitchen its look; it then runs all along.
+    """
     rng = b.rng
     holes: list[Hole] = []
-    kind = rng.random()
-    if kind < 0.4:
+    gap = _WHOLE
+    kind = rng.random() * (0.6 if counter else 1.0)
+    if kind < 0.35:
         w, h = rng.uniform(0.7, min(2.5, length * 0.5)), rng.uniform(0.8, 1.5)
         x, z = rng.uniform(-0.25, 0.25) * length, rng.uniform(1.3, 1.6)
-        holes.append(_hole(x, z, w, h, length, height))
+        holes.append(hole(x, z, w, h, length, height))
         with b.at((x, 0, 0)):
-            _window(b, w, h, z)
-    elif kind < 0.7:
+            window(b, w, h, z)
+    elif kind > 0.82 and passages:
+        w, h = rng.uniform(1.1, max(1.3, min(3.6, length * 0.7))), rng.uniform(2.0, height - 0.05)
+        x = rng.uniform(-0.5, 0.5) * (length - w - 0.3)
+        gap = (x - w / 2, x + w / 2)
+        holes.append(hole(x, h / 2, w, h, length, height))
+        with b.at((x, 0, 0)):
+            _passage(b, w, h, wall, dense)
+    elif kind > 0.6:
         w, h = rng.uniform(0.8, 1.6), rng.uniform(1.95, 2.2)
         x = rng.uniform(-0.35, 0.35) * length
         if rng.random() < 0.6:
-            holes.append(_hole(x, h / 2, w, h, length, height))
+            gap = (x - w / 2, x + w / 2) if rng.random() < 0.5 else gap
+            holes.append(hole(x, h / 2, w, h, length, height))
             with b.at((x, 0, 0)):
-                _doorway(b, w, h, wall)
+                doorway(b, w, h, wall)
         else:
             b.box((x, -0.02, h / 2), (w, 0.04, h), things.hard(b))
             b.tube((x + w * 0.4, -0.04, 1.0), (x + w * 0.4, -0.1, 1.0), 0.03, things.metal(b))
     b.quad((0, 0, height / 2), (length, height), wall, normal="y", holes=holes, casts=False)
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 and gap is _WHOLE:
         b.box((0, -0.01, 0.05), (length, 0.02, 0.1), things.paint(b, 0.1, 0.95))
-    _wall_things(b, length, height)
-    if rng.random() < 0.22 and length > 2.5:
+    _wall_things(b, length, height, gap)
+    if counter:
+        rest, rng.bit_generator.state = rng.bit_generator.state, counter
+        with b.at((0, -0.32, 0)):
+            f.kitchen(b, length)
+        rng.bit_generator.state = rest
+    elif rng.random() < 0.18 and length > 2.5 and gap is _WHOLE:
         with b.at((0, -0.32, 0)):
             f.kitchen(b, length * rng.uniform(0.6, 0.95))
     else:
-        _against(b, length, height, dense)
-
-
-def _hole(x: float, z: float, w: float, h: float, length: float, height: float) -> Hole:
-    cx, cy = x / (length / 2), 1 - z / (height / 2)
-    return (cx - w / length, cy - h / height, cx + w / length, cy + h / height)
+        _against(b, length, height, dense, gap)
 
 
 def _surfaces(b: Builder) -> tuple[int, int, int]:
@@ -277,10 +265,12 @@ def _surfaces(b: Builder) -> tuple[int, int, int]:
 
 
 def _middle(b: Builder, size: np.ndarray) -> None:
-    """Furniture away from the walls."""
+    """Furniture away from the walls; cameras may stand close to it."""
     rng = b.rng
+    b.views["spots"] = []
     for _ in range(int(rng.integers(1, 4))):
         x, y = rng.uniform(-0.28, 0.28, 2) * size[:2]
+        b.views["spots"].append(np.array([x, y]))
         with b.at((x, y, 0), rng.uniform(0, 6.28)):
             kind = rng.random()
             if kind < 0.2:
@@ -356,12 +346,16 @@ def build(b: Builder) -> None:
     b.quad((0, 0, 0), (size[0], size[1]), floor)
     b.quad((0, 0, size[2]), (size[0], size[1]), ceiling, casts=False)
     dense = rng.uniform(0.5, 1.0)
+    corner = int(rng.integers(4)) if rng.random() < 0.14 else None
+    look = rng.bit_generator.state
     for k in range(4):
         yaw = -k * np.pi / 2
         length, reach = (size[0], size[1]) if k % 2 == 0 else (size[1], size[0])
         at = (np.sin(-yaw) * reach / 2, np.cos(yaw) * reach / 2, 0)
         with b.at(at, yaw):
-            _side(b, length, size[2], second if k == 1 else wall, dense)
+            fitted = corner is not None and k in (corner, (corner + 1) % 4)
+            counter = look if fitted else None
+            _side(b, length, size[2], second if k == 1 else wall, dense, counter=counter)
     _middle(b, size)
     if rng.random() < 0.3:
         _partition(b, size, wall)
@@ -373,4 +367,4 @@ def build(b: Builder) -> None:
         for x in np.arange(-size[0] / 2, size[0] / 2, rng.uniform(0.5, 1.2)):
             b.box((x, 0, size[2] - 0.08), (0.1, size[1], 0.16), beam, casts=False)
     b.room = np.array([[-size[0] / 2, -size[1] / 2, 0], [size[0] / 2, size[1] / 2, size[2]]])
-    b.views = {"size": size, "blur": 0.06}
+    b.views |= {"size": size, "blur": 0.06}

@@ -164,6 +164,11 @@ class Builder:
             self._frames.pop()
             self.label = outside
 
+    def place(self, position: Vec) -> np.ndarray:
+        """A point of the current frame, in the world's: where lamps are given."""
+        turn, origin = self._frames[-1]
+        return origin + turn @ np.asarray(position, float)
+
     def mat(
         self,
         category: str = "flat",
@@ -207,12 +212,12 @@ class Builder:
         casts: bool = True,
         fit: bool = False,
     ) -> None:
-        turn, origin = self._frames[-1]
+        turn = self._frames[-1][0]
         self.rows.append(
             Primitive(
                 kind=kind,
                 params=params,
-                centre=origin + turn @ np.asarray(centre, float),
+                centre=self.place(centre),
                 rotation=turn if rotation is None else turn @ rotation,
                 scale=tuple(scale),
                 material=material,
