@@ -33,6 +33,7 @@ def world_refs(
     right: bool = False,
     following: bool = False,
     normals: bool = False,
+    mount: str = "",
 ) -> list[FrameRef]:
     """Frames of ``count`` scenes; the same seed gives the same frames.
 
@@ -44,12 +45,14 @@ def world_refs(
         right: render the right eye of a rectified pair too.
         following: render the next frame of a walk or drive too, with its pose.
         normals: give surface normals too.
+        mount: the camera of a data set, of :data:`leadline.world.MOUNTS`; empty: any.
     """
     if kind not in MAX_DEPTH_M:
         raise UnknownNameError("kind of scene", kind, MAX_DEPTH_M)
     if count < 1:
         raise InputError(f"count={count}: at least one frame is needed.")
-    read = partial(_frame, kind=kind, size=size, right=right, following=following, normals=normals)
+    render = partial(_frame, kind=kind, size=size, mount=mount)
+    read = partial(render, right=right, following=following, normals=normals)
     return [
         FrameRef(name=f"{kind}-{number:06d}", read=partial(read, number))
         for number in range(seed, seed + count)
@@ -61,13 +64,14 @@ def _frame(
     *,
     kind: str,
     size: tuple[int, int],
+    mount: str,
     right: bool,
     following: bool,
     normals: bool,
 ) -> Frame:
     world = _world()
     scene = world.sample_scene(number, kind)
-    view = world.sample_view(scene, number, size)
+    view = world.sample_view(scene, number, size, mount=mount)
     known = np.isfinite(view.depth) & (view.depth > 0)
     frame = Frame(
         image=_image(view, f"{kind}-{number:06d}"),

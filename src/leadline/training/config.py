@@ -60,6 +60,8 @@ class WorldConfig:
 
     Attributes:
         kinds: of scenes, of ``leadline.world.KINDS``; empty: all, in their usual shares.
+        mount: ``nyu`` or ``kitti``: all pictures of single views are taken by that set's camera, as
+            it is held there (``leadline.world.MOUNTS``); empty: by any.
         size: (height, width) of the pictures; (0, 0): that of the input.
         margin: pictures are rendered this much larger than what is cut from them.
         shard: pictures per rendered shard.
@@ -75,6 +77,7 @@ class WorldConfig:
     """
 
     kinds: tuple[str, ...] = ()
+    mount: str = ""
     size: tuple[int, int] = (0, 0)
     margin: float = 1.2
     shard: int = 192

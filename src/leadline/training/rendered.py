@@ -45,6 +45,7 @@ def render_views(
     kinds: tuple[str, ...] = (),
     views: int = 3,
     device: str = "",
+    mount: str = "",
 ) -> dict[str, np.ndarray]:
     """Single pictures with their truth.
 
@@ -55,6 +56,7 @@ def render_views(
         kinds: of scenes; empty: all, in their usual shares.
         views: pictures per scene.
         device: where torch renders, ``BATCH`` pictures at once; empty: by numpy, one by one.
+        mount: the camera of a data set, of ``leadline.world.MOUNTS``; empty: any.
 
     Returns:
         ``rgb`` (n, h, w, 3) uint8; ``disparity`` (n, h, w) float16 in 1/m, 0 at the sky;
@@ -67,7 +69,7 @@ def render_views(
         "focal_px": np.empty(count, np.float32),
         "kind": np.empty(count, np.int64),
     }
-    for n, view in enumerate(_sampled(rng, size, count, (kinds, views, device))):
+    for n, view in enumerate(_sampled(rng, size, count, (kinds, views, device, mount))):
         made["rgb"][n] = view.rgb
         made["disparity"][n] = inverse_depth(view.depth)
         made["focal_px"][n] = view.camera.fx
@@ -83,21 +85,21 @@ def _sampled(
     rng: np.random.Generator,
     size: tuple[int, int],
     count: int,
-    of: tuple[tuple[str, ...], int, str],
+    of: tuple[tuple[str, ...], int, str, str],
 ) -> Iterator[world.View]:
-    """Pictures as `render_views` wants them (its kinds, views and device), one after the other."""
-    kinds, views, device = of
+    """Pictures as `render_views` wants them (its last arguments), one after the other."""
+    kinds, views, device, mount = of
     waiting: list[world.Scene] = []
     for first in range(0, count, views):
         scene = world.sample_scene(int(rng.integers(2**62)), scene_kind(rng, size, kinds))
         for n in range(first, min(first + views, count)):
             if not device:
-                yield world.sample_view(scene, seed=n, size=size)
+                yield world.sample_view(scene, seed=n, size=size, mount=mount)
                 continue
             waiting.append(scene)
             if len(waiting) == BATCH or n == count - 1:
                 seeds = range(n + 1 - len(waiting), n + 1)
-                yield from world.sample_views(waiting, seeds, size, device=device)
+                yield from world.sample_views(waiting, seeds, size, device=device, mount=mount)
                 waiting = []
 
 

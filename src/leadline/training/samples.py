@@ -28,6 +28,7 @@ from leadline.training.augment import change_colours, random_window
 from leadline.training.parallel import choose_device, renders_here
 from leadline.training.recipe import BatchSource, sample_generator, step_size
 from leadline.training.rendered import Plan, RenderedWorld, Sample, render_views
+from leadline.world import mounted_kinds
 
 if TYPE_CHECKING:
     from leadline.datasets.frame import FrameRef
@@ -121,7 +122,8 @@ def depth_samples(
     own = config.world
     # Chosen here and not in the renderers, so that a device that is missing is seen at once.
     device = str(choose_device(own.device)) if own.device else ""
-    render = partial(render_views, kinds=own.kinds, views=own.views, device=device)
+    kinds = mounted_kinds(own.mount, own.kinds)
+    render = partial(render_views, kinds=kinds, views=own.views, device=device, mount=own.mount)
     plan = Plan.of(config, render, sizes=rendered_sizes(config, aspect))
     rendered = RenderedWorld.of(config, plan, folder)
     with rendered.rendering(step, here=renders_here()) as world:

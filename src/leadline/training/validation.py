@@ -19,8 +19,9 @@ from leadline.estimator import DepthEstimator
 from leadline.evaluation import Accumulator, protocols, score_frame
 from leadline.kinds import DepthKind
 from leadline.runtime.torch import TorchRuntime
-from leadline.training.config import DataConfig
+from leadline.training.config import DataConfig, WorldConfig
 from leadline.training.samples import validation_frames
+from leadline.world import mounted_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,23 +71,28 @@ def held_out(config: TrainConfig) -> tuple[Frame, ...]:
     data = config.validate_data or config.data
     share = max(1, config.validate_frames // len(data))
     return tuple(
-        frame for one in data for frame in _frames(one, share, config.world.kinds, config.sizes[0])
+        frame for one in data for frame in _frames(one, share, config.world, config.sizes[0])
     )
 
 
 @lru_cache(maxsize=8)
 def _frames(
-    data: DataConfig, count: int, kinds: tuple[str, ...], size: tuple[int, int]
+    data: DataConfig, count: int, world: WorldConfig, size: tuple[int, int]
 ) -> tuple[Frame, ...]:
     if data.name == "world":
-        return held_out_world(count, kinds=kinds, size=_four_by_three(size))
+        kinds = mounted_kinds(world.mount, world.kinds)
+        return held_out_world(count, kinds=kinds, size=_four_by_three(size), mount=world.mount)
     refs = validation_frames(data)
     chosen = np.linspace(0, len(refs) - 1, min(count, len(refs))).round().astype(int)
     return tuple(refs[n].read() for n in chosen)
 
 
 def held_out_world(
-    count: int, *, kinds: tuple[str, ...] = (), size: tuple[int, int] = (192, 256)
+    count: int,
+    *,
+    kinds: tuple[str, ...] = (),
+    size: tuple[int, int] = (192, 256),
+    mount: str = "",
 ) -> tuple[Frame, ...]:
     """Frames of scenes that no training sees.
 
@@ -94,11 +100,13 @@ def held_out_world(
         count: of frames.
         kinds: of scenes, in turn; empty: all, rooms and streets most.
         size: (height, width) in pixels.
+        mount: the camera of a data set; empty: any.
     """
     mix = kinds or _MIX
     return tuple(
-        world_refs(mix[n % len(mix)], count=1, seed=HELD_OUT + n, size=size)[0].read()
+        ref.read()
         for n in range(count)
+        for ref in world_refs(mix[n % len(mix)], count=1, seed=HELD_OUT + n, size=size, mount=mount)
     )
 
 

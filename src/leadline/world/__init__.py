@@ -13,7 +13,7 @@ optical axis, inf at the sky. Everything is a function of the seeds and of the t
 here imports it.
 """
 
-from leadline.world.cameras import pose_from_angles, sample_camera
+from leadline.world.cameras import MOUNTS, mounted_kinds, pose_from_angles, sample_camera
 from leadline.world.materials import TextureBank, panoramas
 from leadline.world.render import View, render, render_batch
 from leadline.world.sample import KINDS, sample_scene, sample_view, sample_views, use_bank
@@ -21,11 +21,13 @@ from leadline.world.scene import Builder, Lighting, Scene
 
 __all__ = [
     "KINDS",
+    "MOUNTS",
     "Builder",
     "Lighting",
     "Scene",
     "TextureBank",
     "View",
+    "mounted_kinds",
     "panoramas",
     "pose_from_angles",
     "render",

@@ -3,12 +3,71 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from leadline.camera import Camera
+from leadline.errors import InputError, UnknownNameError
 from leadline.world.scene import Scene
 from leadline.world.trace import trace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mount:
+    """The one camera of a data set: its lens, and how it is held.
+
+    Attributes:
+        kind: of the scenes that it sees.
+        fov_deg: across the picture's width.
+        height_m: least and largest over the floor or road.
+        pitch_deg: mean and standard deviation; up is positive.
+        roll_deg: standard deviation.
+    """
+
+    kind: str
+    fov_deg: float
+    height_m: tuple[float, float]
+    pitch_deg: tuple[float, float]
+    roll_deg: float
+
+
+MOUNTS: Mapping[str, Mount] = MappingProxyType(
+    {
+        # 519 pixels of focal length for 640, carried through rooms
+        "nyu": Mount(
+            kind="room", fov_deg=63.3, height_m=(1.0, 1.6), pitch_deg=(-12.0, 9.0), roll_deg=3.0
+        ),
+        # 721 pixels for 1242, on the roof of a car
+        "kitti": Mount(
+            kind="street", fov_deg=81.5, height_m=(1.6, 1.7), pitch_deg=(0.0, 0.6), roll_deg=0.4
+        ),
+    }
+)
+"""Name -> a data set's camera. Intrinsics of NYU Depth v2 and KITTI; heights and tilts about so."""
+
+
+def mounted_kinds(mount: str, kinds: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Kinds of scenes to render for a camera of :data:`MOUNTS`; for "" the given ones.
+
+    Raises:
+        UnknownNameError: no such camera.
+        InputError: it does not see one of the given kinds.
+    """
+    if not mount:
+        return kinds
+    if mount not in MOUNTS:
+        raise UnknownNameError("camera", mount, MOUNTS)
+    own = MOUNTS[mount].kind
+    others = [kind for kind in kinds if kind != own]
+    if others:
+        raise InputError(
+            f"the camera of {mount} sees scenes of the kind {own!r}, not {others[0]!r}: "
+            "leave the kinds or the camera out."
+        )
+    return (own,)
 
 
 def pose_from_angles(
@@ -62,7 +121,9 @@ def crowding(scene: Scene, pose: np.ndarray) -> float:
     return float((depth < near).mean()) + blank
 
 
-def _room(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Placed:
+def _room(
+    scene: Scene, rng: np.random.Generator, size: tuple[int, int], mount: Mount | None
+) -> Placed:
     room = scene.views["size"]
     inside = (room[:2] / 2 - 0.25) * rng.uniform(-1, 1, 2)
     target = rng.uniform(-0.35, 0.35, 2) * room[:2]
@@ -80,10 +141,23 @@ def _room(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Plac
     height = rng.uniform(0.8, 2.0) if rng.random() < 0.9 else rng.uniform(0.35, 0.8)
     pose = pose_from_angles(np.array([*inside, min(height, room[2] - 0.3)]), yaw, pitch, roll)
     fov = rng.uniform(56, 66) if rng.random() < 0.5 else rng.uniform(42, 78)
+    if mount:
+        height, pitch, roll = _held(mount, rng)
+        pose = pose_from_angles(np.array([*inside, height]), yaw, pitch, roll)
+        fov = mount.fov_deg
     return _camera(size, fov, pose)
 
 
-def _street(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Placed:
+def _held(mount: Mount, rng: np.random.Generator) -> tuple[float, float, float]:
+    """Height in metres, pitch and roll in radians."""
+    height = rng.uniform(*mount.height_m)
+    pitch, roll = rng.normal(*mount.pitch_deg), rng.normal(0, mount.roll_deg)
+    return height, math.radians(pitch), math.radians(roll)
+
+
+def _street(
+    scene: Scene, rng: np.random.Generator, size: tuple[int, int], mount: Mount | None
+) -> Placed:
     aspect = size[1] / size[0]
     x = rng.choice(scene.views["lanes"]) + rng.normal(0, 0.4)
     y = rng.uniform(0, scene.views["run"])
@@ -94,7 +168,10 @@ def _street(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Pl
     )
     height = rng.uniform(1.3, 2.0)
     fov = rng.uniform(74, 90) if aspect > 2 else rng.uniform(45, 80)
-    if rng.random() < (0.1 if aspect > 2 else 0.45):
+    if mount:
+        height, pitch, roll = _held(mount, rng)
+        fov = mount.fov_deg
+    elif rng.random() < (0.1 if aspect > 2 else 0.45):
         x = rng.choice([-1, 1]) * rng.uniform(*scene.views["walk"])
         yaw = rng.normal(0, 0.5) if rng.random() < 0.7 else rng.uniform(-3.14, 3.14)
         pitch, roll = math.radians(rng.normal(1, 6)), math.radians(rng.normal(0, 3))
@@ -106,7 +183,9 @@ def _street(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Pl
     return _camera(size, fov, onto_road @ pose)
 
 
-def _orbit(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Placed:
+def _orbit(
+    scene: Scene, rng: np.random.Generator, size: tuple[int, int], _: Mount | None
+) -> Placed:
     """Around a subject (views: focus, radius; optional azimuth, elevation, distance ranges)."""
     v = scene.views
     focus = np.asarray(v["focus"], float)
@@ -130,7 +209,7 @@ def _orbit(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Pla
     return _camera(size, fov, pose_from_angles(eye, yaw, pitch, roll))
 
 
-def _walk(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Placed:
+def _walk(scene: Scene, rng: np.random.Generator, size: tuple[int, int], _: Mount | None) -> Placed:
     """On open ground (views: reach, spots), often towards one of the nearer things."""
     reach = scene.views["reach"]
     at = rng.uniform(-reach, reach, 2)
@@ -155,18 +234,25 @@ def _walk(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Plac
 _CHOICES = {"room": _room, "street": _street, "nature": _walk, "objects": _orbit}
 
 
-def sample_camera(scene: Scene, rng: np.random.Generator, size: tuple[int, int]) -> Camera:
+def sample_camera(
+    scene: Scene, rng: np.random.Generator, size: tuple[int, int], mount: str = ""
+) -> Camera:
     """A camera that suits the scene; the least crowded of a few tries.
 
     Args:
         scene: the scene.
         rng: generator.
         size: (height, width) in pixels.
+        mount: of :data:`MOUNTS`: the camera of a data set; empty: any lens, held in any way.
+
+    Raises:
+        UnknownNameError, InputError: as `mounted_kinds`.
     """
+    mounted_kinds(mount, (scene.kind,))
     choose = _orbit if "orbit" in scene.views else _CHOICES[scene.kind]
     tried: list[tuple[float, Camera]] = []
     for _ in range(4):
-        pose, camera = choose(scene, rng, size)
+        pose, camera = choose(scene, rng, size, MOUNTS.get(mount))
         tried.append((crowding(scene, pose), camera))
         if tried[-1][0] < 0.04:
             break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -172,7 +173,7 @@ def _side(
     dense: float,
     *,
     passages: bool = True,
-    counter: dict[str, Any] | None = None,
+    counter: Mapping[str, Any] | None = None,
 ) -> None:
     """One wall at y = 0 with openings, things on it and furniture before it.
 

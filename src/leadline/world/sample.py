@@ -57,21 +57,29 @@ def sample_scene(seed: int, kind: str | None = None, *, bank: TextureBank | None
     return builder.finish(kind, seed)
 
 
-def sample_view(scene: Scene, seed: int, size: tuple[int, int] = (192, 256)) -> View:
+def sample_view(
+    scene: Scene, seed: int, size: tuple[int, int] = (192, 256), *, mount: str = ""
+) -> View:
     """A picture from a camera that suits the scene.
 
     Args:
         scene: from `sample_scene`.
         seed: of the camera and the sensor.
         size: (height, width) in pixels.
+        mount: as of `sample_camera`.
     """
     rng = np.random.default_rng([scene.seed, seed, 11])
-    camera = sample_camera(scene, rng, size)
+    camera = sample_camera(scene, rng, size, mount)
     return render(scene, camera, size, rng)
 
 
 def sample_views(
-    scenes: Sequence[Scene], seeds: Sequence[int], size: tuple[int, int], *, device: str
+    scenes: Sequence[Scene],
+    seeds: Sequence[int],
+    size: tuple[int, int],
+    *,
+    device: str,
+    mount: str = "",
 ) -> list[View]:
     """Pictures as `sample_view` makes them, one for each scene and seed, by `render_batch`.
 
@@ -80,10 +88,13 @@ def sample_views(
         seeds: of the cameras and the sensors.
         size: (height, width) in pixels.
         device: of torch.
+        mount: as of `sample_camera`.
     """
     rngs = [
         np.random.default_rng([scene.seed, seed, 11])
         for scene, seed in zip(scenes, seeds, strict=True)
     ]
-    cameras = [sample_camera(scene, rng, size) for scene, rng in zip(scenes, rngs, strict=True)]
+    cameras = [
+        sample_camera(scene, rng, size, mount) for scene, rng in zip(scenes, rngs, strict=True)
+    ]
     return render_batch(scenes, cameras, size, rngs, device=device)
