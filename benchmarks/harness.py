@@ -38,6 +38,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 REAL = ROOT / "benchmarks" / "real_frames.toml"
 INDOOR = ("NYU", "7-Scenes kitchen", "Kinect with poses")
 """Sets of real frames, of ``real_frames.toml``, that networks trained on rooms are tried on."""
+ROADS = ("KITTI annotated", "KITTI raw", "KITTI object")
+"""Those for networks trained on streets."""
 
 Predict = Callable[[Frame], Prediction]
 
@@ -109,11 +111,13 @@ def shared_world(
     return {f"world.{key}": value for key, value in world.items()}
 
 
-def frames(kind: str = "room", count: int = 60) -> tuple[Frame, ...]:
-    """Held-out frames of the world, 192x256 pixels, rendered once."""
-    path = CACHE / f"held-out-{kind}-{count}.npz"
+def frames(
+    kind: str = "room", count: int = 60, *, size: tuple[int, int] = (192, 256), mount: str = ""
+) -> tuple[Frame, ...]:
+    """Held-out frames of the world, rendered once."""
+    path = CACHE / f"held-out-{mount or kind}-{count}.npz"
     if not path.exists():
-        made = held_out_world(count, kinds=(kind,))
+        made = held_out_world(count, kinds=(kind,), size=size, mount=mount)
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(
             path,
@@ -148,10 +152,12 @@ def steps_for(config: TrainConfig, settings: Settings) -> int:
     return max(50, round(60 * settings.minutes / seconds_per_step(config)))
 
 
-def run_arm(name: str, config: TrainConfig, *, seed: int = 0) -> tuple[Arm, Delivered]:
-    """Train, or take up, the run ``name``; a finished one is not repeated."""
+def run_arm(
+    name: str, config: TrainConfig, *, seed: int = 0, group: str = ""
+) -> tuple[Arm, Delivered]:
+    """Train, or take up, the run ``name`` of a group; a finished one is not repeated."""
     config = config.updated({"seed": seed, "log_every": max(1, config.steps // 40)})
-    out = CACHE / "arms" / f"{name}-{seed}-{config.steps}"
+    out = CACHE / "arms" / group / f"{name}-{seed}-{config.steps}"
     train(config, out, resume=True, report=lambda line: print(f"{name} {seed}: {line}"))
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     speeds = [line["samples_per_s"] for line in lines if "samples_per_s" in line]
@@ -210,12 +216,16 @@ def filled(pred: Prediction) -> Prediction:
 
 
 def mean_depth(config: TrainConfig, *, shards: int = 4) -> Predict:
-    """The mean depth map of the training set: what a metric network has to beat."""
+    """The mean depth map of the training set: what a metric network has to beat.
+
+    Of depths that count when networks learn and are measured, so that far hills do not spoil it.
+    """
     folder = Path(config.world.folder)
+    farthest = getattr(config.options, "max_depth", 1e3)
     total, count = np.zeros(config.world.size), np.zeros(config.world.size)
     for index in range(min(shards, config.world.shards)):
         near = np.load(folder / f"shard-{index:05d}.disparity.npy").astype(np.float32)
-        known = near > 1e-3
+        known = near > 1 / farthest
         total += np.where(known, 1 / np.where(known, near, 1), 0).sum(0)
         count += known.sum(0)
     values = (total / np.maximum(count, 1)).astype(np.float32)

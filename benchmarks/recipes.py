@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ BENCHMARKS: Mapping[str, Callable[[Settings], dict[str, Any]]] = {
     "noisy": noisy,
     "stereo": stereo,
     "supervised": supervised,
+    "supervised-roads": partial(supervised, where="roads"),
     "video": video,
 }
 """Name -> what trains and measures; each gives what goes into its JSON."""

@@ -9,16 +9,19 @@ pytest.importorskip("torch")
 pytest.importorskip("timm")
 pytest.importorskip("cv2")
 
-from benchmarks import recipe_supervised
 from benchmarks.harness import Arm, Settings, frames, mean_depth, mean_of, shared_world, steps_for
+from benchmarks.recipe_supervised import DOMAINS
 from leadline.training import TrainConfig
 
 
-@pytest.mark.parametrize("name", recipe_supervised.ARMS)
-def test_arms_share_one_training_set(name):
-    config = recipe_supervised.arm_config(name, Settings(pictures=200))
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [(where, name) for where, domain in DOMAINS.items() for name in domain.arms],
+)
+def test_arms_share_one_training_set(where, name):
+    config = DOMAINS[where].config(name, Settings(pictures=200))
     assert config.recipe == "supervised"
-    assert config.world == recipe_supervised.arm_config("fastdepth", Settings(pictures=200)).world
+    assert config.world == DOMAINS[where].config("fastdepth", Settings(pictures=200)).world
     assert config.world.shards * config.world.shard <= 200
     assert config.world.seed == 0
 

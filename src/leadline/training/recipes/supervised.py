@@ -54,8 +54,8 @@ class SupervisedOptions:
         coarse_share: share of the steps in which a network with a coarse and a fine stack trains
             the coarse one; the rest trains the fine one alone.
         start_share: a network that ends in a batch norm of one channel (FastDepth) begins by saying
-            this share of ``max_depth`` everywhere; 0: what its authors begin with, near 0 m, from
-            where Adam takes thousands of steps to metres.
+            about this share of ``max_depth``; 0: what its authors begin with, near 0 m, from where
+            Adam takes thousands of steps to metres.
         canonical_focal_px: focal length, in pixels of the network's input, of the camera that
             depths are brought to; 0: metres as they are.
         own_rates: a rate for each layer as the network's authors say, scaled by ``lr``, where they
@@ -181,10 +181,15 @@ class Inverse(nn.Module):
 
 
 def start_at(network: nn.Module, depth: float) -> None:
-    """Let a network whose last batch norm has one channel begin by saying ``depth`` metres."""
+    """Let a network whose last batch norm has one channel begin by saying about ``depth`` metres.
+
+    Its gain becomes half of that: the optimiser moves a gain of 1 by no more than the rate in a
+    step, and roads need tens of metres between near and far.
+    """
     last = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d) and m.num_features == 1]
     if last and depth > 0:
         nn.init.constant_(last[-1].bias, depth)
+        nn.init.constant_(last[-1].weight, depth / 2)
 
 
 def on_grid(values: Tensor, pred: Tensor, looks_at: tuple[Tensor, Tensor] | None = None) -> Tensor:
