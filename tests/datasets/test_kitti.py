@@ -230,6 +230,8 @@ def test_eigen_s_split(tmp_path):
     with pytest.raises(InputError, match="data_depth_annotated"):
         annotated[1].read()
     assert len(open_dataset("kitti-eigen", tmp_path, Options(split="zhou-train"))) == 39810
+    with pytest.raises(UnknownNameError, match="lidar, annotated"):
+        kitti.kitti_eigen_refs(tmp_path, "kitti-eigen-test", target="scan")
     with pytest.raises(UnknownNameError, match="zhou-train"):
         open_dataset("kitti-eigen", tmp_path, Options(split="zhou"))
 

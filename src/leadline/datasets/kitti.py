@@ -22,7 +22,7 @@ from leadline.datasets.velodyne import (
     read_calibration,
     read_velodyne,
 )
-from leadline.errors import InputError
+from leadline.errors import InputError, UnknownNameError
 from leadline.io import list_images
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ def kitti_eigen_refs(
             ``annotated``: Uhrig's depth maps; frames of the 697 that have none are left out.
         right: read the other picture of the pair too.
     """
+    if target not in ("lidar", "annotated"):
+        raise UnknownNameError("target", target, ("lidar", "annotated"))
     if target == "annotated" and split == "kitti-eigen-test":
         split = "kitti-eigen-benchmark-test"
     read = partial(_raw_frame, depth="lidar_x" if split in _TESTS else "camera_z", origin=1)
