@@ -138,6 +138,16 @@ def test_zoedepth_sees_the_benchmark_crop_and_its_map_is_resized_corner_to_corne
     assert ours["abs_rel"] == pytest.approx(expected, rel=1e-5)
 
 
+def test_bts_pastes_what_was_predicted_of_the_benchmark_crop():
+    frame = kitti_frame()
+    own = np.random.default_rng(4).uniform(2, 80, (384, 1344)).astype(np.float32)
+    ours = scored("zoedepth-k", Fixed(own), "kitti-bts", frame)
+    crop = Image(pixels=frame.image.pixels[23:, 13 : 13 + 1216])
+    whole = np.zeros((375, 1242), np.float32)
+    whole[23:, 13 : 13 + 1216] = DepthEstimator(Fixed(own), get("zoedepth-k")).predict(crop)
+    assert ours["abs_rel"] == pytest.approx(by_hand(whole, frame.depth), rel=1e-5)
+
+
 def test_pictures_smaller_than_the_benchmark_crop_are_refused():
     with pytest.raises(InputError, match="benchmark crop"):
         scored("zoedepth-k", Fixed(np.ones((4, 4))), "kitti-bts", kitti_frame((300, 1242)))
