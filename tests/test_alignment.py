@@ -183,5 +183,9 @@ def test_refuses_unknown_names():
         fit(np.ones((2, 2)), np.ones((2, 2)), space="inverse")  # ty: ignore[invalid-argument-type]
     with pytest.raises(UnknownNameError, match="ransac"):
         fit(np.ones((2, 2)), np.ones((2, 2)), method="mode")  # ty: ignore[invalid-argument-type]
+    with pytest.raises(UnknownNameError, match="mean, zero"):
+        scale_and_shift(np.eye(2), np.eye(2), np.eye(2), singular="none")  # ty: ignore[invalid-argument-type]
+    with pytest.raises(UnknownNameError, match="disparity, depth, log"):
+        Alignment(scale=1, shift=0, space="inverse")  # ty: ignore[invalid-argument-type]
     with pytest.raises(InputError, match="least_squares"):
         fit(np.zeros((2, 2)), np.ones((2, 2)), method="median")

@@ -9,6 +9,7 @@ from leadline.errors import DeviceError, InputError, UnknownNameError
 from leadline.estimator import DepthEstimator, resized
 from leadline.kinds import DepthKind
 from leadline.preprocess import Preprocess
+from leadline.resample import resize
 from leadline.spec import ModelSpec, PreprocessSpec
 
 SPEC = ModelSpec(
@@ -73,6 +74,22 @@ def test_the_camera_reaches_the_prediction(tiny_model: Path) -> None:
     camera = leadline.Camera.from_fov(80, 60, fov_deg=60)
     image = leadline.Image(pixels=picture(60, 80), camera=camera)
     assert leadline.load(tiny_model).predict(image).camera == camera
+
+
+@pytest.mark.parametrize("policy", ["single", "flip"])
+def test_the_network_s_own_map_on_request(policy) -> None:
+    estimator = DepthEstimator(Ramp(), SPEC, policy=policy)
+    own = estimator.predict_unresized(picture(48, 96))
+    assert own.size == (32, 64)
+    whole = estimator.predict(picture(48, 96)).values
+    np.testing.assert_allclose(resize(own.values, (48, 96)), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("how", [{"policy": "pad"}, {"tiles": 2}])
+def test_where_the_network_s_map_is_not_the_picture_s_it_is_the_usual_one(how) -> None:
+    estimator = DepthEstimator(Ramp(), SPEC, **how)
+    own = estimator.predict_unresized(picture(48, 96)).values
+    np.testing.assert_array_equal(own, estimator.predict(picture(48, 96)).values)
 
 
 def test_batches_group_by_input_size_and_keep_the_order() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadline.camera import Camera
-from leadline.errors import InputError
+from leadline.catalog import PREPROCESS
+from leadline.errors import InputError, UnknownNameError
 from leadline.image import Image
 from leadline.kinds import DepthKind
 from leadline.preprocess import Preprocess, stack
@@ -219,3 +220,90 @@ def test_picture_to_map_equals_depth_anything_v2():
                 depth = network(torch.from_numpy(item.arrays["image"])).numpy()
             back = preprocess.restore({"depth": depth}, item, kind=DepthKind.AFFINE_DISPARITY)
             assert golden.relative_error(f"{number}/depth_{size}", back.values) < 1e-4
+
+
+# --- networks that see the middle ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "box"),
+    [
+        ("eigen14-nyu", (480, 640), (12, 468, 16, 624)),
+        ("eigen14-kitti", (368, 1224), (12, 356, 36, 1188)),
+        ("fastdepth", (480, 640), (21, 459, 28, 612)),
+        ("fastdepth", (1, 1), (0, 1, 0, 1)),
+    ],
+)
+def test_the_classics_see_the_middle_of_a_picture(name, picture, box):
+    pixels = np.random.default_rng(0).integers(0, 256, (*picture, 3), dtype=np.uint8)
+    item = Preprocess(PREPROCESS[name])(Image(pixels=pixels))
+    assert item.box == box
+    top, bottom, left, right = box
+    whole = Preprocess(replace(PREPROCESS[name], crop=(1.0, 1.0)))
+    middle = whole(Image(pixels=pixels[top:bottom, left:right]))
+    np.testing.assert_array_equal(item.arrays["image"], middle.arrays["image"])
+
+
+def test_eigen_s_crop_is_the_middle_of_the_halved_picture():
+    pixels = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    halved = pixels.reshape(240, 2, 320, 2, 3).mean((1, 3))
+    ours = Preprocess(PREPROCESS["eigen14-nyu"])(Image(pixels=pixels)).arrays["image"][0]
+    np.testing.assert_allclose(ours, np.moveaxis(halved[6:234, 8:312], 2, 0) / 255, atol=1e-6)
+
+
+def test_a_map_of_the_middle_goes_back_to_its_place():
+    camera = Camera.from_fov(60, 40, fov_deg=60)
+    image = Image(pixels=np.zeros((40, 60, 3), np.uint8), camera=camera)
+    preprocess = Preprocess(PreprocessSpec(size=(20, 40), resize="exact", crop=(0.5, 0.8)))
+    item = preprocess(image)
+    assert item.box == (10, 30, 6, 54)
+    assert item.input_camera == camera.cropped(6, 10, 48, 20).resized(40, 20)
+    outputs = {"depth": np.full((1, 20, 40), 3.0), "confidence": np.ones((1, 20, 40))}
+    back = preprocess.restore(outputs, item, kind=DepthKind.METRIC_DEPTH)
+    inside = np.zeros((40, 60), bool)
+    inside[10:30, 6:54] = True
+    assert back.valid is not None
+    np.testing.assert_array_equal(back.valid, inside)
+    np.testing.assert_array_equal(back.values[inside], 3)
+    assert np.isnan(back.values[~inside]).all()
+    assert back.confidence is not None
+    np.testing.assert_array_equal(np.isfinite(back.confidence), inside)
+    own = preprocess.restore(outputs, item, kind=DepthKind.METRIC_DEPTH, resized=False)
+    np.testing.assert_array_equal(own.values, back.values)  # it has no size of the whole picture
+
+
+def test_a_map_can_stay_at_the_network_s_size(image):
+    preprocess = Preprocess(PreprocessSpec(size=(28, 28), multiple_of=14))
+    item, depth = preprocess(image), np.random.default_rng(0).random((1, 14, 21), np.float32)
+    depth[0, 0, 0] = np.nan
+    own = preprocess.restore({"depth": depth}, item, kind=DepthKind.METRIC_DEPTH, resized=False)
+    np.testing.assert_array_equal(own.values, depth[0])
+    np.testing.assert_array_equal(own.known, np.isfinite(depth[0]))
+    assert own.camera == image.camera.resized(21, 14)
+    assert own.image is None
+    padded = preprocess(image, margin=(3, 5))
+    back = preprocess.restore({"depth": depth}, padded, kind=DepthKind.METRIC_DEPTH, resized=False)
+    assert back.size == image.size
+
+
+@pytest.mark.parametrize("crop", [(1.0, 1.0), (0.5, 0.5)])
+@pytest.mark.parametrize("margin", [(0, 0), (4, 8)])
+def test_disparities_in_widths_of_the_input_become_pixels(image, crop, margin):
+    spec = PreprocessSpec(size=(24, 32), resize="exact", crop=crop, in_widths=True)
+    item = Preprocess(spec)(image, margin=margin)
+    outputs, seen = {"depth": np.full((1, 24, 32), 0.25)}, 64 * crop[1] + 2 * margin[1]
+    back = Preprocess(spec).restore(outputs, item, kind=DepthKind.PIXEL_DISPARITY)
+    np.testing.assert_allclose(back.values[back.known], 0.25 * seen)
+    metres = Preprocess(spec).restore(outputs, item, kind=DepthKind.METRIC_DEPTH)
+    np.testing.assert_allclose(metres.values[metres.known], 0.25)
+    own = Preprocess(spec).restore(outputs, item, kind=DepthKind.PIXEL_DISPARITY, resized=False)
+    if item.whole:
+        np.testing.assert_allclose(own.values, 0.25 * 32)
+
+
+def test_specs_that_make_no_sense_are_refused():
+    with pytest.raises(UnknownNameError, match="lower_bound, upper_bound"):
+        Preprocess(PreprocessSpec(size=(8, 8), resize="strech"))
+    for crop in ((0.0, 1.0), (1.0, 1.5)):
+        with pytest.raises(InputError, match="crop="):
+            Preprocess(PreprocessSpec(size=(8, 8), crop=crop))

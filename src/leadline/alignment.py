@@ -50,7 +50,12 @@ def scale_and_shift(
 
     Returns:
         s and t, each of shape (...), in double precision, differentiable for tensors.
+
+    Raises:
+        UnknownNameError: another word for ``singular``.
     """
+    if singular not in ("mean", "zero"):
+        raise UnknownNameError("singular", singular, ("mean", "zero"))
     weight = _double(valid)
     counts = weight > 0
     pred, target = _keep(_double(pred), counts, 0.0), _keep(_double(target), counts, 0.0)
@@ -78,6 +83,10 @@ class Alignment:
     scale: float
     shift: float
     space: Space = "disparity"
+
+    def __post_init__(self) -> None:
+        if self.space not in get_args(Space):
+            raise UnknownNameError("space", self.space, get_args(Space))
 
     def apply(
         self,

@@ -18,7 +18,7 @@ DEFAULT = "lite"
 """Name of the model that ``leadline.load()`` takes: it ships inside the package."""
 
 
-def _unit_range(height: int, width: int) -> PreprocessSpec:
+def _unit_range(height: int, width: int, **rest: Any) -> PreprocessSpec:
     """Stretched to one size, RGB in [0, 1]: what the convolutional models take."""
     return PreprocessSpec(
         size=(height, width),
@@ -26,6 +26,7 @@ def _unit_range(height: int, width: int) -> PreprocessSpec:
         interpolation="area_linear",
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
+        **rest,
     )
 
 
@@ -97,12 +98,13 @@ PREPROCESS = MappingProxyType(
         "zoedepth-n-depth-anything": _zoedepth_depth_anything_input(392, 518),
         "zoedepth-k-depth-anything": _zoedepth_depth_anything_input(384, 768),
         "zoedepth-nk-depth-anything": _zoedepth_depth_anything_input(392, 518),
-        "eigen14-nyu": _unit_range(228, 304),
-        "eigen14-kitti": _unit_range(172, 576),
-        "monodepth": _unit_range(256, 512),
+        # The middle of a frame of 240 x 320, of a halved KITTI frame, and of one of 250 x 333.
+        "eigen14-nyu": _unit_range(228, 304, crop=(228 / 240, 304 / 320)),
+        "eigen14-kitti": _unit_range(172, 576, crop=(172 / 184, 576 / 612)),
+        "monodepth": _unit_range(256, 512, in_widths=True),
         "monodepth2": _unit_range(192, 640),
         "densedepth": _unit_range(480, 640),
-        "fastdepth": _unit_range(224, 224),
+        "fastdepth": _unit_range(224, 224, crop=(228 / 250, 304 / 333)),
     }
 )
 """Preprocessing by name, for models that more than one implementation runs."""
@@ -229,14 +231,14 @@ def _monodepth(encoder: str) -> ModelSpec:
     return ModelSpec(
         name=f"monodepth-{encoder}",
         architecture=f"monodepth-{encoder}",
-        kind=DepthKind.AFFINE_DISPARITY,
+        kind=DepthKind.PIXEL_DISPARITY,
         preprocess=PREPROCESS["monodepth"],
         advice=_advice(
             f"monodepth-{encoder}",
             "publish TensorFlow checkpoints (github.com/mrharicot/monodepth, non-commercial); load "
             "their model_*.index",
         ),
-        summary=f"{encoder}, learned from stereo pairs, fractions of the width",
+        summary=f"{encoder}, learned from stereo pairs, their disparity",
         paper="Godard et al., Monodepth, CVPR 2017 (arXiv:1609.03677)",
         horizontal_flip_safe=False,
     )

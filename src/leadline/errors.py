@@ -35,7 +35,7 @@ class KindError(InputError):
 
 
 class DegenerateError(InputError):
-    """Pictures from which depth or motion cannot be told: one place, one plane, no parallax."""
+    """Pictures that tell no depth or motion: one place, one plane, one line, no parallax."""
 
 
 class UnknownNameError(LeadlineError, LookupError):

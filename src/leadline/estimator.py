@@ -112,6 +112,17 @@ class DepthEstimator:
         outputs = self._run(prepared.arrays)
         return self._sharpened(self._restore(outputs, prepared, 0), prepared.image)
 
+    def predict_unresized(self, source: ImageSource) -> Prediction:
+        """The network's own map at its own size, as the evaluators of papers take it.
+
+        Where it does not cover the picture (a network that sees the middle alone, a margin), or
+        tiles follow, this is :meth:`predict`.
+        """
+        prepared = self.prepare(source)
+        if self.tiles > 1:
+            return self.predict_prepared(prepared)
+        return self._restore(self._run(prepared.arrays), prepared, 0, resized=False)
+
     def predict_batch(
         self, sources: Iterable[ImageSource], *, batch_size: int = 8
     ) -> list[Prediction]:
@@ -174,10 +185,20 @@ class DepthEstimator:
         return {name: (maps[:count] + maps[count:, :, ::-1]) / 2 for name, maps in outputs.items()}
 
     def _restore(
-        self, outputs: Mapping[str, np.ndarray], prepared: Prepared, index: int
+        self,
+        outputs: Mapping[str, np.ndarray],
+        prepared: Prepared,
+        index: int,
+        *,
+        resized: bool = True,
     ) -> Prediction:
         return self.preprocess.restore(
-            outputs, prepared, kind=self.spec.kind, model=self.spec.name, index=index
+            outputs,
+            prepared,
+            kind=self.spec.kind,
+            model=self.spec.name,
+            index=index,
+            resized=resized,
         )
 
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from leadline.errors import InputError
+from leadline.errors import InputError, UnknownNameError
 from leadline.kinds import DepthKind
 from leadline.prediction import Prediction
 from leadline.resample import resize, resize_planes
+from leadline.spec import ResizeRule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,11 +35,13 @@ class Prepared:
     Attributes:
         arrays: by input name; ``image`` is (1, 3, h, w) float32.
         image: the picture that it was made from.
+        box: (top, bottom, left, right) of the part of it that the network sees.
         margin: (rows, columns) that were added on each side; see :func:`reflect_margin`.
     """
 
     arrays: Mapping[str, np.ndarray]
     image: Image
+    box: tuple[int, int, int, int]
     margin: tuple[int, int] = (0, 0)
 
     @property
@@ -61,10 +64,17 @@ class Prepared:
         """Camera of the network's input."""
         if self.camera is None:
             return None
-        (h, w), (rows, columns) = self.size, self.margin
-        padded = self.camera.cropped(-columns, -rows, w + 2 * columns, h + 2 * rows)
+        (top, bottom, left, right), (rows, columns) = self.box, self.margin
+        seen = self.camera.cropped(
+            left - columns, top - rows, right - left + 2 * columns, bottom - top + 2 * rows
+        )
         height, width = self.input_size
-        return padded.resized(width, height)
+        return seen.resized(width, height)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the network's map covers the picture, no less and no more."""
+        return self.margin == (0, 0) and self.box == (0, self.size[0], 0, self.size[1])
 
 
 class Preprocess:
@@ -80,19 +90,24 @@ class Preprocess:
                 f"preprocessing to size {spec.size} in multiples of {spec.multiple_of}: all need "
                 "to be at least 1."
             )
+        if spec.resize not in get_args(ResizeRule):
+            raise UnknownNameError("resize rule", spec.resize, get_args(ResizeRule))
+        if not all(0 < share <= 1 for share in spec.crop):
+            raise InputError(f"crop={spec.crop}: shares above 0 and up to 1 are needed.")
         self.spec = spec
         mean, std = np.array(spec.mean), np.array(spec.std)
         self._gain = (1 / (255 * std)).astype(np.float32)[:, None, None]
         self._offset = (-mean / std).astype(np.float32)[:, None, None]
 
     def __call__(self, image: Image, *, margin: tuple[int, int] = (0, 0)) -> Prepared:
-        """Resize and normalise one picture.
+        """Cut, resize and normalise one picture.
 
         Args:
             image: the picture.
             margin: rows and columns to add on each side, mirrored; :meth:`restore` cuts them off.
         """
-        pixels, (rows, columns) = image.pixels, margin
+        box, (rows, columns) = self._box(*image.size), margin
+        pixels = image.pixels[box[0] : box[1], box[2] : box[3]]
         if rows or columns:
             sides = ((rows, rows), (columns, columns), (0, 0))
             pixels = np.pad(pixels, sides, mode="reflect")
@@ -105,7 +120,15 @@ class Preprocess:
         )
         batch *= self._gain
         batch += self._offset
-        return Prepared(arrays={"image": batch[None]}, image=image, margin=margin)
+        return Prepared(arrays={"image": batch[None]}, image=image, box=box, margin=margin)
+
+    def _box(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """The middle part that the network sees."""
+        sides = zip((height, width), self.spec.crop, strict=True)
+        (top, rows), (left, columns) = (
+            (round(side * (1 - share) / 2), max(1, round(side * share))) for side, share in sides
+        )
+        return top, min(height, top + rows), left, min(width, left + columns)
 
     def input_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) that the network gets for a picture of ``height`` x ``width``.
@@ -156,6 +179,7 @@ class Preprocess:
         kind: DepthKind,
         model: str = "",
         index: int = 0,
+        resized: bool = True,
     ) -> Prediction:
         """Bring a network's output back to the picture's size.
 
@@ -166,6 +190,8 @@ class Preprocess:
                 ``metric_depth`` where the picture's camera is known.
             model: name to keep in the prediction.
             index: which picture of the batch this is.
+            resized: False leaves the map at the network's size, and the picture out of the
+                prediction, where the network saw the whole picture and no margin.
 
         Raises:
             InputError: no ``depth``, or one of an impossible shape.
@@ -175,30 +201,48 @@ class Preprocess:
                 f"the network gave {sorted(outputs)}; an output named 'depth' is needed. Name it "
                 "in the model file's sidecar."
             )
-        values, valid = self._restored(_one_map(outputs["depth"], index), prepared)
+        maps = {
+            name: self._restored(_one_map(outputs[name], index), prepared, resized)
+            for name in ("depth", "confidence")
+            if name in outputs
+        }
+        values, valid = maps["depth"]
         camera, canonical = prepared.input_camera, self.spec.canonical_focal_px
         if canonical and camera is not None and kind is DepthKind.SCALED_DEPTH:
             values, kind = values * np.float32(camera.fy / canonical), DepthKind.METRIC_DEPTH
-        confidence = None
-        if "confidence" in outputs:
-            confidence, _ = self._restored(_one_map(outputs["confidence"], index), prepared)
+        if self.spec.in_widths and kind is DepthKind.PIXEL_DISPARITY:
+            seen = prepared.box[3] - prepared.box[2] + 2 * prepared.margin[1]
+            values = values * np.float32(values.shape[1] * seen / prepared.size[1])
+        camera, image = prepared.camera, prepared.image
+        if values.shape != prepared.size:
+            camera, image = camera and camera.resized(values.shape[1], values.shape[0]), None
         return Prediction(
             values=values,
             kind=kind,
-            camera=prepared.camera,
+            camera=camera,
             valid=valid,
-            confidence=confidence,
+            confidence=maps["confidence"][0] if "confidence" in maps else None,
             model=model,
-            image=prepared.image,
+            image=image,
         )
 
     def _restored(
-        self, values: np.ndarray, prepared: Prepared
+        self, values: np.ndarray, prepared: Prepared, resized: bool
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        (height, width), (rows, columns) = prepared.size, prepared.margin
+        if not resized and prepared.whole:
+            finite = np.isfinite(values)
+            return values, None if finite.all() else finite
+        (top, bottom, left, right), (rows, columns) = prepared.box, prepared.margin
+        height, width = bottom - top, right - left
         values, valid = self._resized(values, (height + 2 * rows, width + 2 * columns))
         inside = slice(rows, rows + height), slice(columns, columns + width)
-        return values[inside], None if valid is None else valid[inside]
+        values, valid = values[inside], None if valid is None else valid[inside]
+        if (height, width) == prepared.size:
+            return values, valid
+        spread, known = np.full(prepared.size, np.nan, np.float32), np.zeros(prepared.size, bool)
+        spread[top:bottom, left:right] = values
+        known[top:bottom, left:right] = True if valid is None else valid
+        return spread, known
 
     def _resized(
         self, values: np.ndarray, size: tuple[int, int]

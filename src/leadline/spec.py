@@ -22,7 +22,7 @@ ResizeRule = Literal["lower_bound", "upper_bound", "minimal", "short_side", "are
 - ``minimal``: the side whose scale is nearest to 1 decides (DPT, MiDaS 3, ZoeDepth);
 - ``short_side``: the short side becomes the size's smaller number;
 - ``area``: as many pixels as the size has, so that pictures of every shape take the same time;
-- ``exact``: stretch to (height, width), losing the aspect (DenseDepth, FastDepth).
+- ``exact``: stretch to (height, width), losing the aspect (DenseDepth, Monodepth).
 """
 
 Interpolation = Literal["nearest", "linear", "cubic", "area", "area_linear", "pil_bicubic"]
@@ -38,6 +38,8 @@ class PreprocessSpec:
         size: (height, width) that ``resize`` refers to, in pixels.
         resize: see :data:`ResizeRule`.
         multiple_of: both sides of the input are rounded to a multiple of this.
+        crop: shares of the picture's height and width, about its middle, that the network sees;
+            of the rest the map knows nothing.
         interpolation: of the picture on its way in.
         mean, std: per channel, for RGB in [0, 1]: x = (rgb - mean) / std.
         output_interpolation: of the map on its way back to the picture's size.
@@ -49,11 +51,14 @@ class PreprocessSpec:
             depths the network gives (Yin et al., Metric3D, ICCV 2023, section 3.2). With the
             picture's own camera they become metres on the way back; without, they stay right up to
             a scale. None: the network does not ask for the camera.
+        in_widths: the network gives disparities in widths of its input; those that are
+            ``pixel_disparity`` become pixels on the way back.
     """
 
     size: tuple[int, int]
     resize: ResizeRule = "lower_bound"
     multiple_of: int = 1
+    crop: tuple[float, float] = (1.0, 1.0)
     interpolation: Interpolation = "cubic"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
@@ -62,6 +67,7 @@ class PreprocessSpec:
     input_align_corners: bool = False
     max_aspect: float | None = 4.0
     canonical_focal_px: float | None = None
+    in_widths: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

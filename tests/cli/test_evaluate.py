@@ -66,6 +66,17 @@ def test_other_programs_files_and_skipping(folder, capsys):
     code, _, err = run(capsys, "evaluate", *options, "--kind", "depth")
     assert code == 2
     assert "metric_depth" in err
+    code, _, err = run(capsys, "evaluate", *options, "--pred-per-metre", "1000")
+    assert code == 2
+    assert "a.npy holds numbers as they are" in err
+
+
+def test_what_is_told_of_files_is_refused_without_files(folder, capsys):
+    options = ("--dataset", "folder", "--per-metre", "1000", "--root", str(folder))
+    for given in (("--kind", "metric_depth"), ("--pred-per-metre", "256")):
+        code, _, err = run(capsys, "evaluate", *options, "-m", "constant", *given)
+        assert code == 2
+        assert f"{given[0]} tells what files hold" in err
 
 
 @pytest.mark.parametrize(

@@ -222,12 +222,16 @@ def test_eigen_s_split(tmp_path):
     assert frame.right.pixels[0, 0, 0] == 90
     with pytest.raises(InputError, match=r"0000000054\.png.*Download the drive"):
         refs[1].read()
+    alone = open_dataset("kitti-eigen", tmp_path)[0].read()
+    assert (alone.right, alone.baseline_m) == (None, 0.5)
     annotated = open_dataset("kitti-eigen-annotated", tmp_path)
     assert len(annotated) == 652
     assert annotated[0].read().depth[4, 4] == 7
     with pytest.raises(InputError, match="data_depth_annotated"):
         annotated[1].read()
     assert len(open_dataset("kitti-eigen", tmp_path, Options(split="zhou-train"))) == 39810
+    with pytest.raises(UnknownNameError, match="lidar, annotated"):
+        kitti.kitti_eigen_refs(tmp_path, "kitti-eigen-test", target="scan")
     with pytest.raises(UnknownNameError, match="zhou-train"):
         open_dataset("kitti-eigen", tmp_path, Options(split="zhou"))
 

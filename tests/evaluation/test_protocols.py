@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
 
 from leadline.alignment import scale_and_shift
+from leadline.camera import Camera
 from leadline.errors import InputError, KindError, UnknownNameError
 from leadline.evaluation import protocols
+from leadline.evaluation.crops import CROPS
 from leadline.evaluation.depth_protocol import DepthProtocol
 from leadline.prediction import Prediction
 
@@ -317,6 +321,75 @@ def test_a_prediction_knows_what_may_be_done_with_it():
         assert midas.score(pred, depth)["abs_rel"] == pytest.approx(0, abs=1e-6)
 
 
+def test_only_scaled_depth_is_multiplied_by_the_unit():
+    far = np.full((375, 1242), 10.8, np.float32)
+    stereo = protocols.get("kitti-eigen-garg-stereo")
+    assert stereo.score(Prediction(values=far, kind="metric_depth"), far)["abs_rel"] == 0
+    assert stereo.score(far / 5.4, far)["abs_rel"] < 1e-6  # an array is in the protocol's unit
+
+
+def test_pixel_disparity_becomes_depth_by_its_camera_and_the_baseline():
+    target = np.full((375, 1242), 20.0)
+    camera = Camera(width=1242, height=375, fx=700, fy=700, cx=600, cy=170)
+    disparity = np.full((188, 621), 350 * 0.5 / 20)  # at half the size, and half the focal length
+    pred = Prediction(values=disparity, kind="pixel_disparity", camera=camera.resized(621, 188))
+    garg = protocols.get_depth("kitti-eigen-garg")
+    assert garg.measure(pred, target, baseline_m=0.5).metrics["abs_rel"] < 1e-6
+    assert garg.aligned(pred, target, baseline_m=0.5)[0][200, 600] == pytest.approx(20)
+    for lacking, baseline_m in ((pred, None), (replace(pred, camera=None), 0.5)):
+        with pytest.raises(KindError, match="camera and measure"):
+            garg.measure(lacking, target, baseline_m=baseline_m)
+
+
+def test_an_alignment_in_place_of_the_protocol_s_decides_on_kinds_too():
+    depth = np.full((480, 640), 2.0)
+    depth[:240] = 4
+    nyu, pred = protocols.get_depth("nyu-eigen"), Prediction(values=depth * 3, kind="scaled_depth")
+    assert nyu.measure(pred, depth, align="median").metrics["abs_rel"] < 1e-6
+    with pytest.raises(KindError, match="aligns nothing"):
+        protocols.get_depth("kitti-eigen-garg-median").measure(pred, depth, align="none")
+
+
+def test_where_a_prediction_says_that_it_knows_nothing_is_left_out_and_told():
+    depth = np.full((480, 640), 2.0)
+    values, valid = depth.copy(), np.ones(depth.shape, bool)
+    values[:100], valid[:100] = np.nan, False
+    for name in ("nyu-official-mask", "nyu-eigen"):  # which counts a NaN as 1 mm elsewhere
+        protocol = protocols.get_depth(name)
+        pred = Prediction(values=values, kind="metric_depth", valid=valid)
+        scored, whole = protocol.measure(pred, depth), protocol.measure(depth, depth)
+        assert scored.metrics["abs_rel"] == 0
+        assert scored.metrics["pixels"] == scored.coverage * whole.metrics["pixels"]
+        assert scored.coverage < 0.9
+        assert whole.coverage == 1
+        assert not protocol.aligned(pred, depth)[2][:100].any()
+        nothing = Prediction(values=values, kind="metric_depth", valid=np.zeros_like(valid))
+        with pytest.raises(InputError, match="tells nothing"):
+            protocol.measure(nothing, depth)
+    assert protocols.get_depth("nyu-eigen").score(values, depth)["abs_rel"] > 0.1
+
+
+@pytest.mark.parametrize("name", ["depth", "disparity"])
+def test_depth_of_another_size_is_resized_as_disparity_where_the_original_does(name):
+    rng = np.random.default_rng(5)
+    target = rng.uniform(5, 70, (375, 1242))
+    disparity = rng.uniform(0.02, 0.2, (192, 640))
+    garg = protocols.get("kitti-eigen-garg")
+    given = garg.score(disparity if name == "disparity" else 1 / disparity, target, given=name)
+    by_depth = replace(protocols.get_depth("kitti-eigen-garg"), resized_as="given")
+    assert given["abs_rel"] == pytest.approx(
+        by_depth.score(disparity, target, given="disparity")["abs_rel"], rel=1e-9
+    )
+    assert by_depth.score(1 / disparity, target)["abs_rel"] != pytest.approx(given["abs_rel"])
+
+
+def test_zero_depth_of_another_size_is_the_nearest_there_is():
+    target, pred = np.full((375, 1242), 10.0), np.full((188, 621), 10.0)
+    pred[100:120] = 0
+    found = protocols.get("kitti-eigen-garg").score(pred, target)
+    assert 0.05 < found["abs_rel"] < 0.2
+
+
 def test_a_constant_map_becomes_the_cap_or_the_best_constant():
     target = np.array([[1.0, 2, 4]])
     flat = np.ones((1, 3))
@@ -344,6 +417,34 @@ def test_what_cannot_be_scored_is_refused():
         protocols.get("nyu-densedepth").score(depth, depth * 0)
     with pytest.raises(InputError, match="no scale and shift"):
         protocols.get("midas-zero-shot").score(np.full_like(depth, np.inf), depth)
+
+
+@pytest.mark.parametrize(
+    ("options", "known"),
+    [
+        ({"align": "medain"}, "none, median, disparity"),
+        ({"given": "inverse_depth"}, "depth, disparity"),
+    ],
+)
+def test_words_that_nobody_knows_are_refused(options, known):
+    depth = np.full((480, 640), 2.0)
+    with pytest.raises(UnknownNameError, match=f"Known: {known}"):
+        protocols.get("nyu-eigen").score(depth, depth, **options)
+    with pytest.raises(UnknownNameError, match="Known: depth, disparity"):
+        protocols.get("da-2k").score(depth, [[1, 1, 2, 2]], given="depht")
+
+
+@pytest.mark.parametrize("name", DepthProtocol.WORDS)
+def test_a_protocol_of_unknown_words_cannot_be_made(name):
+    with pytest.raises(UnknownNameError, match=f"unknown {name} 'unheard'"):
+        replace(protocols.get_depth("nyu-eigen"), **{name: "unheard"})
+
+
+def test_every_word_of_a_protocol_is_checked():
+    """Each attribute whose type lists words is in the table."""
+    hints = get_type_hints(DepthProtocol, localns={"Sequence": Sequence, "Mapping": Mapping})
+    words = {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
+    assert {**words, "crop": tuple(CROPS)} == dict(DepthProtocol.WORDS)
 
 
 def test_extra_metrics_on_request():

@@ -172,6 +172,46 @@ def test_one_plane_is_degenerate(seed: int) -> None:
         geometry.fundamental(matches_of(scene))
 
 
+@pytest.mark.parametrize("wrong_share", [0.0, 0.3])
+@pytest.mark.parametrize("noise_px", [0.0, 0.4])
+def test_one_line_is_degenerate(noise_px: float, wrong_share: float) -> None:
+    scene = two_views(18)
+    rng, along = np.random.default_rng(18), np.linspace(-2, 2, 300)
+    line = np.stack([along, 0.3 * along + 0.2, 8 + along], axis=1)
+    first, second = (
+        project(camera, line) + noise_px * rng.normal(size=(300, 2)) for camera in scene.cameras
+    )
+    wrong = rng.random(300) < wrong_share
+    second[wrong] = rng.uniform((0, 0), (1242, 375), (int(wrong.sum()), 2))
+    matches = Matches(first=first, second=second)
+    with pytest.raises(DegenerateError, match="lie on one line of the first picture"):
+        geometry.relative_pose(matches, scene.cameras[0])
+    with pytest.raises(DegenerateError, match="lie on one line of the first picture"):
+        geometry.fundamental(matches)
+    with pytest.raises(DegenerateError, match="lie on one line"):  # wrong ones in the first
+        geometry.fundamental(Matches(first=second, second=first))
+
+
+def test_points_in_a_plane_through_one_eye_are_on_a_line_of_its_picture() -> None:
+    scene = two_views(19)
+    seen = scene.world * [1, 0, 1] + [0, 0.1, 0] * scene.world[:, 2:]
+    first, second = (project(camera, seen) for camera in scene.cameras)
+    with pytest.raises(DegenerateError, match="of the first picture"):
+        geometry.fundamental(Matches(first=first, second=second))
+    with pytest.raises(DegenerateError, match="of the second picture"):
+        geometry.fundamental(Matches(first=second, second=first))
+
+
+def test_a_scene_with_things_beside_the_line_is_not_on_it() -> None:
+    scene = two_views(20, noise_px=0.3)
+    matches = matches_of(scene)
+    on_line = np.arange(300) < 200
+    line = scene.world[on_line] * [1, 0, 1] + [0, 0.1, 0] * scene.world[on_line, 2:]
+    for points, camera in zip((matches.first, matches.second), scene.cameras, strict=True):
+        points[on_line] = project(camera, line)
+    assert geometry.fundamental(matches).inliers.mean() > 0.9
+
+
 def test_too_little_parallax_is_degenerate() -> None:
     scene = two_views(17, near=500, far=2000)
     with pytest.raises(DegenerateError, match="parallax"):

@@ -123,6 +123,8 @@ def test_alignment_is_the_least_squares_one(maps):
     assert better.item() == pytest.approx(residual.square().mean().item() / 2)
     with pytest.raises(InputError, match="'batch' or 'image'"):
         scale_shift_invariant(pred, target, valid, reduction="pixel")
+    with pytest.raises(InputError, match="power=3"):
+        scale_shift_invariant(pred, target, valid, power=3)
 
 
 @pytest.mark.parametrize("extract", [True, False])

@@ -249,9 +249,9 @@ def test_a_foreign_file_predicts_through_the_front_door(
     estimator = leadline.load(name, weights=tmp_path / file)
     picture = Image(pixels=np.random.default_rng(0).integers(0, 256, (61, 97, 3), dtype=np.uint8))
     prediction = estimator.predict(picture)
-    assert prediction.kind is DepthKind.AFFINE_DISPARITY
+    assert prediction.kind is DepthKind.PIXEL_DISPARITY
     assert prediction.values.shape == (61, 97)
-    assert ((prediction.values > 0) & (prediction.values < 0.3)).all()
+    assert ((prediction.values > 0) & (prediction.values < 0.3 * 97)).all()
     prepared = estimator.prepare(picture)
     with torch.no_grad():
         expected = module(torch.from_numpy(prepared.arrays["image"]))
@@ -261,7 +261,7 @@ def test_a_foreign_file_predicts_through_the_front_door(
 
 def test_kinds_and_what_they_mean() -> None:
     kinds = {name: catalog.get(name).kind for name in NAMES}
-    assert {n for n, k in kinds.items() if k is DepthKind.AFFINE_DISPARITY} == {
+    assert {n for n, k in kinds.items() if k is DepthKind.PIXEL_DISPARITY} == {
         "monodepth-vgg",
         "monodepth-resnet50",
     }

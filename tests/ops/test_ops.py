@@ -223,6 +223,7 @@ def test_thin_plate_goes_through_its_control_points_and_keeps_affine_maps() -> N
         lambda: ops.thin_plate_coordinates(torch.zeros(2, 2), torch.zeros(1, 2, 2), 4, 4),
         lambda: ops.sample(torch.zeros(1, 1, 4, 4), torch.zeros(1, 4, 4, 3)),
         lambda: ops.sample(torch.zeros(1, 1, 4, 4), torch.zeros(1, 4, 4, 2), outside="black"),
+        lambda: ops.ssim_dissimilarity(*torch.zeros(2, 1, 1, 8, 8), border="same"),
         lambda: ops.sample_along_rows(torch.zeros(1, 1, 4, 4), torch.zeros(1, 4, 5)),
         lambda: ops.gaussian_ssim(torch.zeros(1, 1, 8, 20), torch.zeros(1, 1, 8, 20), peak=1.0),
         lambda: ops.rotation_from_axis_angle(torch.zeros(2, 1, 3)),

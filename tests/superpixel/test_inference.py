@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("scipy")
 pytest.importorskip("skimage")
 
-from leadline.errors import InputError
+from leadline.errors import InputError, UnknownNameError
 from leadline.superpixel.inference import solve_planes
 from leadline.superpixel.programme import Evidence, PlaneConfig, build
 from leadline.superpixel.segmentation import Segments
@@ -139,6 +139,8 @@ def test_one_segment_and_no_neighbours():
 def test_impossible_settings_and_points_are_refused():
     segments = blocks()
     evidence = evidence_of(segments, ramp(segments))
+    with pytest.raises(UnknownNameError, match="admm, highs"):
+        PlaneConfig(solver="simplex")
     with pytest.raises(InputError, match="near"):
         PlaneConfig(near=2, far=1)
     with pytest.raises(InputError, match="negative"):

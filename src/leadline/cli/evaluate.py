@@ -42,7 +42,8 @@ def evaluate(
         ),
     ] = None,
     kind: Annotated[
-        str | None, typer.Option(help="What those files hold; default metric_depth.")
+        str | None,
+        typer.Option(help="What those files hold; default: what they say, or metric_depth."),
     ] = None,
     pred_per_metre: Annotated[
         float | None, typer.Option(help="Codes per metre of their 16-bit PNGs.")
@@ -105,6 +106,13 @@ def _predictor(
 
     if model is not None and predictions is not None:
         raise InputError("--model and --predictions are both given; one of them is needed.")
+    of_files = {"--kind": kind, "--pred-per-metre": per_metre}
+    given = [name for name, value in of_files.items() if value is not None]
+    if given and predictions is None:
+        raise InputError(
+            f"{' and '.join(given)} tells what files hold, and a model tells that itself; give "
+            "--predictions FOLDER, or leave it out."
+        )
     if kind is not None and kind not in list(DepthKind):
         raise UnknownNameError("depth kind", kind, list(DepthKind))
     if predictions is not None:

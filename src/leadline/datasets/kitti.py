@@ -22,7 +22,7 @@ from leadline.datasets.velodyne import (
     read_calibration,
     read_velodyne,
 )
-from leadline.errors import InputError
+from leadline.errors import InputError, UnknownNameError
 from leadline.io import list_images
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ def kitti_eigen_refs(
             ``annotated``: Uhrig's depth maps; frames of the 697 that have none are left out.
         right: read the other picture of the pair too.
     """
+    if target not in ("lidar", "annotated"):
+        raise UnknownNameError("target", target, ("lidar", "annotated"))
     if target == "annotated" and split == "kitti-eigen-test":
         split = "kitti-eigen-benchmark-test"
     read = partial(_raw_frame, depth="lidar_x" if split in _TESTS else "camera_z", origin=1)
@@ -223,7 +225,7 @@ def _raw_frame(
     values = project_velodyne(
         read_velodyne(scan), projection, image.size, depth=depth, pixel_origin=origin
     )
-    other, baseline = _other_eye(root, frame, calibration) if right else (None, None)
+    other = _other_eye(root, frame, calibration) if right else None
     return Frame(
         image=image,
         depth=values.astype(np.float32),
@@ -231,7 +233,7 @@ def _raw_frame(
         group=group,
         name=name or frame.name,
         right=other,
-        baseline_m=baseline,
+        baseline_m=_baseline_m(calibration),
     )
 
 
@@ -243,7 +245,7 @@ def _picture_frame(root: Path, frame: KittiFrame, *, right: bool) -> Frame:
     calibration = _calibration(root / frame.date)
     matrix = entry(calibration, f"P_rect_{frame.camera:02d}", (3, 4))
     image = _picture(_picture_path(root, frame), matrix)
-    other, baseline = _other_eye(root, frame, calibration) if right else (None, None)
+    other = _other_eye(root, frame, calibration) if right else None
     return Frame(
         image=image,
         depth=np.zeros(image.size, np.float32),
@@ -251,7 +253,7 @@ def _picture_frame(root: Path, frame: KittiFrame, *, right: bool) -> Frame:
         group="kitti-film",
         name=frame.name,
         right=other,
-        baseline_m=baseline,
+        baseline_m=_baseline_m(calibration),
     )
 
 
@@ -268,7 +270,7 @@ def _annotated_frame(root: Path, frame: KittiFrame, *, right: bool) -> Frame:
     calibration = _calibration(root / frame.date)
     matrix = entry(calibration, f"P_rect_{frame.camera:02d}", (3, 4))
     image = _picture(_picture_path(root, frame), matrix)
-    other, baseline = _other_eye(root, frame, calibration) if right else (None, None)
+    other = _other_eye(root, frame, calibration) if right else None
     return Frame(
         image=image,
         depth=depth_png(path, per_unit=256),
@@ -276,23 +278,29 @@ def _annotated_frame(root: Path, frame: KittiFrame, *, right: bool) -> Frame:
         group="kitti-eigen-annotated",
         name=frame.name,
         right=other,
-        baseline_m=baseline,
+        baseline_m=_baseline_m(calibration),
     )
 
 
-def _other_eye(
-    root: Path, frame: KittiFrame, calibration: Mapping[str, np.ndarray]
-) -> tuple[Image, float]:
+def _other_eye(root: Path, frame: KittiFrame, calibration: Mapping[str, np.ndarray]) -> Image:
     other = KittiFrame(
         date=frame.date,
         drive=frame.drive,
         number=frame.number,
         side="r" if frame.side == "l" else "l",
     )
-    p2, p3 = (entry(calibration, f"P_rect_0{i}", (3, 4)) for i in (2, 3))
-    matrix = p3 if other.camera == 3 else p2
-    baseline = p2[0, 3] / p2[0, 0] - p3[0, 3] / p3[0, 0]
-    return _picture(_picture_path(root, other), matrix), float(baseline)
+    matrix = entry(calibration, f"P_rect_{other.camera:02d}", (3, 4))
+    return _picture(_picture_path(root, other), matrix)
+
+
+def _baseline_m(
+    calibration: Mapping[str, np.ndarray], eyes: tuple[str, str] = ("P_rect_02", "P_rect_03")
+) -> float | None:
+    """Metres between the two colour cameras; None where only one is calibrated."""
+    if not set(eyes) <= set(calibration):
+        return None
+    left, right = (entry(calibration, eye, (3, 4)) for eye in eyes)
+    return float(left[0, 3] / left[0, 0] - right[0, 3] / right[0, 0])
 
 
 def _object_frame(root: Path, path: Path) -> Frame:
@@ -300,7 +308,8 @@ def _object_frame(root: Path, path: Path) -> Frame:
     image = _picture(path, entry(calibration, "P2", (3, 4)))
     points = read_velodyne(root / "training" / "velodyne" / f"{path.stem}.bin")
     depth = project_velodyne(points, calibration, image.size, pixel_origin=0)
-    return _frame(image, depth.astype(np.float32), "kitti_object", path.stem)
+    found = _frame(image, depth.astype(np.float32), "kitti_object", path.stem)
+    return replace(found, baseline_m=_baseline_m(calibration, ("P2", "P3")))
 
 
 def _odometry_frame(folder: Path, path: Path, pose: np.ndarray | None) -> Frame:
@@ -311,15 +320,15 @@ def _odometry_frame(folder: Path, path: Path, pose: np.ndarray | None) -> Frame:
     if pose is not None and image.camera is not None:
         matrix = np.vstack([pose.reshape(3, 4), [0, 0, 0, 1]])
         image = type(image)(pixels=image.pixels, camera=image.camera.moved(matrix), name=image.name)
-    return _frame(image, depth.astype(np.float32), "kitti-odometry", f"{folder.name}/{path.stem}")
+    found = _frame(image, depth.astype(np.float32), "kitti-odometry", f"{folder.name}/{path.stem}")
+    return replace(found, baseline_m=_baseline_m(calibration, ("P2", "P3")))
 
 
 def _stereo_frame(folder: Path, path: Path) -> Frame:
     calibration = read_calibration(folder / "calib_cam_to_cam" / f"{path.stem[:6]}.txt")
     p2, p3 = (entry(calibration, f"P_rect_0{i}", (3, 4)) for i in (2, 3))
-    image = _picture(path, p2)
+    image, baseline = _picture(path, p2), p2[0, 3] / p2[0, 0] - p3[0, 3] / p3[0, 0]
     disparity = depth_png(folder / "disp_noc_0" / f"{path.stem}.png", per_unit=256)
-    baseline = float(p2[0, 3] / p2[0, 0] - p3[0, 3] / p3[0, 0])
     known = disparity > 0
     depth = np.where(known, p2[0, 0] * baseline / np.where(known, disparity, 1), 0)
     return Frame(
@@ -329,7 +338,7 @@ def _stereo_frame(folder: Path, path: Path) -> Frame:
         group="kitti-stereo-2015",
         name=path.stem,
         right=_picture(folder / "image_3" / path.name, p3),
-        baseline_m=baseline,
+        baseline_m=float(baseline),
         disparity=disparity,
     )
 

@@ -31,6 +31,7 @@ class Row:
     sums: Float[np.ndarray, " 13"]
     bins: Mapping[str, Float[np.ndarray, " 13"]]
     scale: float = 1.0
+    coverage: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,7 @@ class Accumulator:
                 sums=scored.sums,
                 bins=scored.bins,
                 scale=scored.scale,
+                coverage=scored.coverage,
             )
         )
 
@@ -73,6 +75,11 @@ class Accumulator:
                 "evaluate all parts by one protocol."
             )
         self.rows.extend(other.rows)
+
+    @property
+    def coverage(self) -> float:
+        """Mean share of the pixels to count that the predictions tell something about."""
+        return _mean([row.coverage for row in self._all()])
 
     @property
     def metrics(self) -> list[str]:

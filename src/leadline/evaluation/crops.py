@@ -7,16 +7,25 @@ right exclusive.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from leadline.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from leadline.image import Image
+
 Box = tuple[int, int, int, int]
 Crop = Callable[[int, int], Box]
+
+Framing = Literal["full", "kb_crop", "kb_paste"]
+"""``full``; ``kb_crop``: pictures, targets and predictions are cut to KITTI's benchmark crop before
+everything else; ``kb_paste``: pictures are, and predictions are put where they belong."""
 
 KB_SIZE = (352, 1216)
 """(height, width) of KITTI's benchmark crop."""
@@ -87,6 +96,46 @@ def kb_box(height: int, width: int) -> Box:
         )
     top, left = height - KB_SIZE[0], (width - KB_SIZE[1]) // 2
     return top, height, left, left + KB_SIZE[1]
+
+
+def picture_in_frame(image: Image, frame: Framing) -> Image:
+    """The part of a picture that a protocol's networks see."""
+    if frame == "full":
+        return image
+    top, bottom, left, right = kb_box(*image.size)
+    camera = image.camera
+    if camera is not None:
+        camera = camera.cropped(left, top, right - left, bottom - top)
+    return replace(image, pixels=image.pixels[top:bottom, left:right], camera=camera)
+
+
+def framed(
+    values: np.ndarray, truth: np.ndarray, mask: np.ndarray | None, frame: Framing, protocol: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Prediction, target and mask over the part of the picture that a protocol compares.
+
+    Raises:
+        InputError: a prediction that is neither of the picture's size nor of the crop's where it
+            is to be pasted; ``protocol`` is named.
+    """
+    if frame == "full":
+        return values, truth, mask
+    top, bottom, left, right = kb_box(truth.shape[0], truth.shape[1])
+    if frame == "kb_crop":
+        if values.shape == truth.shape:
+            values = values[top:bottom, left:right]
+        mask = mask if mask is None else mask[top:bottom, left:right]
+        return values, truth[top:bottom, left:right], mask
+    if values.shape == truth.shape:
+        return values, truth, mask
+    if values.shape != KB_SIZE:
+        raise InputError(
+            f"prediction of shape {values.shape} for a target of {truth.shape}: {protocol} takes "
+            f"the target's own size or the benchmark crop {KB_SIZE}; resize it first."
+        )
+    pasted = np.zeros(truth.shape, values.dtype)
+    pasted[top:bottom, left:right] = values
+    return pasted, truth, mask
 
 
 def _shares(height: int, width: int, top: float, bottom: float, left: float, right: float) -> Box:

@@ -6,29 +6,36 @@ Source: each protocol's own, see :mod:`leadline.evaluation.protocols`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 
 from leadline.alignment import scale_and_shift
-from leadline.errors import InputError, KindError, UnknownNameError
-from leadline.evaluation.crops import CROPS, KB_SIZE, kb_box
+from leadline.errors import InputError, UnknownNameError
+from leadline.evaluation.crops import CROPS, Framing, framed, picture_in_frame
+from leadline.evaluation.given import Align, GivenMap, given_map
 from leadline.evaluation.protocol import BINS, STANDARD, Given, Protocol, Scored, real_map
 from leadline.evaluation.sampling import Resize, sample
 from leadline.evaluation.sums import METRICS as SUMMED
 from leadline.evaluation.sums import binned_sums, metrics_of, pixel_sums
-from leadline.kinds import DepthKind
 from leadline.metrics import METRICS, ordinal
-from leadline.prediction import Prediction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from jaxtyping import Float
 
-Align = Literal["none", "median", "disparity"]
-"""``none``: as given; ``median``: times median(target) / median(prediction) over the pixels that
-count, before the clamp; ``disparity``: scale and shift by least squares against 1 / target."""
+    from leadline.image import Image
+
+Mask = Literal["between", "from_to", "below", "positive", "either", "all"]
+"""Which targets count: ``between`` the bounds without them, ``from_to`` with them, ``below`` (0 <
+target < max), ``positive``, ``either`` (target or prediction positive), ``all``."""
+
+Clamp = Literal["both", "upper", "none"]
+"""What is done to depths out of range: ``both`` ends, the ``upper``, or ``none``."""
+
+ResizedAs = Literal["given", "disparity"]
+"""What is interpolated: the map as it is ``given``, or its ``disparity``."""
 
 WHOLE_MAP = ("edge_accuracy", "edge_completeness", "boundary_f1")
 """Metrics that need neighbours."""
@@ -42,17 +49,16 @@ class DepthProtocol(Protocol):
         given: what arrays hold unless the caller says otherwise.
         min_depth, max_depth: metres; range of the targets that count and of the clamp.
         cap_from_data: :func:`evaluate` takes the data set's cap in place of ``max_depth``.
-        mask: which targets count: ``between`` (bounds excluded), ``from_to`` (included),
-            ``below`` (0 < target < max), ``positive``, ``either`` (target or prediction
-            positive), ``all``.
+        mask: see :data:`Mask`.
         crop: a name of :data:`leadline.evaluation.crops.CROPS`.
-        frame: ``full``; ``kb_crop``: target and prediction are cut to KITTI's benchmark crop
-            before everything else; ``kb_paste``: a prediction of that size is put where it belongs.
+        frame: see :data:`leadline.evaluation.crops.Framing`.
         resize: how a prediction of another size is brought to the target's.
-        align, factor: alignment, and a fixed factor on depth before it.
+        resized_as: see :data:`ResizedAs`.
+        align: see :data:`leadline.evaluation.given.Align`.
+        factor: on depths of unknown unit, before everything else.
         singular: what a map gets that fits no line (a constant one): the ``mean`` disparity, or
             ``zero``, which is the cap.
-        clamp: what is done to depths out of range: ``both`` ends, the ``upper``, or ``none``.
+        clamp: see :data:`Clamp`.
         nan_is_min: a NaN becomes ``min_depth`` as in the original; otherwise it is refused.
         metrics: what is reported.
         swapped: the original hands prediction and target over in the wrong order.
@@ -62,18 +68,32 @@ class DepthProtocol(Protocol):
         min_pixels: fewer counting pixels are refused.
     """
 
+    WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        **Protocol.WORDS,
+        "given": get_args(Given),
+        "mask": get_args(Mask),
+        "crop": tuple(CROPS),
+        "frame": get_args(Framing),
+        "resize": get_args(Resize),
+        "resized_as": get_args(ResizedAs),
+        "align": get_args(Align),
+        "singular": ("mean", "zero"),
+        "clamp": get_args(Clamp),
+    }
+
     given: Given = "depth"
     min_depth: float = 1e-3
     max_depth: float = 80.0
     cap_from_data: bool = False
-    mask: Literal["between", "from_to", "below", "positive", "either", "all"] = "between"
+    mask: Mask = "between"
     crop: str = "everything"
-    frame: Literal["full", "kb_crop", "kb_paste"] = "full"
+    frame: Framing = "full"
     resize: Resize = "corners"
+    resized_as: ResizedAs = "given"
     align: Align = "none"
     factor: float = 1.0
     singular: Literal["mean", "zero"] = "mean"
-    clamp: Literal["both", "upper", "none"] = "both"
+    clamp: Clamp = "both"
     nan_is_min: bool = False
     metrics: tuple[str, ...] = STANDARD
     swapped: bool = False
@@ -87,6 +107,10 @@ class DepthProtocol(Protocol):
         """The same protocol with another cap, in metres."""
         return replace(self, max_depth=max_depth)
 
+    def view(self, image: Image) -> Image:
+        """The benchmark crop, where the original's networks see that; else the whole picture."""
+        return picture_in_frame(image, self.frame)
+
     def measure(
         self,
         pred: Any,
@@ -95,31 +119,27 @@ class DepthProtocol(Protocol):
         *,
         given: Given | None = None,
         align: Align | None = None,
+        baseline_m: float | None = None,
         metrics: Sequence[str] | None = None,
     ) -> Scored:
         """Score one map.
 
         Args:
-            pred: depth, or what ``given`` says.
+            pred: depth, or what ``given`` says. What a Prediction calls not valid is left out, and
+                ``coverage`` tells how much; a NaN elsewhere is a failure.
             target: metres; 0 or not finite = unknown.
             valid: which target pixels may count.
             given: ``depth`` or ``disparity``; default: the Prediction's kind, or the protocol's.
             align: in place of the protocol's.
+            baseline_m: metres between the eyes, for a Prediction of pixel disparity.
             metrics: in place of the protocol's; any of :data:`leadline.metrics.METRICS`.
         """
-        values, known = self._values(pred, given)
-        truth, mask = (
-            real_map(target, "target"),
-            None if valid is None else real_map(valid, "valid"),
-        )
-        if mask is not None and mask.shape != truth.shape:
-            raise InputError(
-                f"valid of shape {mask.shape} for a target of {truth.shape}: one shape is needed."
-            )
-        values, truth, mask = self._framed(values, truth, mask)
-        pixels = self._counting(values, truth, mask)
+        align = align or self.align
+        one, truth, mask = self._laid_out(pred, target, valid, given, align, baseline_m)
+        counting = self._counting(one.values, truth, mask)
+        raw, pixels = self._at(one, truth.shape, counting)
         t = truth.reshape(-1).take(pixels).astype(np.float64)
-        p, scale, shift = self._at(values, truth.shape, pixels, t, known, align or self.align)
+        p, scale, shift = self._in_metres(raw, t, one, align)
         sums, bins = self._sums(p, t)
         names = self.metrics if metrics is None else tuple(metrics)
         found = self.metrics_of(sums)
@@ -130,6 +150,7 @@ class DepthProtocol(Protocol):
             bins=bins,
             scale=scale,
             shift=shift,
+            coverage=len(pixels) / len(counting),
         )
 
     def metrics_of(self, sums: Float[np.ndarray, " 13"]) -> dict[str, float]:
@@ -143,76 +164,64 @@ class DepthProtocol(Protocol):
         return found
 
     def aligned(
-        self, pred: Any, target: Any, valid: Any = None, *, given: Given | None = None
+        self,
+        pred: Any,
+        target: Any,
+        valid: Any = None,
+        *,
+        given: Given | None = None,
+        baseline_m: float | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The whole maps as they are compared: prediction, target and which pixels count.
 
         For pictures and for metrics of edges; sizes are the target's after the frame's crop.
         """
-        values, known = self._values(pred, given)
-        truth, mask = (
-            real_map(target, "target"),
-            None if valid is None else real_map(valid, "valid"),
-        )
-        values, truth, mask = self._framed(values, truth, mask)
-        pixels = self._counting(values, truth, mask)
+        one, truth, mask = self._laid_out(pred, target, valid, given, self.align, baseline_m)
+        raw, pixels = self._at(one, truth.shape, self._counting(one.values, truth, mask))
         t = truth.reshape(-1).take(pixels).astype(np.float64)
-        _, scale, shift = self._at(values, truth.shape, pixels, t, known, self.align)
-        everywhere = np.arange(truth.size)
-        raw = sample(values, truth.shape, everywhere, self.resize)
+        _, scale, shift = self._in_metres(raw, t, one, self.align)
+        everywhere = sample(one.values, truth.shape, np.arange(truth.size), self.resize)
         with np.errstate(all="ignore"):
-            depth = self._clamped(self._applied(raw, known, self.align, scale, shift))
+            depth = self._clamped(self._applied(everywhere, one, self.align, scale, shift))
         counts = np.zeros(truth.size, dtype=bool)
         counts[pixels] = True
         return depth.reshape(truth.shape), truth, counts.reshape(truth.shape)
 
-    @property
-    def _kinds_as_given(self) -> tuple[DepthKind, ...]:
-        """Kinds that need no alignment: metres, or the unit that the factor makes metres of."""
-        known_unit = (DepthKind.SCALED_DEPTH,) if self.factor != 1 else ()
-        return (DepthKind.METRIC_DEPTH, *known_unit)
-
     # --- the steps ------------------------------------------------------------------------------
 
-    def _values(self, pred: Any, given: Given | None) -> tuple[np.ndarray, Given]:
-        if not isinstance(pred, Prediction):
-            return real_map(pred, "prediction"), given or self.given
-        affine = pred.kind in (DepthKind.AFFINE_DEPTH, DepthKind.AFFINE_DISPARITY)
-        wrong = pred.kind is DepthKind.PIXEL_DISPARITY or pred.kind is DepthKind.AFFINE_DEPTH
-        if self.align == "disparity":
-            wrong = pred.kind is DepthKind.AFFINE_DEPTH
-        elif affine or (self.align == "none" and pred.kind not in self._kinds_as_given):
-            wrong = True
-        if wrong:
-            raise KindError(
-                f"{pred.kind} cannot be compared by {self.name}, which aligns "
-                f"{'nothing' if self.align == 'none' else 'by ' + self.align}; {_REPAIR[pred.kind]}"
-            )
-        kind: Given = "disparity" if pred.kind.larger_is_nearer else "depth"
-        values = pred.values if pred.valid is None else np.where(pred.valid, pred.values, np.nan)
-        return values, kind
-
-    def _framed(
-        self, values: np.ndarray, truth: np.ndarray, mask: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        if self.frame == "full":
-            return values, truth, mask
-        top, bottom, left, right = kb_box(truth.shape[0], truth.shape[1])
-        if self.frame == "kb_crop":
-            if values.shape == truth.shape:
-                values = values[top:bottom, left:right]
-            mask = mask if mask is None else mask[top:bottom, left:right]
-            return values, truth[top:bottom, left:right], mask
-        if values.shape == truth.shape:
-            return values, truth, mask
-        if values.shape != KB_SIZE:
+    def _laid_out(
+        self,
+        pred: Any,
+        target: Any,
+        valid: Any,
+        given: Given | None,
+        align: Align,
+        baseline_m: float | None,
+    ) -> tuple[GivenMap, np.ndarray, np.ndarray | None]:
+        """Prediction, target and mask over the same part of the picture."""
+        for what, word in (("given", given or self.given), ("align", align)):
+            if word not in self.WORDS[what]:
+                raise UnknownNameError(what, word, self.WORDS[what])
+        one = given_map(
+            pred,
+            protocol=self.name,
+            align=align,
+            holds=given or self.given,
+            factor=self.factor,
+            baseline_m=baseline_m,
+        )
+        truth = real_map(target, "target")
+        mask = None if valid is None else real_map(valid, "valid")
+        if mask is not None and mask.shape != truth.shape:
             raise InputError(
-                f"prediction of shape {values.shape} for a target of {truth.shape}: {self.name} "
-                f"takes the target's own size or the benchmark crop {KB_SIZE}; resize it first."
+                f"valid of shape {mask.shape} for a target of {truth.shape}: one shape is needed."
             )
-        frame = np.zeros(truth.shape, values.dtype)
-        frame[top:bottom, left:right] = values
-        return frame, truth, mask
+        values, truth, mask = framed(one.values, truth, mask, self.frame, self.name)
+        holds = one.holds
+        if self.resized_as == "disparity" and holds == "depth" and values.shape != truth.shape:
+            values = 1 / np.maximum(values, np.finfo(np.float32).tiny)
+            holds = "disparity"
+        return replace(one, values=values, holds=holds), truth, mask
 
     def _counting(
         self, values: np.ndarray, truth: np.ndarray, mask: np.ndarray | None
@@ -226,8 +235,6 @@ class DepthProtocol(Protocol):
         if self.crop == "everything":
             pixels = np.flatnonzero(self._in_range(truth, values))
         else:
-            if self.crop not in CROPS:
-                raise UnknownNameError("crop", self.crop, CROPS)
             pixels = self._in_box(truth, values, CROPS[self.crop](truth.shape[0], truth.shape[1]))
         if mask is not None:
             pixels = pixels[mask.reshape(-1)[pixels] != 0]
@@ -290,25 +297,33 @@ class DepthProtocol(Protocol):
         return np.ones(inside.shape, dtype=bool)
 
     def _at(
-        self,
-        values: np.ndarray,
-        size: tuple[int, ...],
-        pixels: np.ndarray,
-        t: np.ndarray,
-        known: Given,
-        align: Align,
-    ) -> tuple[np.ndarray, float, float]:
-        """The prediction at the counting pixels, in metres, with its scale and shift."""
-        shape = (size[0], size[1]) if len(size) == 2 else size
-        raw = sample(values, shape, pixels, self.resize)  # ty: ignore[invalid-argument-type]
-        if np.isnan(raw.min()) and not self.nan_is_min:
+        self, one: GivenMap, size: tuple[int, ...], counting: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The prediction at the counting pixels, and those of them where it tells something."""
+        raw = sample(one.values, size, counting, self.resize)
+        if not np.isnan(raw.min()) or (self.nan_is_min and not one.knows_holes):
+            return raw, counting
+        known = ~np.isnan(raw)
+        if not one.knows_holes:
             raise InputError(
-                f"the prediction is NaN at {np.count_nonzero(np.isnan(raw))} of {len(raw)} pixels "
-                f"that {self.name} counts; a number is needed at each, so fill them first."
+                f"the prediction is NaN at {len(raw) - known.sum()} of {len(raw)} pixels that "
+                f"{self.name} counts; a number is needed at each, so fill them first."
             )
-        scale, shift = self._fitted(raw, t, known, align)
+        if known.sum() < self.min_pixels:
+            raise InputError(
+                f"the prediction tells nothing at {len(raw) - known.sum()} of {len(raw)} pixels "
+                f"that {self.name} counts (it needs {self.min_pixels}); take a protocol that "
+                "counts what the network sees."
+            )
+        return raw[known], counting[known]
+
+    def _in_metres(
+        self, raw: np.ndarray, t: np.ndarray, one: GivenMap, align: Align
+    ) -> tuple[np.ndarray, float, float]:
+        """Depths at the counting pixels as they are compared, with their scale and shift."""
+        scale, shift = self._fitted(raw, t, one, align)
         with np.errstate(divide="ignore", invalid="ignore"):
-            depth = self._applied(raw, known, align, scale, shift)
+            depth = self._applied(raw, one, align, scale, shift)
         depth = self._clamped(depth)
         if self.mask != "either" and not (depth.min() > 0 and depth.max() < np.inf):
             raise InputError(
@@ -319,23 +334,23 @@ class DepthProtocol(Protocol):
         return depth, scale, shift
 
     def _fitted(
-        self, raw: np.ndarray, t: np.ndarray, known: Given, align: Align
+        self, raw: np.ndarray, t: np.ndarray, one: GivenMap, align: Align
     ) -> tuple[float, float]:
         if align == "none":
             return 1.0, 0.0
         with np.errstate(divide="ignore"):
             if align == "disparity":
-                x = raw if known == "disparity" else 1 / raw
+                x = raw if one.holds == "disparity" else 1 / raw
                 if not np.isfinite(x).all():
                     raise InputError(
                         f"the prediction is 0 or infinite at some pixels that {self.name} counts, "
                         "so no scale and shift can be fitted; give finite values."
                     )
-                one = np.ones((1, len(x)))
-                scale, shift = scale_and_shift(x[None], 1 / t[None], one, singular=self.singular)
+                all_ = np.ones((1, len(x)))
+                scale, shift = scale_and_shift(x[None], 1 / t[None], all_, singular=self.singular)
                 return float(scale), float(shift)
-            depth = 1 / raw if known == "disparity" else raw
-        middle = float(np.median(depth)) * self.factor
+            depth = 1 / raw if one.holds == "disparity" else raw
+        middle = float(np.median(depth)) * one.factor
         if not (np.isfinite(middle) and middle > 0):
             raise InputError(
                 f"the prediction's median is {middle}, so it cannot be scaled to the target's; "
@@ -344,13 +359,13 @@ class DepthProtocol(Protocol):
         return float(np.median(t)) / middle, 0.0
 
     def _applied(
-        self, raw: np.ndarray, known: Given, align: Align, scale: float, shift: float
+        self, raw: np.ndarray, one: GivenMap, align: Align, scale: float, shift: float
     ) -> np.ndarray:
         if align == "disparity":
-            disparity = scale * (raw if known == "disparity" else 1 / raw) + shift
+            disparity = scale * (raw if one.holds == "disparity" else 1 / raw) + shift
             return 1 / np.maximum(disparity, 1 / self.max_depth)
-        depth = 1 / raw if known == "disparity" else raw
-        return depth if self.factor * scale == 1 else depth * (self.factor * scale)
+        depth = 1 / raw if one.holds == "disparity" else raw
+        return depth if one.factor * scale == 1 else depth * (one.factor * scale)
 
     def _clamped(self, depth: np.ndarray) -> np.ndarray:
         if self.clamp == "none":
@@ -393,14 +408,3 @@ class DepthProtocol(Protocol):
             elif name not in SUMMED:
                 raise UnknownNameError("metric", name, METRICS)
         return found
-
-
-_REPAIR = {
-    DepthKind.SCALED_DEPTH: "take the protocol whose name ends in -median, which finds the scale.",
-    DepthKind.AFFINE_DEPTH: "align it first: prediction.aligned_to(depth_m).",
-    DepthKind.AFFINE_DISPARITY: "take midas-zero-shot or depth-anything-zero-shot, which find "
-    "scale and shift, or prediction.aligned_to(depth_m).",
-    DepthKind.PIXEL_DISPARITY: "turn it into metres: prediction.to_depth(baseline_m=...), or take "
-    "kitti-stereo-2015.",
-    DepthKind.METRIC_DEPTH: "convert it first.",
-}

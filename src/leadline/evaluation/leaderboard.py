@@ -164,7 +164,7 @@ def to_markdown(cells: Sequence[Mapping[str, Any]]) -> str:
                 lines.append(f"| {cell['model']} | {cell['error']} |" + " |" * (len(shown) - 1))
                 continue
             values = " | ".join(_value(cell, m) for m in shown)
-            lines.append(f"| {cell['model']} | {values} |")
+            lines.append(f"| {_who(cell)} | {values} |")
         lines.append("")
     lines += _macro(cells)
     return "\n".join(lines) + "\n"
@@ -252,6 +252,12 @@ def _by_set(cells: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, A
     for cell in cells:
         found.setdefault(cell["set"], []).append(cell)
     return found
+
+
+def _who(cell: Mapping[str, Any]) -> str:
+    """The model, and on which share of the pixels it was scored, where not on all."""
+    coverage = cell["coverage"]
+    return cell["model"] + (f" ({100 * coverage:.3g} % of the pixels)" if coverage < 1 else "")
 
 
 def _metrics(cell: Mapping[str, Any]) -> list[str]:

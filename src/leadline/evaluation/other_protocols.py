@@ -7,11 +7,11 @@ Source: Menze and Geiger, Object Scene Flow, CVPR 2015 (D1-all); Yang et al., De
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from leadline.errors import InputError, KindError
+from leadline.errors import InputError, KindError, UnknownNameError
 from leadline.evaluation.protocol import STANDARD, Given, Protocol, Scored, real_map
 from leadline.evaluation.sampling import sample
 from leadline.evaluation.sums import FIELDS, metrics_of, pixel_sums
@@ -109,6 +109,8 @@ class PairProtocol(Protocol):
         if valid is not None:
             raise InputError(f"{self.name} compares pairs of points; valid must be left out.")
         known = given or "disparity"
+        if known not in get_args(Given):
+            raise UnknownNameError("given", known, get_args(Given))
         if isinstance(pred, Prediction):
             known, pred = ("disparity" if pred.kind.larger_is_nearer else "depth"), pred.values
         values = real_map(pred, "prediction")

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image as PilImage
 
 from leadline import viz
+from leadline.evaluation.predictors import by_protocol
 from leadline.evaluation.report import text_of
 from leadline.evaluation.run import for_frame
 from leadline.kinds import DepthKind
@@ -46,7 +47,7 @@ def page_of(report: Report, refs: Sequence[FrameRef], predict: Predictor, *, cas
         predict: that made the predictions.
         cases: how many of the best and of the worst to show.
     """
-    order = report.ranked()
+    order, predict = report.ranked(), by_protocol(predict, report.protocol)
     best = order[:cases]
     worst = [name for name in reversed(order) if name not in best][:cases]
     by_name = {ref.name: ref for ref in refs}
@@ -56,6 +57,7 @@ def page_of(report: Report, refs: Sequence[FrameRef], predict: Predictor, *, cas
         f"Source: {_e(report.protocol.source)}.</p>",
         *(f"<p><small>Quirk: {_e(quirk)}.</small></p>" for quirk in report.protocol.quirks),
         f"<p>{len(report.scores.rows)} frames, {len(report.skipped)} left out.</p>",
+        *(f"<p>{_e(line)}</p>" for line in report.left_out()),
         _numbers(report),
         _distances(report),
         "<h2>Frames</h2>",
@@ -185,7 +187,9 @@ def _pictures(report: Report, frame: Frame, predict: Predictor) -> list[np.ndarr
         return [*shown, pred.colorize()]
     if frame.disparity is not None and report.protocol.name.startswith("kitti-stereo"):
         return [*shown, pred.colorize()]
-    depth, truth, counts = for_frame(report.protocol, frame).aligned(pred, frame.depth)
+    depth, truth, counts = for_frame(report.protocol, frame).aligned(
+        pred, frame.depth, baseline_m=frame.baseline_m
+    )
     near = viz.nearness(depth, DepthKind.METRIC_DEPTH)
     return [*shown, viz.colorize(near), error_map(depth, truth, counts)]
 

@@ -1,12 +1,13 @@
 """Where predictions come from: a model, the files of another program, or a guess that sees nothing.
 
 A predictor is a function from a Frame to a Prediction at the frame's size, or at any size that the
-protocol resizes.
+protocol resizes. A model is one too; a protocol may take its network's own map.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,7 +16,9 @@ import numpy as np
 
 from leadline.datasets.frame import Frame, depth_png
 from leadline.errors import InputError, KindError
-from leadline.estimator import load
+from leadline.estimator import DepthEstimator, load
+from leadline.evaluation.protocol import Protocol
+from leadline.evaluation.sampling import sample
 from leadline.kinds import DepthKind
 from leadline.prediction import Prediction, read_prediction
 
@@ -46,12 +49,32 @@ BASELINES: Mapping[str, Predictor] = MappingProxyType(
 """Guesses by name."""
 
 
+@dataclass(frozen=True)
+class ModelPredictor:
+    """A model's maps at the picture's size, or, by a protocol, as its original takes them."""
+
+    estimator: DepthEstimator
+
+    def __call__(self, frame: Frame) -> Prediction:
+        """The map at the picture's size."""
+        return self.estimator.predict(frame.image)
+
+    def by(self, protocol: Protocol) -> Predictor:
+        """The maps that a protocol is defined on."""
+        estimator = self.estimator
+        own = protocol.takes == "network"
+        predict = estimator.predict_unresized if own else estimator.predict
+        return lambda frame: predict(protocol.view(frame.image))
+
+
 def of_model(name: str) -> Predictor:
     """A baseline, or a model that :func:`leadline.load` takes."""
-    if name in BASELINES:
-        return BASELINES[name]
-    estimator = load(name)
-    return lambda frame: estimator.predict(frame.image)
+    return BASELINES[name] if name in BASELINES else ModelPredictor(load(name))
+
+
+def by_protocol(predict: Predictor, protocol: Protocol) -> Predictor:
+    """The predictor as the protocol wants it; only models can be asked for another map."""
+    return predict.by(protocol) if isinstance(predict, ModelPredictor) else predict
 
 
 def of_folder(
@@ -64,26 +87,42 @@ def of_folder(
 
     Args:
         folder: of the files.
-        kind: what they hold; default ``metric_depth``. Files that Leadline wrote tell it.
-        per_metre: codes per metre of 16-bit PNGs that other programs wrote.
+        kind: what they hold; default ``metric_depth``. Files that Leadline wrote tell it
+            themselves, and another kind is refused.
+        per_metre: codes per metre of 16-bit PNGs that other programs wrote; refused for other
+            files, whose numbers are not codes.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the folder of the predictions.")
-    meant = DepthKind(kind or DepthKind.METRIC_DEPTH)
+    meant = None if kind is None else DepthKind(kind)
 
     def predict(frame: Frame) -> Prediction:
         path = find_file(folder, frame.name)
-        if path.suffix == ".png" and per_metre is not None:
-            values = depth_png(path, per_unit=per_metre)
-            found = Prediction(values=np.where(values > 0, values, np.nan), kind=meant)
-        elif path.suffix == ".npz":
-            found = read_prediction(path)
-        else:
-            found = read_prediction(path, kind=None if path.suffix == ".png" else meant)
+        found = _read(path, meant, per_metre)
         _check(found, path)
         return found
 
     return predict
+
+
+def _read(path: Path, kind: DepthKind | None, per_metre: float | None) -> Prediction:
+    """A file; a NaN in another program's is not said to be a hole, so it is a failure."""
+    if path.suffix in (".npy", ".pfm"):
+        plain = read_prediction(path, kind=kind or DepthKind.METRIC_DEPTH)
+        found = replace(plain, valid=None)
+    elif path.suffix == ".png" and per_metre is not None:
+        values = depth_png(path, per_unit=per_metre)
+        values = np.where(values > 0, values, np.nan)
+        return Prediction(values=values, kind=kind or DepthKind.METRIC_DEPTH)
+    else:
+        found = read_prediction(path, kind=kind)
+    if per_metre is not None:
+        raise InputError(
+            f"{path} holds numbers as they are, but codes per metre were given "
+            f"({per_metre:g}), which only 16-bit PNGs have; leave --pred-per-metre out, and give "
+            "metres."
+        )
+    return found
 
 
 def find_file(folder: Path, name: str) -> Path:
@@ -108,14 +147,16 @@ def refuse_disparity(pred: Prediction, frame: Frame) -> None:
     """Refuse depth that falls where the truth rises: it is a disparity.
 
     Raises:
-        KindError: the logarithms of both, where they have one size, correlate below -.5.
+        KindError: the logarithms of both correlate below -.5.
     """
-    if pred.kind.larger_is_nearer or pred.size != frame.depth.shape:
+    if pred.kind.larger_is_nearer:
         return
-    keep = frame.valid & pred.known & (pred.values > 0)
+    pixels = np.flatnonzero(frame.valid)
+    p = sample(pred.values, frame.depth.shape, pixels, "nearest")
+    keep = np.isfinite(p) & (p > 0)
     if np.count_nonzero(keep) < 100:
         return
-    p, t = np.log(pred.values[keep]), np.log(frame.depth[keep])
+    p, t = np.log(p[keep]), np.log(frame.depth.reshape(-1)[pixels[keep]])
     if p.std() < 1e-6 or t.std() < 1e-6:
         return
     correlation = float(np.corrcoef(p, t)[0, 1])

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 
-from leadline.errors import InputError
+from leadline.errors import InputError, UnknownNameError
 from leadline.metrics.arrays import to_numpy
 
 if TYPE_CHECKING:
@@ -22,8 +22,17 @@ if TYPE_CHECKING:
 
     from jaxtyping import Float
 
+    from leadline.image import Image
+
 Given = Literal["depth", "disparity"]
 """What an array holds: depth, or its inverse, which is resized before it is inverted."""
+
+Average = Literal["image", "pixel"]
+"""``image``: metrics per image, then their mean; ``pixel``: over all pixels at once."""
+
+Takes = Literal["picture", "network"]
+"""Which map a model is scored by: ``picture``, the one at the picture's size that users get, or
+``network``, what its network gives, which the protocol itself brings to the target's size."""
 
 STANDARD = (
     *("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "sc_inv", "delta1", "delta2"),
@@ -44,6 +53,8 @@ class Scored:
         sums: over the pixels, see :mod:`leadline.evaluation.sums`.
         bins: near, mid, far -> sums.
         scale, shift: of the alignment; 1 and 0 where nothing was aligned.
+        coverage: share of the pixels to count that the prediction tells something about; the
+            others are left out.
     """
 
     metrics: dict[str, float]
@@ -51,6 +62,7 @@ class Scored:
     bins: Mapping[str, Float[np.ndarray, " 13"]] = field(default_factory=dict)
     scale: float = 1.0
     shift: float = 0.0
+    coverage: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +73,32 @@ class Protocol(ABC):
         name: as in :data:`leadline.evaluation.protocols.PROTOCOLS`.
         summary: one line.
         source: paper and code that it comes from.
-        average: ``image``: metrics per image, then their mean; ``pixel``: over all pixels at once.
+        average: see :data:`Average`.
+        takes: see :data:`Takes`.
         quirks: what the original does that one would not expect.
     """
+
+    WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "average": get_args(Average),
+        "takes": get_args(Takes),
+    }
+    """Attribute -> the words that it may be."""
 
     name: str
     summary: str
     source: str
-    average: Literal["image", "pixel"] = "image"
+    average: Average = "image"
+    takes: Takes = "picture"
     quirks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, options in self.WORDS.items():
+            if getattr(self, name) not in options:
+                raise UnknownNameError(name, getattr(self, name), options)
+
+    def view(self, image: Image) -> Image:
+        """The part of a picture that the networks of the original see; all of it by default."""
+        return image
 
     @abstractmethod
     def measure(self, pred: Any, target: Any, valid: Any = None) -> Scored:

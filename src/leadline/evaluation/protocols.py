@@ -29,11 +29,15 @@ _MONODEPTH = DepthProtocol(
     summary="KITTI Eigen split against LiDAR, Garg crop of the whole frame, (1 mm, 80 m)",
     source="Godard et al. 2017 and 2019: monodepth, monodepth2 (stereo: times 5.4)",
     crop="garg",
+    takes="network",
     resize="centres",
+    resized_as="disparity",
     quirks=(
         "the target is projected LiDAR whose values are the scanner's forward distance, about "
         ".27 m more than depth: project_velodyne(depth='lidar_x')",
-        "disparities are resized before they are inverted: score(..., given='disparity')",
+        "disparities are resized, then inverted; so are depths of another size than the target's",
+        "a network that gives the disparity of an eye pair is scored by the frame's own focal "
+        "length and baseline, as monodepth's",
     ),
 )
 _BENCHMARK = replace(
@@ -51,6 +55,7 @@ _NYU = DepthProtocol(
     source="BTS (Lee et al. 2019), AdaBins, ZoeDepth, Depth Anything",
     max_depth=10.0,
     crop="nyu_bts",
+    takes="network",
     nan_is_min=True,
     quirks=(
         "the crop is one row and one column short of the toolbox's",
@@ -65,6 +70,7 @@ _MIDAS = DepthProtocol(
     max_depth=10.0,
     cap_from_data=True,
     mask="positive",
+    takes="network",
     resize="centres",
     align="disparity",
     singular="zero",
@@ -82,6 +88,7 @@ _MAKE3D = DepthProtocol(
     max_depth=70.0,
     mask="below",
     crop="make3d_central",
+    takes="network",
     resize="nearest",
     align="median",
     clamp="upper",
@@ -118,7 +125,7 @@ _ALL: tuple[Protocol, ...] = (
     replace(
         _MONODEPTH,
         name="kitti-eigen-garg-stereo",
-        summary="as kitti-eigen-garg, depths times 5.4, monodepth2's unit of stereo training",
+        summary="as kitti-eigen-garg, scaled depth times 5.4, monodepth2's unit of stereo training",
         source="monodepth2, eval_stereo",
         factor=5.4,
     ),
@@ -128,6 +135,7 @@ _ALL: tuple[Protocol, ...] = (
         source="AdaBins (Bhat et al. 2021), ZoeDepth, MDE-Toolbox",
         frame="kb_crop",
         crop="garg",
+        takes="network",
         nan_is_min=True,
         quirks=(
             "rows 166:372 and columns 56:1185 of a 375 x 1242 frame count: 13 rows of far "
@@ -153,6 +161,7 @@ _ALL: tuple[Protocol, ...] = (
         name="kitti-stereo-2015",
         summary="200 training pairs of KITTI stereo 2015: D1-all and depth errors",
         source="Menze and Geiger 2015; Godard et al. 2017",
+        takes="network",
         baseline_m=0.54,
         focal_px=MappingProxyType({1242: 721.5377, 1241: 718.856, 1224: 707.0493, 1238: 718.3351}),
         quirks=("focal length by picture width, one baseline for all",),
@@ -176,6 +185,7 @@ _ALL: tuple[Protocol, ...] = (
         max_depth=10.0,
         mask="all",
         crop="nyu_eigen",
+        takes="network",
         resize="centres",
         swapped=True,
         quirks=("abs_rel and sq_rel divide by the prediction, not by the truth",),
@@ -205,6 +215,7 @@ _ALL: tuple[Protocol, ...] = (
         summary="scale and shift fitted in disparity below the cap; abs_rel and delta1",
         source="Yang et al. 2024, sec. 4.1",
         mask="between",
+        takes="picture",
         singular="mean",
         clamp="both",
         metrics=(*STANDARD, "ordinal"),
@@ -217,6 +228,7 @@ _ALL: tuple[Protocol, ...] = (
         max_depth=20.0,
         cap_from_data=True,
         mask="from_to",
+        takes="network",
         clamp="none",
         silog_focus=0.5,
         silog_factor=1.0,

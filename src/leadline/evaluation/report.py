@@ -59,6 +59,7 @@ class Report:
             "quirks": list(self.protocol.quirks),
             "frames": len(self.scores.rows),
             "pixels": int(sum(row.metrics["pixels"] for row in self.scores.rows)),
+            "coverage": self.scores.coverage,
             "skipped": [{"name": s.name, "error": s.error} for s in self.skipped],
             "mean": _plain(self.scores.mean()),
             "interval_95": {
@@ -69,7 +70,12 @@ class Report:
             "by_distance": {k: _plain(v) for k, v in self.scores.by_distance().items()},
             "undefined": self.scores.undefined(),
             "per_frame": [
-                {"name": row.name, "scale": _number(row.scale), **_plain(row.metrics)}
+                {
+                    "name": row.name,
+                    "scale": _number(row.scale),
+                    "coverage": row.coverage,
+                    **_plain(row.metrics),
+                }
                 for row in self.scores.rows
             ],
             "seconds": round(self.seconds, 3),
@@ -87,6 +93,7 @@ class Report:
         lines = [head]
         if self.skipped:
             lines.append(f"{len(self.skipped)} frames left out; the first: {self.skipped[0].error}")
+        lines += self.left_out()
         lines.append(f"{'':18}{'value':>10}  95 % interval")
         for name, value in mean.items():
             better = "+" if name in LARGER_IS_BETTER else "-"
@@ -97,14 +104,25 @@ class Report:
         lines += [f"{n} is undefined on {count} frames" for n, count in undefined.items()]
         return "\n".join([*lines, "+ more is better, - less is better"])
 
+    def left_out(self) -> list[str]:
+        """A sentence on pixels that the predictions tell nothing about, where there are any."""
+        missing = 1 - self.scores.coverage
+        if not missing > 0:
+            return []
+        return [
+            f"{100 * missing:.2g} % of the pixels to count are left out: the predictions tell "
+            "nothing there"
+        ]
+
     def csv(self) -> str:
         """A line per frame."""
         file = io.StringIO()
         writer = csv.writer(file, lineterminator="\n")
         names = ["pixels", *self.scores.metrics]
-        writer.writerow(["frame", "scale", *names])
+        writer.writerow(["frame", "scale", "coverage", *names])
         for row in self.scores.rows:
-            writer.writerow([row.name, repr(row.scale), *(repr(row.metrics[n]) for n in names)])
+            numbers = (row.scale, row.coverage, *(row.metrics[name] for name in names))
+            writer.writerow([row.name, *map(repr, numbers)])
         return file.getvalue()
 
     def ranked(self, metric: str | None = None) -> list[str]:

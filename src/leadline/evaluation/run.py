@@ -17,7 +17,7 @@ from leadline.errors import InputError, KindError, LeadlineError
 from leadline.evaluation.accumulate import Accumulator
 from leadline.evaluation.depth_protocol import DepthProtocol
 from leadline.evaluation.other_protocols import PairProtocol, StereoProtocol
-from leadline.evaluation.predictors import refuse_disparity
+from leadline.evaluation.predictors import by_protocol, refuse_disparity
 from leadline.evaluation.report import Report, Skipped
 from leadline.jobs import run_job
 
@@ -47,7 +47,8 @@ def evaluate(
     """Score every frame; reading, predicting and scoring overlap.
 
     Args:
-        predict: from a frame to a Prediction.
+        predict: from a frame to a Prediction; a model (:func:`of_model`) is asked for the map that
+            the protocol takes.
         refs: the frames, from :func:`leadline.datasets.open_dataset`.
         protocol: by which to compare.
         model: name for the report.
@@ -71,6 +72,7 @@ def evaluate(
         if on_failure is not None:
             on_failure(failure)
 
+    predict = by_protocol(predict, protocol)
     report = run_job(
         refs,
         prepare=lambda ref: ref.read(),
@@ -125,7 +127,7 @@ def score_frame(
         )
     chosen = for_frame(protocol, frame)
     wanted = tuple(dict.fromkeys((*chosen.metrics, *metrics)))
-    return chosen.measure(pred, frame.depth, metrics=wanted)
+    return chosen.measure(pred, frame.depth, baseline_m=frame.baseline_m, metrics=wanted)
 
 
 def for_frame(protocol: Protocol, frame: Frame) -> DepthProtocol:

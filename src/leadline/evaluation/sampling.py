@@ -14,7 +14,7 @@ and torch's align_corners=False, without antialiasing); ``nearest``: OpenCV's ne
 
 
 def sample(
-    values: np.ndarray, size: tuple[int, int], pixels: np.ndarray, resize: Resize
+    values: np.ndarray, size: tuple[int, ...], pixels: np.ndarray, resize: Resize
 ) -> np.ndarray:
     """Values of ``values``, resized to ``size``, at flat pixel numbers; float64.
 

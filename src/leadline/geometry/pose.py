@@ -30,6 +30,7 @@ from leadline.geometry.two_view import (
     need_matches,
     noise_of,
     prefer_homography,
+    refuse_line,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from leadline.camera import Camera
     from leadline.geometry.matching import Matches
+    from leadline.geometry.two_view import TwoView
 
 FAR_BASELINES = 1e5
 """Depth in baselines up to which points count in the choice among the four solutions.
@@ -107,11 +109,12 @@ def relative_pose(
         threshold_px: how far a right match may be from its epipolar line, for the start.
         min_parallax_deg: median angle between rays below which the motion is refused.
         far_baselines: depth, in baselines, up to which points choose among the four solutions.
-        check: refuse flat scenes, pure rotations and cameras that do not fit.
+        check: refuse flat scenes, points on one line, pure rotations and cameras that do not fit.
 
     Raises:
         InputError: too few matches or too few that agree, or intrinsics that do not fit.
-        DegenerateError: a flat scene, a camera that only turned, or too little parallax.
+        DegenerateError: points on one line, a flat scene, a camera that only turned, or too little
+            parallax.
         MissingDependencyError: OpenCV is not installed.
     """
     second = second or first
@@ -127,7 +130,9 @@ def relative_pose(
     noise = motion.mixture.noise_px
     close = error < min(max(4 * noise, threshold_px), 4 * threshold_px)
     if check:
-        _check_intrinsics(matches, close, noise, threshold_px)
+        free = fundamental(matches, threshold_px=threshold_px, check=False)
+        refuse_line(matches, free.inliers, threshold_px=threshold_px)
+        _check_intrinsics(free, close, noise, threshold_px)
         _check_structure(matches, (first, second), rays, error, close, threshold_px)
     depths = _depths(motion, rays)
     inliers = close & (depths > 0).all(0)
@@ -222,16 +227,13 @@ def _parallax_deg(R: np.ndarray, rays: tuple[np.ndarray, np.ndarray]) -> np.ndar
     return np.degrees(np.arctan2(crossed, (a * b).sum(1)))
 
 
-def _check_intrinsics(
-    matches: Matches, close: np.ndarray, noise: float, threshold_px: float
-) -> None:
+def _check_intrinsics(free: TwoView, close: np.ndarray, noise: float, threshold_px: float) -> None:
     """Refuse cameras whose every motion explains far less than a fundamental matrix does."""
-    free = fundamental(matches, threshold_px=threshold_px, check=False)
     agree = int(free.inliers.sum())
     noisy = noise > max(3 * noise_of(free.error_px[free.inliers]), 0.5 * threshold_px)
     if agree >= 50 and (noisy or agree > 1.5 * close.sum()):
         raise InputError(
-            f"{close.sum()} of {len(matches)} matches fit these intrinsics (within {noise:.1f} "
+            f"{close.sum()} of {len(close)} matches fit these intrinsics (within {noise:.1f} "
             f"pixels), but {agree} agree with each other: the focal length or principal point is "
             "wrong, or the lens bends lines. Give the camera's calibration for pictures of this "
             "size."

@@ -30,7 +30,8 @@ MIN_MATCHES = 16
 """Fewer matches than this agree with some geometry by chance."""
 
 _CONFIDENCE, _ITERATIONS = 0.9999, 10_000
-_FLAT_SHARE = 0.85  # of matches that one plane explains, from which a scene may be flat
+_FLAT_SHARE = 0.85  # of matches that one plane (or line) explains: a scene that may be flat
+_LINE_TRIALS = 200
 
 Structure = Literal["general", "plane", "rotation"]
 
@@ -57,11 +58,12 @@ def fundamental(matches: Matches, *, threshold_px: float = 1.0, check: bool = Tr
     Args:
         matches: between them.
         threshold_px: how far a right match may be from its epipolar line.
-        check: refuse pictures that one homography explains.
+        check: refuse pictures that one homography explains, and points on one line.
 
     Raises:
         InputError: too few matches, or too few that agree.
-        DegenerateError: a flat scene or a camera that only turned: any of many matrices fits.
+        DegenerateError: points on one line, a flat scene or a camera that only turned: any of many
+            matrices fits.
         MissingDependencyError: OpenCV is not installed.
     """
     need_matches(matches)
@@ -80,6 +82,7 @@ def fundamental(matches: Matches, *, threshold_px: float = 1.0, check: bool = Tr
     inliers = error < 2 * threshold_px
     need_inliers(int(inliers.sum()), len(matches))
     if check:
+        refuse_line(matches, inliers, threshold_px=threshold_px)
         found = homography(matches, threshold_px=threshold_px)
         if found is not None:
             flat = prefer_homography(
@@ -183,6 +186,31 @@ def need_inliers(inliers: int, total: int) -> None:
     """Raise InputError where so few matches agree that chance may have made them."""
     if inliers < max(MIN_MATCHES, 0.1 * total):
         raise InputError(_none_agree(total, inliers))
+
+
+def refuse_line(matches: Matches, counted: Bool[np.ndarray, " n"], *, threshold_px: float) -> None:
+    """Raise DegenerateError where one line of a picture holds nearly all matches that count.
+
+    The rays to it lie in one plane, and any epipole suits that.
+    """
+    for which, points in (("first", matches.first), ("second", matches.second)):
+        near = _most_on_a_line(points[counted], 2 * threshold_px)
+        if near >= _FLAT_SHARE * counted.sum():
+            raise DegenerateError(
+                f"{near} of {counted.sum()} matches that agree lie on one line of the {which} "
+                "picture, from which no motion can be told; points spread over the picture are "
+                "needed. Take in more of the scene, or other features."
+            )
+
+
+def _most_on_a_line(points: Float[np.ndarray, "n 2"], limit_px: float) -> int:
+    """How many points the best of many lines through two of them has within the limit."""
+    pairs = np.random.default_rng(0).integers(len(points), size=(2, _LINE_TRIALS))
+    start, along = points[pairs[0]], points[pairs[1]] - points[pairs[0]]
+    length = np.linalg.norm(along, axis=1)
+    across = np.stack([-along[:, 1], along[:, 0]], axis=1) / np.maximum(length, 1e-12)[:, None]
+    away = np.abs(points @ across.T - (start * across).sum(1))
+    return int((away < limit_px)[:, length > 0].sum(0).max(initial=0))
 
 
 def _none_agree(total: int, inliers: int = 0) -> str:

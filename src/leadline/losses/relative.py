@@ -126,6 +126,8 @@ def scale_shift_invariant(
 
     Source: MiDaS equations 3, 4, 10 and 11.
     """
+    if power not in (1, 2):
+        raise InputError(f"power={power}: 1 or 2 is needed.")
     aligned = align(pred, target, valid)
     residual = torch.where(valid, aligned - target, 0.0)
     error = residual.square() / 2 if power == 2 else residual.abs()

@@ -31,6 +31,8 @@ def ssim_dissimilarity(
     Returns:
         (b, c, h, w), or (b, c, h - 2, w - 2).
     """
+    if border not in ("reflect", "valid"):
+        raise InputError(f"border={border!r}: 'reflect' or 'valid' is needed.")
     if border == "reflect":
         x, y = F.pad(x, (1, 1, 1, 1), mode="reflect"), F.pad(y, (1, 1, 1, 1), mode="reflect")
     ratio = _ssim(x, y, lambda t: F.avg_pool2d(t, 3, stride=1), (0.01**2, 0.03**2))

@@ -6,11 +6,11 @@ Source: Saxena, Sun and Ng, Make3D, TPAMI 2009, section 4.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from leadline.errors import InputError, MissingDependencyError
+from leadline.errors import InputError, MissingDependencyError, UnknownNameError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -76,6 +76,8 @@ class PlaneConfig:
     tolerance: float = 1e-3
 
     def __post_init__(self) -> None:
+        if self.solver not in get_args(Solver):
+            raise UnknownNameError("solver", self.solver, get_args(Solver))
         if not 0 < self.near < self.far:
             raise InputError(
                 f"bounds near={self.near}, far={self.far} in median depths: 0 < near < far is "

@@ -69,8 +69,10 @@ def sized(spec: PreprocessSpec, sizes: tuple[tuple[int, int], ...]) -> Preproces
     """The preprocessing at the size that most of a run's batches had.
 
     A network of one size, or of one number of pixels, keeps the commonest size; others keep the
-    commonest of the sides that their rule looks at.
+    commonest of the sides that their rule looks at. Windows of whole pictures were learned from, so
+    nothing is cropped.
     """
+    spec = replace(spec, crop=(1.0, 1.0))
     if spec.resize in ("exact", "area"):
         return replace(spec, size=max(sizes, key=sizes.count))
     looked_at = [max(size) if spec.resize == "upper_bound" else min(size) for size in sizes]
