@@ -118,7 +118,7 @@ DOMAINS: Mapping[str, Domain] = {
                 "options.aspect": 0.0,
                 "options.start_share": 0.15,
             },
-            "densedepth-half": {**_DENSEDEPTH, **_FAR, "sizes": [[64, 224]]},
+            "densedepth-half": {**_DENSEDEPTH, **_FAR, "steps": 240, "sizes": [[64, 224]]},
             "eigen14-kitti": {
                 **_EIGEN,
                 "steps": 400,

@@ -135,6 +135,11 @@ def test_network_begins_with_a_depth_in_its_range(tiny, share, metres):
     assert depth.mean().item() == pytest.approx(metres, abs=0.15)
 
 
+def test_what_learned_from_whole_windows_is_shown_whole_pictures(tiny):
+    assert catalog.get("fastdepth").preprocess.crop != (1.0, 1.0)
+    assert Run(tiny).delivered().spec.preprocess.crop == (1.0, 1.0)
+
+
 def test_the_canonical_camera_scales_the_target(tiny):
     run = Run(tiny.updated({"options.canonical_focal_px": 80.0, "options.loss": "l1"}))
     depth = torch.full((2, 32, 32), 3.0)
