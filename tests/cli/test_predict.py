@@ -320,3 +320,14 @@ def test_speed_is_said_for_people() -> None:
     assert speed(Progress(total=2000, done=1, seconds=4)) == "4.0 s/picture, 2:13:16 left"
     assert speed(Progress(total=5, done=5, seconds=5)) == "1.0 pictures/s"
     assert speed(Progress(total=5)) == ""
+
+
+def test_an_odd_camera_is_told_once_and_first(
+    run: Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    camera = tmp_path / "camera.json"
+    camera.write_text('{"fx": "wide", "fy": 1, "cx": 1, "cy": 1}')
+    assert run(photos, "--camera", camera) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "camera fx = 'wide'" in said

@@ -138,10 +138,10 @@ def predict(
     done, 1 some inputs failed, 2 the command could not start.
     """
     from leadline.bulk import ModelChoice
-    from leadline.cli.cameras import check_one
+    from leadline.cli.cameras import check_camera
     from leadline.cli.motion import MetresFromMotion, motion_options
 
-    check_one(camera, fov)
+    check_camera(camera, fov)
     motion = motion_options(metres_from, poses, camera, fov)
     choice = ModelChoice(
         name=_with_prior(model, weights) if prior else model,
