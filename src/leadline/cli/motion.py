@@ -73,7 +73,7 @@ class MetresFromMotion:
 
         self.options = options
         self.pictures = list(pictures)
-        self.poses = read_poses(options.poses, [str(path) for path in pictures])
+        self.poses = read_poses(options.poses, [str(path) for path in pictures], metres=True)
         with progress_bar("motion") as (show, _):
 
             def frames() -> Iterator[Image]:

@@ -14,7 +14,7 @@ from leadline.io.png16 import (
     read_png16_record,
     write_png16,
 )
-from leadline.io.poses import read_poses
+from leadline.io.poses import read_poses, write_poses
 from leadline.io.video import VIDEO_SUFFIXES, is_video, read_video
 
 __all__ = [
@@ -41,4 +41,5 @@ __all__ = [
     "write_pfm",
     "write_ply",
     "write_png16",
+    "write_poses",
 ]
