@@ -234,7 +234,7 @@ def _plan(
     inputs: list[str], out: Path, formats: list[str], cmap: str, *, recursive: bool
 ) -> Outputs:
     """Which pictures there are and which files they become; refuses what cannot be."""
-    from leadline.cli.naming import output_files, without_outputs
+    from leadline.cli.naming import output_files, without_results
     from leadline.errors import UnknownNameError
     from leadline.io import FORMATS, list_images, output_suffixes
     from leadline.viz import CMAPS
@@ -246,9 +246,7 @@ def _plan(
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; a folder is needed.")
     given = _with_standard_input(inputs)
-    pictures = without_outputs(list_images(given, recursive=recursive), map(Path, given), out)
-    if not pictures:
-        raise InputError("no INPUT was given; give pictures, folders, patterns or a list.")
+    pictures = without_results(list_images(given, recursive=recursive), map(Path, given))
     return Outputs(files=output_files(pictures, out, output_suffixes(formats)), cmap=cmap)
 
 

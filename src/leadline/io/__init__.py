@@ -9,9 +9,11 @@ from leadline.io.png16 import (
     Png16,
     decode_png16,
     encode_png16,
+    is_map,
     read_depth_png,
     read_png16,
     read_png16_record,
+    record_chunk,
     write_png16,
 )
 from leadline.io.poses import read_poses, write_poses
@@ -25,6 +27,7 @@ __all__ = [
     "decode_png16",
     "encode_png16",
     "format_of",
+    "is_map",
     "is_video",
     "list_images",
     "output_suffixes",
@@ -37,6 +40,7 @@ __all__ = [
     "read_png16_record",
     "read_poses",
     "read_video",
+    "record_chunk",
     "write_npz",
     "write_pfm",
     "write_ply",

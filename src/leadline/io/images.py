@@ -294,8 +294,8 @@ def _why_unknown(file: BinaryIO, name: str) -> str:
     if is_video(name) or re.match(_FILM, start):
         return (
             "is a film, and pictures are needed: take its frames out (ffmpeg -i FILM "
-            "frames/%06d.png) and give their folder. `leadline triangulate` takes a film itself; in "
-            "Python, leadline.io.read_video gives its frames."
+            "frames/%06d.png) and give their folder. `leadline triangulate` takes a film itself; "
+            "in Python, leadline.io.read_video gives its frames."
         )
     return (
         "is not a picture that can be read; JPEG, PNG, WebP, TIFF, BMP, GIF, PNM and AVIF are. "
