@@ -90,6 +90,15 @@ def sha256_of(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256_of_model(path: str | Path) -> str:
+    """SHA-256 digest of a model's file; with those of its weights where they lie beside it."""
+    beside = [file for file in weights_beside(path) if file.is_file()]
+    digests = [sha256_of(file) for file in (Path(path), *beside)]
+    return (
+        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    )
+
+
 def weights_beside(path: str | Path) -> list[Path]:
     """Files that hold the weights of an exported network whose own file is the graph alone.
 

@@ -20,7 +20,7 @@ from leadline.bulk.receipts import Receipt, write_receipt
 from leadline.bulk.sources import Picture, inside, is_address, pictures_of, write_bytes
 from leadline.errors import InputError, LeadlineError, MissingDependencyError, UnknownNameError
 from leadline.estimator import DepthEstimator, load
-from leadline.hub import sha256_of
+from leadline.hub import sha256_of_model
 from leadline.io import encode_png16, read_image
 from leadline.jobs import run_job
 from leadline.prediction import Prediction
@@ -78,7 +78,8 @@ class ModelChoice:
         return {
             "model": origin.spec.name,
             "model_kind": str(origin.spec.kind),
-            "model_sha256": sha256_of(origin.path),
+            "model_sha256": sha256_of_model(origin.path),
+            "precision": self.precision,
             "policy": self.policy,
             "tiles": self.tiles,
             "size": self.size,

@@ -68,11 +68,20 @@ def camera_for(image: Image, *, camera: str | None, fov_deg: float | None) -> Ca
     return found
 
 
+def numbers_of(camera: str) -> dict[str, Any]:
+    """The table that ``--camera`` means, whatever it is written in.
+
+    Raises:
+        InputError: neither four numbers nor a file that holds a camera.
+    """
+    return _numbers(camera) if "," in camera else _read(Path(camera))
+
+
 def _given(camera: str, width: int, height: int) -> Camera:
     """What ``--camera`` says, of ``height`` x ``width`` pixels unless its file says otherwise."""
     from leadline.camera import Camera
 
-    data = _numbers(camera) if "," in camera else _read(Path(camera))
+    data = numbers_of(camera)
     if not {"width", "height"} & set(data):
         data = {**data, "width": width, "height": height}
     try:

@@ -2,6 +2,7 @@
 
 from leadline.io.formats import FORMATS, format_of, output_suffixes
 from leadline.io.images import list_images, read_image
+from leadline.io.ledger import Ledger
 from leadline.io.npz import read_npy, read_npz, write_npz
 from leadline.io.pfm import read_pfm, write_pfm
 from leadline.io.ply import PointCloud, write_ply
@@ -22,6 +23,7 @@ from leadline.io.video import VIDEO_SUFFIXES, is_video, read_video
 __all__ = [
     "FORMATS",
     "VIDEO_SUFFIXES",
+    "Ledger",
     "Png16",
     "PointCloud",
     "decode_png16",
