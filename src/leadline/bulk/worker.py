@@ -152,10 +152,16 @@ class ShardWriter:
         self._estimator = job.model.load()
 
     def __call__(self, part: Part) -> Receipt:
-        """Work on a part; its shard and receipt are written, the receipt is returned."""
+        """Work on a part; its shard and receipt are written, the receipt is returned.
+
+        Raises:
+            InputError: none of its pictures can be read; nothing is written.
+        """
         job = self.job
         with pictures_of(part.sources, part.index) as pictures:
             samples, failed = self._work(pictures)
+        if failed and not samples:
+            raise InputError(f"none of {len(failed)} pictures can be read; {': '.join(failed[0])}")
         data = _WRITERS[job.layout](samples)
         write_bytes(inside(job.out, shard_name(part.index, job.suffix)), data)
         receipt = Receipt(
