@@ -27,7 +27,7 @@ from leadline.models.depth_anything import DepthAnything, DepthAnythingConfig  #
 from leadline.models.dinov2 import ENCODERS, EncoderConfig  # noqa: E402
 from leadline.models.weights import save_weights  # noqa: E402
 from leadline.runtime.torch import TorchRuntime  # noqa: E402
-from leadline.spec import Sidecar, sidecar_path  # noqa: E402
+from leadline.spec import ModelSpec, Sidecar, sidecar_path  # noqa: E402
 from testing.goldens import filled  # noqa: E402
 
 if TYPE_CHECKING:
@@ -150,6 +150,32 @@ def test_a_checkpoint_is_exported_by_name(checkpoint: Path, tmp_path: Path) -> N
     assert (sidecar.preprocess.size, sidecar.preprocess.resize) == ((56, 56), "lower_bound")
     estimator = leadline.load(exported.path)
     assert estimator.prepare(photo(100, 200)).input_size == (56, 112)
+
+
+@pytest.mark.slow
+def test_a_model_of_the_package_is_exported_by_name(tmp_path: Path) -> None:
+    exported = export("lite", tmp_path / "lite.onnx")
+    assert exported.checks
+    assert not (tmp_path / "lite.safetensors").exists()
+    after = leadline.load(exported.path).predict(photo(70, 90)).values
+    np.testing.assert_allclose(
+        after, leadline.load("lite").predict(photo(70, 90)).values, rtol=0.01
+    )
+
+
+def test_a_graph_gives_way_to_the_checkpoint_where_it_cannot_be_converted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OpenedError(Exception):
+        pass
+
+    def opened(_spec: ModelSpec, path: Path) -> None:
+        raise OpenedError(path.name)
+
+    monkeypatch.setattr(exporting, "_open", opened)
+    for out, size in (("m.onnx", None), ("m.onnx", 192), ("m.xml", (64, 96))):
+        with pytest.raises(OpenedError, match=r"lite\.safetensors"):
+            export("lite", tmp_path / out, size=size)
 
 
 def test_an_onnx_file_becomes_an_openvino_file(tiny_model: Path, tmp_path: Path) -> None:

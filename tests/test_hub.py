@@ -1,4 +1,5 @@
 import hashlib
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,3 +113,15 @@ def test_embedded_files_lie_in_the_package(tmp_path: Path, monkeypatch: pytest.M
 
 def test_repo_of_other_paths_is_none(tmp_path: Path) -> None:
     assert hub.repo_of(tmp_path / "net.pth") is None
+
+
+def test_the_digest_of_a_model_counts_the_weights_beside_its_graph(tmp_path: Path) -> None:
+    graph, weights = tmp_path / "lite.onnx", tmp_path / "lite.safetensors"
+    shutil.copy(hub.EMBEDDED_FOLDER / "lite.onnx", graph)
+    assert hub.weights_beside(graph) == [weights]
+    assert hub.sha256_of_model(graph) == hub.sha256_of(graph)
+    weights.write_bytes(b"once")
+    once = hub.sha256_of_model(graph)
+    weights.write_bytes(b"trained further")
+    assert len({once, hub.sha256_of_model(graph), hub.sha256_of(graph)}) == 3
+    assert hub.weights_beside(weights) == []

@@ -39,6 +39,7 @@ class Camera:
     source: str = "given"
 
     def __post_init__(self) -> None:
+        self._make_plain()
         if self.width < 1 or self.height < 1:
             raise InputError(
                 f"camera size {self.width}x{self.height}: both sides need to be at least 1 pixel."
@@ -49,16 +50,27 @@ class Camera:
                 f"camera fx, fy, cx, cy = {numbers}: focal lengths need to be positive and all "
                 "four finite; give pixels, not millimetres."
             )
+
+    def _make_plain(self) -> None:
+        """Python's numbers, which JSON can hold, and a float64 matrix."""
         plain = {"width": int, "height": int, "fx": float, "fy": float, "cx": float, "cy": float}
-        for name, kind in plain.items():  # numpy's numbers could not be written as JSON
-            object.__setattr__(self, name, kind(getattr(self, name)))
-        if self.world_from_camera is not None:
+        for name, kind in plain.items():
+            value = getattr(self, name)
+            try:
+                object.__setattr__(self, name, kind(value))
+            except (TypeError, ValueError, OverflowError):
+                raise InputError(f"camera {name} = {value!r}: a number is needed.") from None
+        if self.world_from_camera is None:
+            return
+        try:
             pose = np.asarray(self.world_from_camera, dtype=np.float64)
-            if pose.shape != (4, 4) or not np.isfinite(pose).all():
-                raise InputError(
-                    f"world_from_camera of shape {pose.shape}: a finite 4x4 matrix is needed."
-                )
-            object.__setattr__(self, "world_from_camera", pose)
+        except (TypeError, ValueError):
+            raise InputError("world_from_camera holds no matrix; 4x4 numbers are needed.") from None
+        if pose.shape != (4, 4) or not np.isfinite(pose).all():
+            raise InputError(
+                f"world_from_camera of shape {pose.shape}: a finite 4x4 matrix is needed."
+            )
+        object.__setattr__(self, "world_from_camera", pose)
 
     @classmethod
     def from_fov(cls, width: int, height: int, *, fov_deg: float, source: str = "given") -> Camera:
@@ -135,7 +147,16 @@ class Camera:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Camera:
-        """Inverse of :meth:`to_dict`; unknown keys raise."""
+        """Inverse of :meth:`to_dict`.
+
+        Raises:
+            InputError: no table, unknown or missing keys, or values that no camera has.
+        """
+        if not isinstance(data, Mapping):
+            raise InputError(
+                f"camera record of type {type(data).__name__}: a table with the keys width, "
+                "height, fx, fy, cx and cy is needed."
+            )
         known = {"width", "height", "fx", "fy", "cx", "cy", "world_from_camera", "source"}
         unknown = sorted(set(data) - known)
         missing = sorted({"width", "height", "fx", "fy", "cx", "cy"} - set(data))
@@ -144,12 +165,7 @@ class Camera:
                 f"camera record with unknown keys {unknown} and missing keys {missing}: "
                 f"needed are {sorted(known)} (the last two may be left out)."
             )
-        pose = data.get("world_from_camera")
-        given: dict[str, Any] = {
-            **data,
-            "world_from_camera": None if pose is None else np.array(pose),
-        }
-        return cls(**given)
+        return cls(**data)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Camera) and self.to_dict() == other.to_dict()

@@ -104,7 +104,8 @@ def export(
     """
     out = Path(out)
     form = _format_of(out)
-    origin = identify(model, weights=weights, max_depth=max_depth)
+    prefer = "checkpoint" if form == "onnx" or isinstance(size, tuple) else None
+    origin = identify(model, weights=weights, max_depth=max_depth, prefer=prefer)
     spec = origin.spec
     if isinstance(size, int):
         spec = replace(spec, preprocess=resized(spec.preprocess, size))

@@ -8,6 +8,8 @@ Embedded files lie inside the package. All others come from a Hugging Face hub t
 from __future__ import annotations
 
 import hashlib
+import mmap
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +18,9 @@ from leadline.spec import WeightsFile
 
 EMBEDDED_FOLDER = Path(__file__).parent / "weights"
 """Folder of the weights that ship inside the package."""
+
+_ONNX_LOCATION = rb"(?s)\x0a\x08location\x12([\x01-\x7f])"
+"""Begin of a StringStringEntryProto of ONNX's external_data; what follows is the file's name."""
 
 
 def locate(weights: WeightsFile) -> Path | None:
@@ -83,6 +88,31 @@ def sha256_of(path: str | Path) -> str:
     """Hexadecimal SHA-256 digest of a file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_model(path: str | Path) -> str:
+    """SHA-256 digest of a model's file; with those of its weights where they lie beside it."""
+    beside = [file for file in weights_beside(path) if file.is_file()]
+    digests = [sha256_of(file) for file in (Path(path), *beside)]
+    return (
+        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    )
+
+
+def weights_beside(path: str | Path) -> list[Path]:
+    """Files that hold the weights of an exported network whose own file is the graph alone.
+
+    OpenVINO's ``.xml`` has a ``.bin``; an ``.onnx`` names its files, and may name none.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".xml":
+        return [path.with_suffix(".bin")]
+    if path.suffix.lower() != ".onnx" or path.stat().st_size == 0:
+        return []
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        places = re.finditer(_ONNX_LOCATION, data)
+        names = {data[p.end() : p.end() + p[1][0]].decode(errors="replace") for p in places}
+    return [path.parent / name for name in sorted(names)]
 
 
 def repo_of(path: str | Path) -> str | None:

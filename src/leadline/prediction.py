@@ -27,6 +27,7 @@ from leadline.io import (
     read_npz,
     read_pfm,
     read_png16,
+    record_chunk,
     write_npz,
     write_pfm,
     write_png16,
@@ -398,8 +399,9 @@ class Prediction:
                     "holds no photo (it was read from a file, say); use 'color'."
                 )
             picture = viz.side_by_side(self.image.pixels, picture)
+        chunk = record_chunk(json.dumps(self._record()))
         with atomic_write(path) as file:
-            PilImage.fromarray(picture).save(file, format="PNG")
+            PilImage.fromarray(picture).save(file, format="PNG", pnginfo=chunk)
 
     def _values_or(self, missing: float) -> np.ndarray:
         return self.values if self.valid is None else np.where(self.valid, self.values, missing)

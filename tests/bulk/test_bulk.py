@@ -101,6 +101,23 @@ def test_a_rerun_makes_only_what_is_missing_and_the_same_bytes(job: BulkJob, pho
     assert run_bulk(job, sources, per_part=2).made == 0
 
 
+def test_a_picture_that_was_mended_is_made(job: BulkJob, photos: Path) -> None:
+    sources = list_sources([photos])
+    assert run_bulk(job, sources, per_part=4).tally.count == 7
+    (photos / "p7.jpg").write_bytes((photos / "p1.png").read_bytes())
+    again = run_bulk(job, sources, per_part=4)
+    assert (again.skipped, again.tally.count, again.tally.failed) == (1, 8, [])
+    assert run_bulk(job, sources, per_part=4).made == 0
+
+
+def test_a_part_without_any_picture_leaves_nothing(job: BulkJob, photos: Path) -> None:
+    report = run_bulk(job, [str(photos / "p7.jpg")])
+    assert "none of 1 pictures can be read" in report.errors[0][1]
+    assert not list(Path(job.out).glob("shard-*"))
+    other = replace(job, model=replace(job.model, size=96))
+    assert run_bulk(other, list_sources([photos / "p1.png"])).errors == ()
+
+
 def test_new_pictures_become_new_parts(job: BulkJob, photos: Path) -> None:
     sources = list_sources([photos])
     first = plan(job.out, sources[:5], per_part=3)
@@ -201,6 +218,8 @@ def test_refusals(tiny_model: Path, tmp_path: Path) -> None:
         BulkJob(model=ModelChoice(), out=str(tmp_path), layout="zip")
     with pytest.raises(InputError, match="no INPUT"):
         list_sources([])
+    with pytest.raises(InputError, match="absent is no file"):
+        list_sources([tmp_path / "absent"])
     with pytest.raises(InputError, match="nothing://"):
         list_sources(["nothing://bucket"])
     (tmp_path / "plan.jsonl").write_text(json.dumps({"part": 0}) + "\n")

@@ -52,6 +52,54 @@ def test_a_folder_of_labels(
     assert manifest["complete"] is True
 
 
+def test_another_picture_of_the_same_name_is_labelled(
+    photos: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "labels"
+    assert _run(photos, "-o", out, "-m", tiny_model) == 0
+    other = tmp_path / "other" / "a.png"
+    other.parent.mkdir()
+    PilImage.new("RGB", (30, 20)).save(other)
+    capsys.readouterr()
+    assert _run(other, "-o", out, "-m", tiny_model, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["done"] == 1
+    assert open_labels(out)[1][0].read().image.size == (20, 30)
+
+
+@pytest.mark.parametrize("layout", ["folder", "webdataset"])
+def test_a_start_that_failed_leaves_nothing_in_the_way(
+    photos: Path,
+    tmp_path: Path,
+    tiny_model: Path,
+    capsys: pytest.CaptureFixture[str],
+    layout: str,
+) -> None:
+    out = tmp_path / "labels"
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    (wrong / "w.png").write_bytes(b"no picture")
+    words = ("-o", out, "-m", tiny_model, "--layout", layout, "--json")
+    assert _run(wrong, *words, "--size", 64) == 1
+    assert _run(photos, *words, "--precision", "f16") in (1, 2)
+    assert _run(tmp_path / "absent", *words) in (1, 2)
+    capsys.readouterr()
+    assert _run(photos, *words) == 0
+    assert json.loads(capsys.readouterr().out)["done"] == 3
+    assert len(open_labels(out)[1]) == 3
+
+
+def test_labels_are_no_pictures_of_the_next_run(
+    photos: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (photos, "-m", tiny_model, "--json")
+    assert _run(*words, "-o", photos / "labels") == 0
+    capsys.readouterr()
+    assert _run(*words, "-o", photos / "again") == 0
+    assert json.loads(capsys.readouterr().out)["done"] == 3
+    assert _run(*words, "-o", photos / "shards", "--layout", "webdataset") == 0
+    assert json.loads(capsys.readouterr().out)["maps"] == 3
+
+
 def test_pictures_that_were_moved_are_found(photos: Path, tmp_path: Path, tiny_model: Path) -> None:
     out = tmp_path / "labels"
     assert _run(photos, "-o", out, "-m", tiny_model) == 0

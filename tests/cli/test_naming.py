@@ -1,11 +1,15 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image as PilImage
 
-from leadline.cli.naming import output_files, output_stems, without_outputs
+from leadline.cli.naming import output_files, output_stems, without_results
 from leadline.errors import InputError
+from leadline.kinds import DepthKind
+from leadline.prediction import Prediction
 
 
 def stems(*paths: str) -> list[str]:
@@ -71,9 +75,16 @@ def test_an_input_is_never_overwritten(tmp_path: Path) -> None:
     assert planned == {tmp_path / "x.png": {"npz": tmp_path / "x.npz"}}
 
 
-def test_results_of_a_past_run_are_not_taken_for_pictures(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    found = [tmp_path / "x.jpg", out / "x.png"]
-    assert without_outputs(found, [tmp_path], out) == [tmp_path / "x.jpg"]
-    assert without_outputs(found, [tmp_path, out / "x.png"], out) == found
-    assert without_outputs(found, [tmp_path, out], out) == found
+def test_maps_of_a_past_run_are_not_taken_for_pictures(tmp_path: Path) -> None:
+    photo, colour, label = (tmp_path / name for name in ("a.png", "b.png", "c.png"))
+    PilImage.new("RGB", (5, 4)).save(photo)
+    made = Prediction(values=np.ones((4, 5), np.float32), kind=DepthKind.AFFINE_DISPARITY)
+    made.save(colour, format="color")
+    made.save(label, format="png16")
+    found = [photo, colour, label]
+    assert without_results(found, [tmp_path]) == [photo]
+    assert without_results(found, [tmp_path, colour]) == [photo, colour]
+    with pytest.raises(InputError, match="nothing but maps"):
+        without_results([colour, label], [tmp_path])
+    with pytest.raises(InputError, match="was not given"):
+        without_results([], [])

@@ -16,6 +16,8 @@ from leadline.cli import main
 from leadline.cli.progress import speed
 from leadline.jobs import Progress
 
+onnx = pytest.importorskip("onnx")
+
 Run = Callable[..., int]
 
 
@@ -48,7 +50,9 @@ def run(tiny_model: Path, tmp_path: Path) -> Run:
 
 
 def written(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    """All files but the notes of what they were made of."""
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    return sorted(names - {"made.jsonl"})
 
 
 def test_a_folder_in_a_folder_out(run: Run, photos: Path, tmp_path: Path) -> None:
@@ -147,6 +151,75 @@ def test_resume_leaves_what_is_there(
     assert "1 picture done" in capsys.readouterr().err
     assert run(photos / "one.png", "--format", "npy") == 0
     assert marked.read_bytes() != b"kept"
+
+
+def test_resume_makes_anew_what_is_of_another_picture(
+    run: Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / "one.png"
+    PilImage.new("RGB", (9, 7)).save(other)
+    map_file = tmp_path / "out" / "one.npy"
+    assert run(photos / "one.png", "--format", "npy") == 0
+    assert run(other, "--format", "npy", "--resume") == 0
+    assert np.load(map_file).shape == (7, 9)
+    assert "1 that were there count for nothing" in capsys.readouterr().err
+    PilImage.new("RGB", (8, 6)).save(other)  # the same file, another picture
+    assert run(other, "--format", "npy", "--resume") == 0
+    assert np.load(map_file).shape == (6, 8)
+    capsys.readouterr()
+    assert run(other, "--format", "npy", "--resume") == 0
+    assert "0 pictures done" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--size", "128"), ("--flip",), ("--fov", "50"), ("--camera", "30,30,29.5,19.5")],
+)
+def test_resume_makes_anew_what_was_made_in_another_way(
+    run: Run, photos: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    given = (photos / "one.png", "--format", "npz", "--resume")
+    assert run(*given) == 0
+    assert run(*given, *words) == 0
+    assert "1 picture done" in capsys.readouterr().err
+    assert run(*given, *words) == 0
+    assert "0 pictures done" in capsys.readouterr().err
+
+
+def test_resume_makes_anew_what_other_weights_made(
+    run: Run, photos: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = (photos / "one.png", "--format", "npy", "--resume")
+    assert run(*given) == 0
+    sidecar = json.loads(tiny_model.with_suffix(".json").read_text())
+    model = onnx.load(tiny_model)
+    model.doc_string = "trained further"
+    onnx.save(model, tiny_model)
+    sidecar["digest"] = None
+    tiny_model.with_suffix(".json").write_text(json.dumps(sidecar))
+    capsys.readouterr()
+    assert run(*given) == 0
+    assert "1 picture done" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", [".", "below/maps"])
+def test_results_are_no_pictures_of_the_next_run(
+    run: Run, photos: Path, out: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "one.bmp").unlink()
+    (photos / "one.png").rename(photos / "one.webp")
+    (photos / "below" / "three.png").unlink()
+    given = (photos, "--recursive", "--format", "npz,color,png16,side")
+    assert run(*given, "--out", photos / out) == 0
+    first = written(photos)
+    assert run(*given, "--out", photos / out, "--resume", "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert sorted(Path(name).name for name in summary["skipped"]) == ["one.webp", "two.jpg"]
+    assert summary["done"] == []
+    assert written(photos) == first
+    assert run(*given, "--out", photos / "again", "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["done"]) == 2
 
 
 def test_size_and_flip_reach_the_network(run: Run, photos: Path, tmp_path: Path) -> None:
@@ -320,3 +393,14 @@ def test_speed_is_said_for_people() -> None:
     assert speed(Progress(total=2000, done=1, seconds=4)) == "4.0 s/picture, 2:13:16 left"
     assert speed(Progress(total=5, done=5, seconds=5)) == "1.0 pictures/s"
     assert speed(Progress(total=5)) == ""
+
+
+def test_an_odd_camera_is_told_once_and_first(
+    run: Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    camera = tmp_path / "camera.json"
+    camera.write_text('{"fx": "wide", "fy": 1, "cx": 1, "cy": 1}')
+    assert run(photos, "--camera", camera) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "camera fx = 'wide'" in said

@@ -51,6 +51,12 @@ def test_frames_become_points_and_poses(
     assert (tmp_path / "points.ply").read_bytes().startswith(b"ply")
     poses = read_poses(tmp_path / "poses.txt", [f"{i}.png" for i in range(4)])
     assert np.allclose(poses[0], np.eye(4))
+    scaled = ("--poses", tmp_path / "poses.txt", "--out", tmp_path / "again")
+    assert run("triangulate", *frames(folder), *camera, *scaled) == 2
+    assert "right up to one scale" in capsys.readouterr().err
+    motion = ("--metres-from", "motion", *camera, *scaled)
+    assert run("predict", *frames(folder), *motion) == 2
+    assert "right up to one scale" in capsys.readouterr().err
 
 
 def test_frames_are_not_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -342,3 +342,20 @@ def test_damage_anywhere_gives_a_picture_or_one_error(tmp_path, suffix):
             assert read_image(damaged.tobytes()).pixels.dtype == np.uint8
         except InputError as error:
             assert "\n" not in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("film.mp4", b"\0\0\0\x20ftypisom"),
+        ("film", b"\0\0\0\x14ftypqt  "),
+        ("film.bin", b"\x1a\x45\xdf\xa3"),
+        ("film.jpg", b"RIFF\0\0\1\0AVI LIST"),
+        ("cut.mkv", b"half a film"),
+    ],
+)
+def test_a_film_is_called_a_film(name: str, start: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(start + bytes(100))
+    with pytest.raises(InputError, match=rf"{name} is a film.*read_video") as told:
+        read_image(tmp_path / name)
+    assert "damaged" not in str(told.value)

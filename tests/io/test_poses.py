@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from leadline.errors import InputError
-from leadline.io import read_poses
+from leadline.io import read_poses, write_poses
 
 FRAMES = ["a/one.jpg", "a/two.jpg", "a/three.jpg"]
 
@@ -86,3 +86,14 @@ def test_a_folder_without_one_frame_is_refused(tmp_path: Path) -> None:
     np.savetxt(tmp_path / "one.txt", poses()[0])
     with pytest.raises(InputError, match=r"no pose of two\.jpg"):
         read_poses(tmp_path, FRAMES)
+
+
+def test_what_is_written_says_whether_it_is_in_metres(tmp_path: Path) -> None:
+    file = tmp_path / "poses.txt"
+    made = dict(zip(FRAMES, poses(), strict=True))
+    write_poses(file, made, metric=True)
+    np.testing.assert_allclose(read_poses(file, FRAMES, metres=True), poses(), atol=1e-8)
+    write_poses(file, made, metric=False)
+    np.testing.assert_allclose(read_poses(file, FRAMES), poses(), atol=1e-8)
+    with pytest.raises(InputError, match="up to one scale"):
+        read_poses(file, FRAMES, metres=True)

@@ -1,5 +1,6 @@
 """What every runtime promises, tested on every runtime that is installed."""
 
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from leadline.errors import DeviceError, InputError, WeightsError
+from leadline.hub import EMBEDDED_FOLDER
 from leadline.runtime import ModelFile, Runtime
 from leadline.runtime.base import as_maps
 from leadline.runtime.openvino import OpenVinoRuntime, precisions
@@ -85,6 +87,16 @@ def test_a_truncated_file_is_one_line(open_runtime: Open, tiny_model: Path, keep
     assert "\n" not in str(caught.value)
 
 
+def test_a_graph_without_its_weights_is_told(open_runtime: Open, tmp_path: Path) -> None:
+    graph = tmp_path / "copied.onnx"
+    shutil.copy(EMBEDDED_FOLDER / "lite.onnx", graph)
+    with pytest.raises(WeightsError, match=r"lite\.safetensors, are needed beside it") as caught:
+        open_runtime(ModelFile(path=graph))
+    assert "truncated" not in str(caught.value)
+    shutil.copy(EMBEDDED_FOLDER / "lite.safetensors", tmp_path)
+    assert open_runtime(ModelFile(path=graph)).run(batch(1, 64, 64))["depth"].shape == (1, 64, 64)
+
+
 def test_a_missing_file_is_told(open_runtime: Open, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="is not a file"):
         open_runtime(ModelFile(path=tmp_path / "no.onnx"))
@@ -126,7 +138,7 @@ def test_openvinos_own_format_runs_and_its_damage_is_told(tiny_model: Path) -> N
     depth = OpenVinoRuntime(ModelFile(path=path)).run(arrays)["depth"]
     np.testing.assert_allclose(depth, expected(arrays["image"]), rtol=1e-4, atol=1e-4)
     path.with_suffix(".bin").unlink()
-    with pytest.raises(WeightsError, match="cannot be read as a network") as caught:
+    with pytest.raises(WeightsError, match=r"tiny\.bin, are needed beside it") as caught:
         OpenVinoRuntime(ModelFile(path=path))
     assert "\n" not in str(caught.value)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from leadline.bulk.manifest import check_manifest, described, write_manifest
 from leadline.bulk.receipts import Receipt, Tally
 from leadline.bulk.worker import BulkJob, label_of, label_record
-from leadline.io import encode_png16, read_png16_record
+from leadline.io import Ledger, encode_png16, read_png16_record
 from leadline.jobs import Failure, JobReport, Progress, atomic_write, run_job
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ def label_files(
     on_progress: Callable[[Progress], None] | None = None,
     on_failure: Callable[[Failure[Path]], None] | None = None,
 ) -> JobReport[Path, Path]:
-    """Write one 16-bit label per picture, and the manifest; what is there is left as it is.
+    """Write one 16-bit label per picture, and the manifest; those of the same pictures are kept.
 
     Args:
         job: the teacher, and what to make; ``out`` is a local folder.
-        files: picture -> its label.
+        files: picture -> its label, all in the folder ``depth``.
         on_progress: see :func:`leadline.jobs.run_job`.
         on_failure: see :func:`leadline.jobs.run_job`.
 
@@ -42,8 +42,11 @@ def label_files(
     """
     record = described(job, FOLDER)
     check_manifest(job.out, record)
-    write_manifest(job.out, record, Tally(), complete=False)
     estimator = job.model.load()
+    folder = Path(job.out) / "depth"
+    way = {key: value for key, value in record.items() if key != "leadline_version"}
+    ledger = Ledger(folder, {source: [file] for source, file in files.items()}, way, resume=True)
+    write_manifest(job.out, record, Tally(), complete=False)
 
     def write(picture: Path, prediction: Prediction) -> Path:
         label = label_of(prediction, str(picture), job)
@@ -51,6 +54,7 @@ def label_files(
         data = encode_png16(label.values, valid=label.valid, info=info)
         with atomic_write(files[picture]) as file:
             file.write(data)
+        ledger.add(picture)
         return files[picture]
 
     report = run_job(
@@ -58,11 +62,11 @@ def label_files(
         prepare=estimator.prepare,
         work=lambda _, prepared: estimator.predict_prepared(prepared),
         finish=write,
-        is_done=lambda picture: files[picture].is_file(),
+        is_done=ledger.done.__contains__,
         on_progress=on_progress,
         on_failure=on_failure,
     )
-    tally = _tally(Path(job.out) / "depth", len(report.failures))
+    tally = _tally(folder, len(report.failures))
     write_manifest(job.out, record, tally, complete=not report.failures)
     return report
 

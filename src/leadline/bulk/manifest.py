@@ -55,9 +55,9 @@ def check_manifest(out: str, wanted: dict[str, Any]) -> None:
     """Refuse to mix maps of two networks, or of two ways of looking, in one folder.
 
     Raises:
-        InputError: the folder's manifest says something else than ``wanted``.
+        InputError: there are maps, and the folder's manifest says something else than ``wanted``.
     """
-    if MANIFEST not in names_in(out):
+    if MANIFEST not in names_in(out) or not holds_maps(out):
         return
     there = read_manifest(out)
     other = [key for key in _MUST_AGREE if there.get(key) != wanted.get(key)]
@@ -67,6 +67,12 @@ def check_manifest(out: str, wanted: dict[str, Any]) -> None:
             f"{inside(out, MANIFEST)} says {says}; maps of two kinds would be mixed. Give another "
             "folder with --out."
         )
+
+
+def holds_maps(out: str) -> bool:
+    """Whether there is a map in the folder, as a file or in a shard."""
+    names = names_in(out) | names_in(inside(out, "depth"))
+    return any(name.endswith((".png", ".tar", ".parquet")) for name in names)
 
 
 def write_manifest(out: str, record: dict[str, Any], tally: Tally, *, complete: bool) -> None:

@@ -6,8 +6,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leadline.bulk.receipts import receipt_name
-from leadline.bulk.sources import SHARD_SUFFIX, inside, names_in, read_bytes, write_bytes
+from leadline.bulk.receipts import read_receipt, receipt_name
+from leadline.bulk.sources import (
+    SHARD_SUFFIX,
+    inside,
+    is_readable,
+    names_in,
+    pictures_of,
+    read_bytes,
+    write_bytes,
+)
 from leadline.errors import InputError
 
 PLAN = "plan.jsonl"
@@ -26,7 +34,9 @@ class Part:
     sources: tuple[str, ...]
 
 
-def plan(out: str, sources: Sequence[str], *, per_part: int = 1000) -> list[Part]:
+def plan(
+    out: str, sources: Sequence[str], *, per_part: int = 1000, anew: bool = False
+) -> list[Part]:
     """Divide ``sources`` into parts, or go on with the division that is in ``out`` already.
 
     Sources that came since the last run are appended as new parts; those that went stay in theirs
@@ -36,10 +46,11 @@ def plan(out: str, sources: Sequence[str], *, per_part: int = 1000) -> list[Part
         out: folder or address of the job's results.
         sources: see :func:`leadline.bulk.list_sources`.
         per_part: pictures of a part; a WebDataset shard is a part of its own.
+        anew: forget the division that is there; for folders without any map.
     """
     if per_part < 1:
         raise InputError(f"per_part={per_part}: at least 1 picture a part is needed.")
-    parts = _read(out)
+    parts = [] if anew else _read(out)
     known = {source for part in parts for source in part.sources}
     new = [source for source in sources if source not in known]
     shards = [(source,) for source in new if source.endswith(SHARD_SUFFIX)]
@@ -54,7 +65,7 @@ def plan(out: str, sources: Sequence[str], *, per_part: int = 1000) -> list[Part
 
 
 def todo(out: str, parts: Sequence[Part], suffix: str) -> list[Part]:
-    """The parts whose shard or receipt is not there yet.
+    """The parts whose shard or receipt is not there yet, or lacks a picture that is readable now.
 
     Args:
         out: folder or address of the job's results.
@@ -66,12 +77,25 @@ def todo(out: str, parts: Sequence[Part], suffix: str) -> list[Part]:
         part
         for part in parts
         if not {receipt_name(part.index), shard_name(part.index, suffix)} <= names
+        or _is_mended(out, part)
     ]
 
 
 def shard_name(index: int, suffix: str) -> str:
     """File name of a part's shard."""
     return f"shard-{index:06d}{suffix}"
+
+
+def _is_mended(out: str, part: Part) -> bool:
+    """Whether a picture that failed when the shard was written can be read now."""
+    failed = {source for source, _ in read_receipt(out, part.index).failed}
+    if not failed:
+        return False
+    try:
+        with pictures_of(part.sources, part.index) as pictures:
+            return any(is_readable(picture) for picture in pictures if picture.source in failed)
+    except (InputError, OSError):
+        return False  # the shard that held them is not here any more
 
 
 def _read(out: str) -> list[Part]:

@@ -70,11 +70,16 @@ def gather(out: str, indices: Iterable[int]) -> Tally:
     names, tally = names_in(out), Tally()
     for index in indices:
         if receipt_name(index) in names:
-            tally.add(_read(out, index))
+            tally.add(read_receipt(out, index))
     return tally
 
 
-def _read(out: str, index: int) -> Receipt:
+def read_receipt(out: str, index: int) -> Receipt:
+    """What became of a part.
+
+    Raises:
+        InputError: the receipt is damaged.
+    """
     address = inside(out, receipt_name(index))
     try:
         record = json.loads(read_bytes(address))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from leadline import cluster, jobs
-from leadline.bulk.manifest import check_manifest, described, write_manifest
+from leadline.bulk.manifest import check_manifest, described, holds_maps, write_manifest
 from leadline.bulk.parts import Part, plan, todo
 from leadline.bulk.receipts import Receipt, Tally, gather
 from leadline.bulk.worker import BulkJob, ShardWriter
@@ -90,7 +90,7 @@ def run_bulk(
     start, where = time.perf_counter(), where or Where()
     record = described(job, job.layout)
     check_manifest(job.out, record)
-    parts = plan(job.out, sources, per_part=per_part)
+    parts = plan(job.out, sources, per_part=per_part, anew=not holds_maps(job.out))
     left = todo(job.out, parts, job.suffix)
     write_manifest(job.out, record, Tally(), complete=False)
     made, done, errors = 0, 0, []

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from leadline.errors import InputError
-from leadline.io import list_images
+from leadline.io import is_map, list_images, read_image
 from leadline.io.images import IMAGE_SUFFIXES, natural_key
 from leadline.jobs import atomic_write
 
@@ -56,6 +56,15 @@ class Picture:
                 return file.read(self.length)
         except OSError as error:
             raise InputError(f"{self.source}: {error.strerror or error}.") from error
+
+
+def is_readable(picture: Picture) -> bool:
+    """Whether the picture can be read now."""
+    try:
+        read_image(picture.read())
+    except InputError:
+        return False
+    return True
 
 
 def filesystem(address: str) -> tuple[Any, str]:
@@ -101,7 +110,11 @@ def _local(entry: str, recursive: bool) -> list[str]:
         shards = sorted((p for p in walk if p.suffix == SHARD_SUFFIX), key=natural_key)
         if shards:
             return [os.path.abspath(shard) for shard in shards]  # noqa: PTH100 - keeps links
-    return [os.path.abspath(picture) for picture in list_images(entry, recursive=recursive)]  # noqa: PTH100
+    found = list_images(entry, recursive=recursive)
+    if found == [path] and not path.is_file():
+        raise InputError(f"{entry} is no file and holds no pictures; check the path.")
+    pictures = (picture for picture in found if picture == path or not is_map(picture))
+    return [os.path.abspath(picture) for picture in pictures]  # noqa: PTH100
 
 
 def _remote(address: str) -> list[str]:

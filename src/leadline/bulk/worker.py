@@ -20,7 +20,7 @@ from leadline.bulk.receipts import Receipt, write_receipt
 from leadline.bulk.sources import Picture, inside, is_address, pictures_of, write_bytes
 from leadline.errors import InputError, LeadlineError, MissingDependencyError, UnknownNameError
 from leadline.estimator import DepthEstimator, load
-from leadline.hub import sha256_of
+from leadline.hub import sha256_of_model
 from leadline.io import encode_png16, read_image
 from leadline.jobs import run_job
 from leadline.prediction import Prediction
@@ -78,7 +78,8 @@ class ModelChoice:
         return {
             "model": origin.spec.name,
             "model_kind": str(origin.spec.kind),
-            "model_sha256": sha256_of(origin.path),
+            "model_sha256": sha256_of_model(origin.path),
+            "precision": self.precision,
             "policy": self.policy,
             "tiles": self.tiles,
             "size": self.size,
@@ -151,10 +152,16 @@ class ShardWriter:
         self._estimator = job.model.load()
 
     def __call__(self, part: Part) -> Receipt:
-        """Work on a part; its shard and receipt are written, the receipt is returned."""
+        """Work on a part; its shard and receipt are written, the receipt is returned.
+
+        Raises:
+            InputError: none of its pictures can be read; nothing is written.
+        """
         job = self.job
         with pictures_of(part.sources, part.index) as pictures:
             samples, failed = self._work(pictures)
+        if failed and not samples:
+            raise InputError(f"none of {len(failed)} pictures can be read; {': '.join(failed[0])}")
         data = _WRITERS[job.layout](samples)
         write_bytes(inside(job.out, shard_name(part.index, job.suffix)), data)
         receipt = Receipt(

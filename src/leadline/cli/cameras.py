@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 _WAYS = "--camera fx,fy,cx,cy (pixels), --camera FILE.json or --fov DEGREES (horizontal)"
 
 
-def check_one(camera: str | None, fov_deg: float | None) -> None:
-    """Raise InputError when both options were given."""
+def check_camera(camera: str | None, fov_deg: float | None) -> None:
+    """Raise InputError for what no picture could mend: both options, or numbers of no camera."""
     if camera is not None and fov_deg is not None:
         raise InputError("--camera and --fov were both given; one of them is needed.")
+    if camera is not None:
+        _given(camera, 1, 1)
 
 
 def camera_for(image: Image, *, camera: str | None, fov_deg: float | None) -> Camera:
@@ -35,7 +37,7 @@ def camera_for(image: Image, *, camera: str | None, fov_deg: float | None) -> Ca
     from leadline.camera import Camera
 
     height, width = image.size
-    check_one(camera, fov_deg)
+    check_camera(camera, fov_deg)
     if fov_deg is not None:
         if not 5 < fov_deg < 150:
             raise InputError(
@@ -49,10 +51,13 @@ def camera_for(image: Image, *, camera: str | None, fov_deg: float | None) -> Ca
                 f"{_WAYS}."
             )
         return image.camera
-    found = _from_file(Path(camera), width, height) if "," not in camera else None
-    if found is None:
-        fx, fy, cx, cy = _numbers(camera)
-        found = Camera(width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy)
+    found = _given(camera, width, height)
+    if found.width * height != found.height * width:
+        raise InputError(
+            f"--camera {camera} is of {found.width}x{found.height} pixels for a picture of "
+            f"{width}x{height}: the same shape is needed; crop the picture or the camera."
+        )
+    found = found.resized(width, height)
     inside = -0.5 * width < found.cx < 1.5 * width and -0.5 * height < found.cy < 1.5 * height
     if not inside or not 5 < found.fov_deg < 150:
         raise InputError(
@@ -63,22 +68,43 @@ def camera_for(image: Image, *, camera: str | None, fov_deg: float | None) -> Ca
     return found
 
 
-def _numbers(text: str) -> list[float]:
+def numbers_of(camera: str) -> dict[str, Any]:
+    """The table that ``--camera`` means, whatever it is written in.
+
+    Raises:
+        InputError: neither four numbers nor a file that holds a camera.
+    """
+    return _numbers(camera) if "," in camera else _read(Path(camera))
+
+
+def _given(camera: str, width: int, height: int) -> Camera:
+    """What ``--camera`` says, of ``height`` x ``width`` pixels unless its file says otherwise."""
+    from leadline.camera import Camera
+
+    data = numbers_of(camera)
+    if not {"width", "height"} & set(data):
+        data = {**data, "width": width, "height": height}
+    try:
+        return Camera.from_dict(data)
+    except InputError as error:
+        raise InputError(f"--camera {camera}: {error}") from error
+
+
+def _numbers(text: str) -> dict[str, Any]:
     try:
         values = [float(word) for word in text.split(",")]
     except ValueError:
         values = []
     if len(values) != 4:
         raise InputError(f"--camera {text}: four numbers are needed; give {_WAYS}.")
-    return values
+    return dict(zip(("fx", "fy", "cx", "cy"), values, strict=True))
 
 
-def _from_file(path: Path, width: int, height: int) -> Camera:
+def _read(path: Path) -> dict[str, Any]:
+    """The table of a camera's file; a 3x3 matrix becomes one."""
     import json
 
     import numpy as np
-
-    from leadline.camera import Camera
 
     try:
         data: Any = json.loads(path.read_text(encoding="utf-8"))
@@ -86,20 +112,15 @@ def _from_file(path: Path, width: int, height: int) -> Camera:
         raise InputError(f"--camera {path} cannot be read as JSON ({error}); give {_WAYS}.") from (
             error
         )
-    if isinstance(data, dict) and "K" in data:
-        data = data["K"]
-    if isinstance(data, list):
-        matrix = np.asarray(data, dtype=np.float64)
-        if matrix.shape != (3, 3):
-            raise InputError(f"--camera {path}: a 3x3 matrix is needed, not {matrix.shape}.")
-        fx, fy, cx, cy = (float(matrix[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2)))
-        return Camera(width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy)
-    if isinstance(data, dict) and not {"width", "height"} & set(data):
-        data = {**data, "width": width, "height": height}
-    camera = Camera.from_dict(data)
-    if camera.width * height != camera.height * width:
+    if isinstance(data, dict) and "K" not in data:
+        return data
+    try:
+        matrix = np.asarray(data["K"] if isinstance(data, dict) else data, dtype=np.float64)
+    except (TypeError, ValueError):
+        matrix = np.empty(0)
+    if matrix.shape != (3, 3):
         raise InputError(
-            f"--camera {path} is of {camera.width}x{camera.height} pixels for a picture of "
-            f"{width}x{height}: the same shape is needed; crop the picture or the camera."
+            f"--camera {path} holds neither a table with fx, fy, cx and cy nor a 3x3 matrix of "
+            "numbers (alone or under K); one of them is needed."
         )
-    return camera.resized(width, height)
+    return {"fx": matrix[0, 0], "fy": matrix[1, 1], "cx": matrix[0, 2], "cy": matrix[1, 2]}

@@ -79,9 +79,10 @@ def label(
 ) -> None:
     """Write 16-bit pseudo labels of every INPUT to --out, and a manifest that says what they are.
 
-    Labels that are there are left as they are: run the same command again after a crash. With
-    layout `folder` each picture gets OUT/depth/<stem>.png; `webdataset` and `parquet` write
-    shards, here or on a cluster. Exit code: 0 all done, 1 some inputs failed, 2 cannot start.
+    Labels that are there, of the same pictures, are left as they are: run the same command again
+    after a crash. With layout `folder` each picture gets OUT/depth/<stem>.png; `webdataset` and
+    `parquet` write shards, here or on a cluster. Exit code: 0 all done, 1 some inputs failed, 2
+    cannot start.
     """
     from leadline.bulk import BulkJob, ModelChoice
 
@@ -147,7 +148,7 @@ def _layout(layout: str, cluster: str | None, workers: int, out: str) -> str:
 def _label_files(job: BulkJob, inputs: list[str]) -> dict[str, Any]:
     from leadline.bulk import label_files
     from leadline.bulk.sources import is_address
-    from leadline.cli.naming import output_files, without_outputs
+    from leadline.cli.naming import output_files, without_results
     from leadline.cli.predict import explain
     from leadline.cli.progress import progress_bar
     from leadline.io import list_images
@@ -159,10 +160,7 @@ def _label_files(job: BulkJob, inputs: list[str]) -> dict[str, Any]:
         raise InputError(
             "addresses and .tar shards become shards: add --layout webdataset (or parquet)."
         )
-    found = list_images(inputs, recursive=True)
-    pictures = without_outputs(found, map(Path, inputs), out)
-    if not pictures:
-        raise InputError("no INPUT was given; give pictures or folders.")
+    pictures = without_results(list_images(inputs, recursive=True), map(Path, inputs))
     files = output_files(pictures, out / "depth", {"png16": ".png"})
     with progress_bar("labels") as (show, say):
         report = label_files(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leadline.errors import InputError, UnknownNameError
 
@@ -73,7 +74,7 @@ class MetresFromMotion:
 
         self.options = options
         self.pictures = list(pictures)
-        self.poses = read_poses(options.poses, [str(path) for path in pictures])
+        self.poses = read_poses(options.poses, [str(path) for path in pictures], metres=True)
         with progress_bar("motion") as (show, _):
 
             def frames() -> Iterator[Image]:
@@ -91,6 +92,14 @@ class MetresFromMotion:
         if prediction.image is None:
             return metres
         return replace(metres, camera=self._posed(prediction.image, number).camera)
+
+    @property
+    def way(self) -> dict[str, Any]:
+        """All that decides the metres besides the frame and the network; JSON-able."""
+        return {
+            "frames": [os.path.abspath(path) for path in self.pictures],  # noqa: PTH100
+            "poses": [pose.tolist() for pose in self.poses],
+        }
 
     def _posed(self, image: Image, number: int) -> Image:
         from leadline.cli.cameras import camera_for

@@ -63,18 +63,20 @@ def keep_inputs(files: Iterable[Path], inputs: Iterable[Path]) -> None:
             )
 
 
-def without_outputs(found: Iterable[Path], given: Iterable[Path], out: Path) -> list[Path]:
-    """``found`` less what lies in ``out``, unless it was ``given`` by name: results of a past run.
+def without_results(found: Iterable[Path], given: Iterable[Path]) -> list[Path]:
+    """``found`` less Leadline's own maps, which a folder to search may hold, unless ``given``.
 
-    A folder to search may hold the output folder.
+    Raises:
+        InputError: nothing is left.
     """
-    named = {_absolute(path) for path in given}
-    inside = _absolute(out)
-    return [
-        path
-        for path in found
-        if _absolute(path) in named or inside not in _absolute(path).parents or inside in named
-    ]
+    from leadline.io import is_map
+
+    files, named = list(found), {_absolute(path) for path in given}
+    pictures = [path for path in files if _absolute(path) in named or not is_map(path)]
+    if not pictures:
+        what = "holds nothing but maps that Leadline made" if files else "was not given"
+        raise InputError(f"INPUT {what}; give pictures, folders, patterns or a list.")
+    return pictures
 
 
 def _options(path: Path, twins: Mapping[tuple[Path, str], int]) -> list[str]:

@@ -25,6 +25,7 @@ from leadline.errors import InputError, LeadlineError, UnknownNameError
 if TYPE_CHECKING:
     from leadline.cli.motion import MetresFromMotion
     from leadline.estimator import DepthEstimator, Policy
+    from leadline.io import Ledger
     from leadline.jobs import Failure, JobReport
     from leadline.prediction import Prediction
     from leadline.preprocess import Prepared
@@ -40,15 +41,20 @@ class Outputs:
 
     Attributes:
         files: picture -> format -> file.
+        folder: of all of them.
         cmap: colour map of the pictures among them.
     """
 
     files: dict[Path, Files]
+    folder: Path
     cmap: str
 
-    def done(self, picture: Path) -> bool:
-        """Whether every file of ``picture`` is there."""
-        return all(file.is_file() for file in self.files[picture].values())
+    def ledger(self, way: dict[str, Any], *, resume: bool) -> Ledger:
+        """The notes of a run that fills them in this way."""
+        from leadline.io import Ledger
+
+        files = {picture: list(made.values()) for picture, made in self.files.items()}
+        return Ledger(self.folder, files, {**way, "cmap": self.cmap}, resume=resume)
 
 
 def predict(
@@ -101,7 +107,8 @@ def predict(
         bool, typer.Option("--recursive", "-r", help="Search the folders' folders too.")
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Leave out pictures whose results are there.")
+        bool,
+        typer.Option("--resume", help="Leave out pictures whose results, made just so, are there."),
     ] = False,
     cmap: Annotated[
         str, typer.Option(help="inferno, magma, viridis, turbo, spectral or grey.")
@@ -133,15 +140,16 @@ def predict(
     """Write the depth of every INPUT to the folder --out.
 
     Results are named OUT/<stem>.<ext>; only where stems collide, OUT/<parent>__<stem>.<ext>. Where
-    several formats end in .png, their names tell them apart: <stem>.color.png. With --cluster the
-    maps go into shards of 16-bit PNGs, and a rerun goes on where it stopped. Exit code: 0 all
-    done, 1 some inputs failed, 2 the command could not start.
+    several formats end in .png, their names tell them apart: <stem>.color.png. OUT/made.jsonl notes
+    what they were made of; --resume makes anew what is of another picture, model or setting. With
+    --cluster the maps go into shards of 16-bit PNGs, and a rerun goes on where it stopped. Exit
+    code: 0 all done, 1 some inputs failed, 2 the command could not start.
     """
     from leadline.bulk import ModelChoice
-    from leadline.cli.cameras import check_one
+    from leadline.cli.cameras import check_camera, numbers_of
     from leadline.cli.motion import MetresFromMotion, motion_options
 
-    check_one(camera, fov)
+    check_camera(camera, fov)
     motion = motion_options(metres_from, poses, camera, fov)
     choice = ModelChoice(
         name=_with_prior(model, weights) if prior else model,
@@ -180,17 +188,28 @@ def predict(
         metres = None
         if motion is not None:
             metres = MetresFromMotion(estimator, list(outputs.files), motion)
+        way = {
+            **choice.describe(),
+            "camera": camera and numbers_of(camera),
+            "fov": fov,
+            "motion": metres and metres.way,
+        }
         work = _Work(
-            estimator=estimator, outputs=outputs, metres=metres, camera=camera, fov_deg=fov
+            estimator=estimator,
+            outputs=outputs,
+            ledger=outputs.ledger(way, resume=resume),
+            metres=metres,
+            camera=camera,
+            fov_deg=fov,
         )
-        report = work.run(resume=resume)
+        report = work.run()
     except KeyboardInterrupt:
         typer.echo("leadline: stopped; what is done is kept, and --resume does the rest.", err=True)
         raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(_summary(work, report), indent=2))
     else:
-        typer.echo(_sentence(report, folder), err=True)
+        typer.echo(_sentence(work, report), err=True)
         if work.without_camera:
             typer.echo(
                 f"No focal length is known of {work.without_camera} of them, so their depth is "
@@ -234,7 +253,7 @@ def _plan(
     inputs: list[str], out: Path, formats: list[str], cmap: str, *, recursive: bool
 ) -> Outputs:
     """Which pictures there are and which files they become; refuses what cannot be."""
-    from leadline.cli.naming import output_files, without_outputs
+    from leadline.cli.naming import output_files, without_results
     from leadline.errors import UnknownNameError
     from leadline.io import FORMATS, list_images, output_suffixes
     from leadline.viz import CMAPS
@@ -246,10 +265,9 @@ def _plan(
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; a folder is needed.")
     given = _with_standard_input(inputs)
-    pictures = without_outputs(list_images(given, recursive=recursive), map(Path, given), out)
-    if not pictures:
-        raise InputError("no INPUT was given; give pictures, folders, patterns or a list.")
-    return Outputs(files=output_files(pictures, out, output_suffixes(formats)), cmap=cmap)
+    pictures = without_results(list_images(given, recursive=recursive), map(Path, given))
+    files = output_files(pictures, out, output_suffixes(formats))
+    return Outputs(files=files, folder=out, cmap=cmap)
 
 
 def _with_standard_input(inputs: list[str]) -> list[str]:
@@ -270,6 +288,7 @@ class _Work:
 
     Attributes:
         estimator, outputs: what predicts, and what it fills.
+        ledger: notes what was filled.
         metres: takes maps to metres, where it is asked for.
         camera, fov_deg: of all pictures; see :func:`leadline.cli.cameras.camera_for`.
         kinds: of the maps made so far.
@@ -278,14 +297,15 @@ class _Work:
 
     estimator: DepthEstimator
     outputs: Outputs
+    ledger: Ledger
     metres: MetresFromMotion | None
     camera: str | None
     fov_deg: float | None
     kinds: set[str] = field(default_factory=set)
     without_camera: int = 0
 
-    def run(self, *, resume: bool) -> JobReport[Path, list[str]]:
-        """Do all pictures, or with ``resume`` those whose files are missing."""
+    def run(self) -> JobReport[Path, list[str]]:
+        """Do all pictures but those that the ledger says are done."""
         from leadline.cli.progress import progress_bar
         from leadline.jobs import run_job
 
@@ -295,7 +315,7 @@ class _Work:
                 prepare=self.prepare,
                 work=self.predict,
                 finish=self.write,
-                is_done=self.outputs.done if resume else None,
+                is_done=self.ledger.done.__contains__,
                 on_progress=show,
                 on_failure=lambda failure: say(f"leadline: {explain(failure)}"),
                 catch=(Exception,),
@@ -327,6 +347,7 @@ class _Work:
         files = self.outputs.files[picture]
         for name, file in files.items():
             prediction.save(file, format=name, cmap=self.outputs.cmap)
+        self.ledger.add(picture)
         return [str(file) for file in files.values()]
 
 
@@ -361,11 +382,17 @@ def _summary(work: _Work, report: JobReport[Path, list[str]]) -> dict[str, Any]:
     }
 
 
-def _sentence(report: JobReport[Path, list[str]], out: Path) -> str:
+def _sentence(work: _Work, report: JobReport[Path, list[str]]) -> str:
     done = len(report.results)
     parts = [f"{done} picture{'' if done == 1 else 's'} done in {report.seconds:.1f} s"]
     if report.skipped:
         parts.append(f"{len(report.skipped)} already there")
     if report.failures:
         parts.append(f"{len(report.failures)} failed")
-    return f"{', '.join(parts)}. Results are in {out}."
+    text = f"{', '.join(parts)}. Results are in {work.outputs.folder}."
+    if work.ledger.foreign:
+        text += (
+            f" {work.ledger.foreign} that were there count for nothing: of another picture, model "
+            "or setting, or not noted."
+        )
+    return text

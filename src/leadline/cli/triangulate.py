@@ -62,8 +62,9 @@ def triangulate(
     """Write the points that FRAMES see, the camera's way and dense depth to the folder --out.
 
     points.ply and points.npz hold the points, poses.txt the camera's pose in every frame (name and
-    3x4 matrix, world from camera), report.json what was found; <frame>.npz is the dense depth of a
-    frame. Without --poses, --baseline or --camera-height all of it is right up to one scale.
+    3x4 matrix, world from camera; its first line says whether in metres), report.json what was
+    found; <frame>.npz is the dense depth of a frame. Without --poses, --baseline or
+    --camera-height all of it is right up to one scale.
     """
     from leadline.cli.naming import keep_inputs
     from leadline.io import output_suffixes
@@ -162,7 +163,7 @@ def _with_poses(frames: list[Image], poses: Path) -> list[Image]:
 
     from leadline.io import read_poses
 
-    found = read_poses(poses, [frame.name for frame in frames])
+    found = read_poses(poses, [frame.name for frame in frames], metres=True)
     return [
         replace(frame, camera=frame.camera and frame.camera.moved(pose))
         for frame, pose in zip(frames, found, strict=True)
@@ -207,8 +208,7 @@ def _report(
 def _write(found: Trajectory, frames: list[Image], out: Path) -> list[str]:
     import numpy as np
 
-    from leadline.io import write_npz, write_ply
-    from leadline.jobs import write_text
+    from leadline.io import write_npz, write_ply, write_poses
 
     kind = "metric_depth" if found.metric else "scaled_depth"
     write_ply(out / "points.ply", found.points.astype(np.float32), found.colors)
@@ -221,12 +221,11 @@ def _write(found: Trajectory, frames: list[Image], out: Path) -> list[str]:
             "kind": kind,
         },
     )
-    lines = []
-    for frame, camera in zip(frames, found.cameras, strict=True):
-        row = np.asarray(camera.world_from_camera)[:3].ravel()
-        name = Path(frame.name).name.replace(" ", "_")
-        lines.append(" ".join([name, *(f"{value:.9g}" for value in row)]))
-    write_text(out / "poses.txt", "\n".join(lines) + "\n")
+    poses = {
+        frame.name: np.asarray(camera.world_from_camera)
+        for frame, camera in zip(frames, found.cameras, strict=True)
+    }
+    write_poses(out / "poses.txt", poses, metric=found.metric)
     return [str(out / name) for name in ("points.ply", "points.npz", "poses.txt")]
 
 

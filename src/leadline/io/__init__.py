@@ -2,6 +2,7 @@
 
 from leadline.io.formats import FORMATS, format_of, output_suffixes
 from leadline.io.images import list_images, read_image
+from leadline.io.ledger import Ledger
 from leadline.io.npz import read_npy, read_npz, write_npz
 from leadline.io.pfm import read_pfm, write_pfm
 from leadline.io.ply import PointCloud, write_ply
@@ -9,22 +10,26 @@ from leadline.io.png16 import (
     Png16,
     decode_png16,
     encode_png16,
+    is_map,
     read_depth_png,
     read_png16,
     read_png16_record,
+    record_chunk,
     write_png16,
 )
-from leadline.io.poses import read_poses
+from leadline.io.poses import read_poses, write_poses
 from leadline.io.video import VIDEO_SUFFIXES, is_video, read_video
 
 __all__ = [
     "FORMATS",
     "VIDEO_SUFFIXES",
+    "Ledger",
     "Png16",
     "PointCloud",
     "decode_png16",
     "encode_png16",
     "format_of",
+    "is_map",
     "is_video",
     "list_images",
     "output_suffixes",
@@ -37,8 +42,10 @@ __all__ = [
     "read_png16_record",
     "read_poses",
     "read_video",
+    "record_chunk",
     "write_npz",
     "write_pfm",
     "write_ply",
     "write_png16",
+    "write_poses",
 ]

@@ -30,6 +30,7 @@ from PIL import Image as PilImage
 from leadline.errors import InputError
 from leadline.image import Image
 from leadline.io.exif import exif_camera, orientation
+from leadline.io.video import is_video
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -51,6 +52,9 @@ _TRANSPOSE = {
     7: PilImage.Transpose.TRANSVERSE,
     8: PilImage.Transpose.ROTATE_90,
 }
+_FILM = rb"(?s)....ftyp(iso|mp4|M4V|avc|dash|qt|3gp)|\x1a\x45\xdf\xa3|RIFF....AVI "
+"""How MP4 and MOV, Matroska and WebM, and AVI begin."""
+
 _QUIET = threading.Lock()
 _DAMAGE = (
     *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, RuntimeError),
@@ -286,6 +290,12 @@ def _why_unknown(file: BinaryIO, name: str) -> str:
         return (
             "is a HEIC picture, which this Pillow cannot read; convert it to JPEG, or install "
             "pillow-heif and call pillow_heif.register_heif_opener()."
+        )
+    if is_video(name) or re.match(_FILM, start):
+        return (
+            "is a film, and pictures are needed: take its frames out (ffmpeg -i FILM "
+            "frames/%06d.png) and give their folder. `leadline triangulate` takes a film itself; "
+            "in Python, leadline.io.read_video gives its frames."
         )
     return (
         "is not a picture that can be read; JPEG, PNG, WebP, TIFF, BMP, GIF, PNM and AVIF are. "

@@ -10,6 +10,9 @@ world. One pose per line of a text file, by its number of columns:
 
 A ``.json`` file holds a list of 4x4 matrices or a table of frame name -> matrix; a folder holds
 ``NAME.pose.txt`` or ``NAME.txt`` with a 4x4 matrix each (7-Scenes).
+
+Lines that begin with ``#`` are comments; ``# kind: scaled_depth`` says that the positions are right
+up to one scale only, as those of a single camera are.
 """
 
 from __future__ import annotations
@@ -21,19 +24,39 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leadline.errors import InputError
+from leadline.jobs import write_text
+from leadline.kinds import DepthKind
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from jaxtyping import Float
 
     Pose = Float[np.ndarray, "4 4"]
 
+_KIND = "# kind: "
 _ROTATION_ERROR = 0.02  # of its product with its transpose; text files round
 
 
-def read_poses(path: str | os.PathLike[str], frames: Sequence[str]) -> list[Pose]:
+def write_poses(path: str | os.PathLike[str], poses: Mapping[str, Pose], *, metric: bool) -> None:
+    """Write a 3x4 matrix per line, the frame's name in front.
+
+    Args:
+        path: the text file.
+        poses: frame's name, with or without its folder -> ``world_from_camera``.
+        metric: whether the positions are in metres; otherwise right up to one scale.
+    """
+    lines = [f"{_KIND}{DepthKind.METRIC_DEPTH if metric else DepthKind.SCALED_DEPTH}"]
+    for name, pose in poses.items():
+        row = " ".join(f"{value:.9g}" for value in pose[:3].ravel())
+        lines.append(f"{Path(name).name.replace(' ', '_')} {row}")
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def read_poses(
+    path: str | os.PathLike[str], frames: Sequence[str], *, metres: bool = False
+) -> list[Pose]:
     """The pose of every frame.
 
     Args:
@@ -41,20 +64,21 @@ def read_poses(path: str | os.PathLike[str], frames: Sequence[str]) -> list[Pose
         frames: names or paths of the pictures, in order. Poses with names are found by the
             picture's name, with or without its suffix; poses without belong to the pictures in
             their order, so that there must be as many.
+        metres: refuse a file that says that it is right up to one scale only.
 
     Returns:
         ``world_from_camera``, 4x4 float64, one per frame.
 
     Raises:
         InputError: missing or damaged file, a frame without a pose, another number of poses, times
-            that do not rise, or a matrix that is no rotation.
+            that do not rise, a matrix that is no rotation, or no metres where these are needed.
     """
     path = Path(path)
     if path.is_dir():
         return [
             _rigid(_of_frame(path, Path(frame)), f"{path}/{Path(frame).name}") for frame in frames
         ]
-    names, poses = _from_json(path) if path.suffix.lower() == ".json" else _from_text(path)
+    names, poses = _from_json(path) if path.suffix.lower() == ".json" else _from_text(path, metres)
     checked = [_rigid(pose, f"{path}, pose {i + 1}") for i, pose in enumerate(poses)]
     if names and not _rising_times(names, path):
         return _by_name(dict(zip(names, checked, strict=True)), frames, path)
@@ -67,11 +91,17 @@ def read_poses(path: str | os.PathLike[str], frames: Sequence[str]) -> list[Pose
     return checked
 
 
-def _from_text(path: Path) -> tuple[list[str], list[np.ndarray]]:
+def _from_text(path: Path, metres: bool) -> tuple[list[str], list[np.ndarray]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as poses ({error}).") from error
+    if metres and f"{_KIND}{DepthKind.SCALED_DEPTH}" in lines:
+        raise InputError(
+            f"{path} says that its poses are right up to one scale ({DepthKind.SCALED_DEPTH}), and "
+            "metres are needed; make them with `leadline triangulate --baseline METRES` or "
+            "--camera-height METRES."
+        )
     rows = [line.replace(",", " ").split() for line in lines]
     rows = [row for row in rows if row and not row[0].startswith("#")]
     if not rows:

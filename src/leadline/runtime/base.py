@@ -10,6 +10,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 
 from leadline.errors import InputError, WeightsError
+from leadline.hub import weights_beside
 
 RuntimeName = Literal["openvino", "onnxruntime", "torch", "superpixel"]
 DeviceName = Literal["cpu", "cuda", "mps"]
@@ -105,6 +106,12 @@ def unreadable(path: Path, error: Exception) -> WeightsError:
     """The one-line error for a network file that a runtime cannot read."""
     if not path.is_file():
         return WeightsError(f"{path} is not a file; give the path of an exported network.")
+    missing = [file.name for file in weights_beside(path) if not file.is_file()]
+    if missing:
+        return WeightsError(
+            f"{path} is the graph alone; its weights, {' and '.join(missing)}, are needed beside "
+            "it. Copy them too, or export the model again with `leadline export`."
+        )
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     detail = lines[-1][:200] if lines else type(error).__name__
     return WeightsError(
