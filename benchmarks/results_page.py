@@ -66,13 +66,19 @@ def _row(what: str, value: float, against: str, aim: str, *, met: bool) -> str:
     return f"| {what} | {value:.3f} | {against} | {aim} | {'met' if met else 'missed'} |"
 
 
-def _supervised(results: dict[str, Any]) -> Iterator[str]:
+def _supervised(where: str, results: dict[str, Any]) -> Iterator[str]:
     verdict = results["verdict"]
     guess = results["baseline"]["held_out"]["abs_rel"]
     for name, better in verdict["abs_rel_below_baseline"].items():
         against = f"mean depth map {guess:.3f}: {better:.0%} better"
         aim = f"{verdict['needed']:.0%}"
-        yield _row(f"`{name}`", guess * (1 - better), against, aim, met=better >= verdict["needed"])
+        yield _row(
+            f"`{name}`, {where}",
+            guess * (1 - better),
+            against,
+            aim,
+            met=better >= verdict["needed"],
+        )
 
 
 def _eyes(what: str, results: dict[str, Any]) -> Iterator[str]:
@@ -94,7 +100,8 @@ def _metric(results: dict[str, Any]) -> Iterator[str]:
 
 
 _ROWS = {
-    "supervised": _supervised,
+    "supervised": partial(_supervised, "rooms"),
+    "supervised_roads": partial(_supervised, "roads"),
     "stereo": partial(_eyes, "`stereo`: eye pairs, no truth"),
     "video": partial(_eyes, "`video`: film, no truth"),
     "metric": _metric,

@@ -20,7 +20,7 @@ def supervised_table(results: dict[str, Any]) -> str:
     """One line per network, means over seeds; below it the curves."""
     sets = sorted({name for arm in results["arms"] for name in arm["real"]})
     lines = [
-        "| network | held-out rooms: AbsRel | RMSE (m) | δ < 1.25 | "
+        f"| network | held-out {results.get('where', 'rooms')}: AbsRel | RMSE (m) | δ < 1.25 | "
         + "".join(f"{name}: AbsRel | " for name in sets)
         + "steps | seeds |",
         "| --- |" + " ---: |" * (5 + len(sets)),
@@ -39,9 +39,15 @@ def supervised_table(results: dict[str, Any]) -> str:
         f"`{results['protocol']}`; {results['pictures']} rendered pictures to learn from. Real "
         "frames after a fit of scale and shift, with 95 % intervals over frames.",
         "",
-        "![Loss over the run, each relative to its first value](images/supervised-curves.png)",
+        f"![Loss over the run, each relative to its first value](images/{_curves(results)})",
     ]
     return "\n".join(lines)
+
+
+def _curves(results: dict[str, Any]) -> str:
+    """Name of the picture of the runs' losses."""
+    where = results.get("where", "rooms")
+    return "supervised-curves.png" if where == "rooms" else f"supervised-{where}-curves.png"
 
 
 def ablation_table(results: dict[str, Any]) -> str:
@@ -147,11 +153,13 @@ def _line(title: str, found: list[dict[str, Any]], sets: list[str], end: str) ->
 
 
 def draw_all() -> None:
-    """The curves of every run; nothing where nothing was measured."""
-    path = RESULTS / "recipe_supervised.json"
-    if not path.exists():
-        return
-    arms = json.loads(path.read_text(encoding="utf-8"))["arms"]
+    """The curves of the supervised runs."""
+    for path in sorted(RESULTS.glob("recipe_supervised*.json")):
+        _draw_curves(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _draw_curves(results: dict[str, Any]) -> None:
+    arms = results["arms"]
     picture = Image.new("RGB", SIZE, "white")
     pen = ImageDraw.Draw(picture)
     names = list(dict.fromkeys(arm["name"] for arm in arms))
@@ -173,7 +181,7 @@ def draw_all() -> None:
         pen.text((PAD + 170 * n, 12), name, fill=COLOURS[n % len(COLOURS)])
     pen.text((SIZE[0] // 2 - 60, SIZE[1] - 22), "share of the run's steps", fill=GREY)
     IMAGES.mkdir(exist_ok=True)
-    picture.save(IMAGES / "supervised-curves.png", optimize=True)
+    picture.save(IMAGES / _curves(results), optimize=True)
 
 
 TABLES = {
@@ -181,4 +189,5 @@ TABLES = {
     "recipe_depth_anything": ablation_table,
     "recipe_metric": metric_table,
     "recipe_supervised": supervised_table,
+    "recipe_supervised_roads": supervised_table,
 }
