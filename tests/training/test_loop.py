@@ -22,6 +22,7 @@ from leadline.training.checkpoint import checkpoints, load_state  # noqa: E402
 from leadline.training.diagnosis import Watch  # noqa: E402
 from leadline.training.loop import Run  # noqa: E402
 from leadline.training.recipes.supervised import Supervised  # noqa: E402
+from leadline.training.resume import changes  # noqa: E402
 
 
 def quiet(config, out, **options):
@@ -70,6 +71,51 @@ def test_resuming_a_finished_run_changes_nothing(tiny, whole):
     before = weights(whole)
     quiet(tiny, whole, resume=True)
     assert same(before, weights(whole))
+
+
+def test_what_changes_on_resume_does_what_it_says(tiny, whole, tmp_path):
+    more = tiny.updated(
+        {"lr": 0.25, "weight_decay": 0.5, "schedule": "constant", "steps": 8, "amp": "fp16"}
+    )
+    run = Run(more)
+    lines = run.resume(whole)
+    assert "from step 6 on lr=0.25, before 0.01" in lines
+    assert lines[-1] == "going on at step 6"
+    assert {int(state["step"]) for state in run.optimizer.state.values()} == {6}
+    with run.recipe.data(tmp_path, 6) as source:
+        run.learn([(range(4), source.batch(6, range(4)))], source, Watch(more, tmp_path))
+    assert {group["lr"] for group in run.optimizer.param_groups} == {0.25}
+    assert {group["weight_decay"] for group in run.optimizer.param_groups} == {0.0, 0.5}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"optimizer": "sgd"}, "optimizer='adamw'.*start=RUN"),
+        ({"seed": 1}, "seed=0"),
+        ({"start": "lite"}, "start=''"),
+        ({"options.start_share": 0.5}, "start_share=0.25"),
+        ({"steps": 5}, "6 steps and steps=5"),
+    ],
+)
+def test_what_a_run_keeps_is_refused_on_resume(tiny, whole, change, says):
+    saved = load_state(whole)
+    with pytest.raises(InputError, match=says):
+        changes(whole, saved, tiny.updated(change))
+
+
+def test_parameters_that_are_divided_otherwise_are_refused_on_resume(tiny, whole, monkeypatch):
+    def merged(self, module):
+        return [{"params": list(module.parameters()), "lr": 1.0, "weight_decay": 0.0}]
+
+    monkeypatch.setattr(Supervised, "parameter_groups", merged)
+    with pytest.raises(InputError, match="divide them"):
+        Run(tiny).resume(whole)
+
+
+def test_resume_says_where_it_goes_on(tiny, whole, tmp_path):
+    assert Run(tiny).resume(whole) == ["all 6 steps are done; --set steps=MORE goes on"]
+    assert "no checkpoint" in Run(tiny).resume(tmp_path / "none")[0]
 
 
 def test_folder_of_another_run_is_refused(tiny, whole):

@@ -281,6 +281,14 @@ def test_missing_shard_without_a_renderer_is_an_error(tmp_path):
         painted(tmp_path).draw(np.random.default_rng(0), 0)
 
 
+def test_a_folder_of_other_pictures_is_refused(tmp_path):
+    painted(tmp_path)._claim()
+    painted(tmp_path, steps=80, **{"world.window": 9})._claim()
+    wider = painted(tmp_path, **{"world.margin": 1.5})
+    with pytest.raises(InputError, match=r"margin=1\.0, and 1\.5 is given"), wider.rendering(0):
+        pass
+
+
 def test_rows_are_dealt_out_once():
     config = TrainConfig().updated({"batch": 12, "accumulate": 2})
     rows = [

@@ -42,6 +42,7 @@ from leadline.training.parallel import (
     whole,
 )
 from leadline.training.progress import Progress
+from leadline.training.resume import changes
 
 if TYPE_CHECKING:
     from leadline.training.config import TrainConfig
@@ -83,9 +84,10 @@ def train(
         torch.set_num_threads(config.threads)
     with processes(config) as place:
         run = Run(config, place)
-        if resume:
-            run.resume(out)
+        lines = run.resume(out) if resume else []
         if place.first:
+            for line in lines:
+                report(line)
             write_text(out / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
             trim_log(out / "log.jsonl", run.step)
         with run.recipe.data(out, run.step) as source:
@@ -246,28 +248,36 @@ class Run:
             "config": json.dumps(self.config.to_dict()),
         }
 
-    def resume(self, out: Path) -> None:
-        """Go on from the run's newest whole checkpoint; from the start when there is none."""
+    def resume(self, out: Path) -> list[str]:
+        """Go on from the run's newest whole checkpoint; from the start when there is none.
+
+        Returns:
+            Where it goes on and which settings are others now, a line each.
+
+        Raises:
+            InputError: settings with which it cannot go on.
+        """
         saved = load_state(out)
         if saved is None:
-            return
-        theirs, ours = json.loads(saved["config"]), json.loads(json.dumps(self.config.to_dict()))
-        for key in ("recipe", "model", "model_options"):
-            if theirs.get(key) != ours[key]:
-                raise InputError(
-                    f"{out} holds a run with {key}={theirs.get(key)!r}, and {ours[key]!r} was "
-                    "given: it cannot go on. Give another --out, and --set start=RUN to begin with "
-                    "its weights."
-                )
+            return [f"{out} holds no checkpoint: the run begins"]
+        lines = changes(out, saved, self.config)
         self.restore(saved)
+        if self.step == self.config.steps:
+            return [*lines, f"all {self.step} steps are done; --set steps=MORE goes on"]
+        return [*lines, f"going on at step {self.step}"]
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go on where :meth:`state` was taken."""
+        """Go on where :meth:`state` was taken.
+
+        Raises:
+            InputError: the state of another network, or of an optimiser of other groups.
+        """
         with torch.no_grad():
             copy_into(self.module.state_dict(), saved["module"])
             copy_into(self.average.state, saved["average"])
         restore_optimizer(self.module, self.optimizer, saved["optimizer"], self.config, self.place)
-        self.forward.scaler.load_state_dict(saved["scaler"])
+        if saved["scaler"]:  # a run without fp16 so far has none
+            self.forward.scaler.load_state_dict(saved["scaler"])
         self.step, self.best = saved["step"], saved["best"]
 
     def _begin_step(self) -> None:
