@@ -1,5 +1,6 @@
 """The loop on a miniature folder: what it writes, what resumes, what stops it."""
 
+import errno
 import json
 import shutil
 import warnings
@@ -17,7 +18,7 @@ from safetensors.torch import load_file  # noqa: E402
 
 import leadline  # noqa: E402
 from leadline.errors import InputError, JobError, UnknownNameError  # noqa: E402
-from leadline.training import train  # noqa: E402
+from leadline.training import loop, train  # noqa: E402
 from leadline.training.checkpoint import checkpoints, load_state  # noqa: E402
 from leadline.training.diagnosis import Watch  # noqa: E402
 from leadline.training.loop import Run  # noqa: E402
@@ -132,9 +133,34 @@ def test_a_mistyped_protocol_is_told_before_anything_learns(tiny, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [({"protocol": "nyu-eigen"}, "crop"), ({"validate_data": ["folder=/none"]}, "no such folder")],
+)
+def test_what_cannot_be_validated_is_told_before_anything_learns(tiny, tmp_path, change, says):
+    with pytest.raises(InputError, match=says):
+        quiet(tiny.updated({"validate_every": 2, **change}), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_while_pictures_are_written_is_told(tiny, tmp_path, monkeypatch):
+    def full(path, pixels):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(loop, "save_picture", full)
+    with pytest.raises(JobError, match=r"disk is full.*step-00000002.*--resume"):
+        quiet(tiny.updated({"validate_every": 3}), tmp_path)
+
+
 def test_a_network_of_another_kind_is_refused_before_anything_learns(tiny, tmp_path):
     with pytest.raises(InputError, match="gives affine_disparity"):
         quiet(replace(tiny, model="lite", model_options={}), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_size_that_the_network_does_not_take_is_refused_before_anything_learns(tiny, tmp_path):
+    with pytest.raises(InputError, match=r"30x50.*32x64"):
+        quiet(tiny.updated({"sizes": [[32, 32], [30, 50]]}), tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -22,6 +22,7 @@ from leadline.training import recipes
 from leadline.training.checkpoint import (
     MovingAverage,
     checkpoints,
+    disk,
     load_state,
     save_network,
     save_state,
@@ -88,8 +89,11 @@ def train(
         if place.first:
             for line in lines:
                 report(line)
-            write_text(out / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
-            trim_log(out / "log.jsonl", run.step)
+            if config.validate_every >= 0 and run.step < config.steps:
+                run.recipe.rehearse(run.module)
+            with disk(out, run.step):
+                write_text(out / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
+                trim_log(out / "log.jsonl", run.step)
         with run.recipe.data(out, run.step) as source:
             _go(run, source, out, stop_after, report)
     return out / "model.safetensors"
@@ -144,7 +148,10 @@ class Run:
         self.best: float | None = None
         torch.manual_seed(config.seed)
         module = self.recipe.build()
-        self.recipe.delivered(module)  # refuses a network of the wrong kind, before it learns
+        # Networks of the wrong kind and sizes that they do not take are refused before they learn.
+        delivered = self.recipe.delivered(module).module
+        for size in config.sizes:
+            delivered.check_size(*size)
         module = module.train().to(self.place.device)
         sharded = config.parallel == "fsdp" and self.place.world_size > 1
         if config.channels_last and not sharded:  # FSDP cuts tensors along their first axis
@@ -220,7 +227,8 @@ class Run:
             rows = range(min(6, self.config.batch))
             sheet = self.recipe.pictures(judged, self._to_device(source.batch(self.step - 1, rows)))
         if sheet is not None:
-            save_picture(out / "pictures" / f"step-{self.step:08d}.png", sheet)
+            with disk(out, self.step):
+                save_picture(out / "pictures" / f"step-{self.step:08d}.png", sheet)
         progress.validated(self.step, metrics, sheet)
         score = metrics.get(self.recipe.score)
         if score is not None and (self.best is None or score < self.best):

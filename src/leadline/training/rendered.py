@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from leadline import world
-from leadline.errors import InputError, JobError
+from leadline.errors import InputError, JobError, LeadlineError
 from leadline.jobs import atomic_write, write_text
 from leadline.training.config import TrainConfig
 from leadline.training.recipe import step_generator
@@ -221,6 +221,14 @@ def render_ahead(plan: Plan, folder: Path, worker: int, start: int, asked: Any) 
             write_shard(folder, index, plan.make(index))
 
 
+def _renderer(*what: Any) -> None:
+    """A renderer's process; what stops it is told in one line."""
+    try:
+        render_ahead(*what)
+    except (LeadlineError, OSError) as error:
+        raise SystemExit(f"leadline: the renderer stopped: {error}") from error
+
+
 def write_shard(folder: Path, index: int, arrays: dict[str, np.ndarray]) -> None:
     """Write the arrays, and last the file that lists them."""
     for name, array in arrays.items():
@@ -260,7 +268,7 @@ class RenderedWorld:
         self._asked = context.Value("q", step)
         self._processes = [
             context.Process(
-                target=render_ahead,
+                target=_renderer,
                 args=(self.plan, self.folder, worker, step, self._asked),
                 daemon=True,
             )

@@ -176,6 +176,11 @@ class Video(Recipe):
             module.network, pictures, depths, protocol=protocol, max_depth=self.options.max_depth
         )
 
+    def rehearse(self, module: Any) -> None:
+        """Only what is validated by the protocol has frames of its own to be read."""
+        if self.config.validate_data:
+            super().rehearse(module)
+
     @torch.no_grad()
     def pictures(self, module: Any, batch: Batch) -> np.ndarray | None:
         """Rows of: frame, what neighbours make of it, disparity (near is bright), auto-mask."""
