@@ -70,3 +70,18 @@ def test_a_file_for_one_size_is_not_bent_to_another(core: Counting, tmp_path: Pa
     with pytest.raises(InputError, match="one size"):
         run(runtime, 32)
     run(runtime, 64)
+
+
+def test_operations_that_cannot_be_fused_here_run_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, tiny_model: Path
+) -> None:
+    class Narrow(Counting):
+        def compile_model(self, graph: object, device: str, config: dict[str, object]) -> object:
+            if config.get("SNIPPETS_MODE") != "DISABLE":
+                raise RuntimeError("Can't allocate registers for a snippet: not enough registers")
+            return super().compile_model(graph, device, config)
+
+    core = Narrow(module._core())
+    monkeypatch.setattr(module, "_core", lambda: core)
+    run(OpenVinoRuntime(ModelFile(path=tiny_model)), 32)
+    assert core.compiled == ["[1,3,32,32]"]

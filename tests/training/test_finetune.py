@@ -14,10 +14,13 @@ from leadline.kinds import DepthKind
 from leadline.prediction import Prediction
 from leadline.preprocess import Preprocess
 from leadline.training import TrainConfig
+from leadline.training.checkpoint import save_state
 from leadline.training.finetune import input_size, settings_for
+from leadline.training.loop import Run
 from leadline.training.network import sized
 from leadline.training.own_folder import (
     FolderFacts,
+    begin_run,
     check_direction,
     divide,
     examine,
@@ -57,6 +60,7 @@ def test_facts(tmp_path: Path, ramp: np.ndarray) -> None:
     assert facts.known == pytest.approx(1 - 16 / (24 * 32))
     assert facts.median_m == pytest.approx(3, abs=0.2)
     assert facts.reach_m == pytest.approx(5.3)
+    assert not facts.lens
     (tmp_path / "a" / "camera.json").write_text(json.dumps({"max_depth": 4.0}))
     assert examine(tmp_path / "a")[0].reach_m == 4.0
     assert [rounded_up(metres) for metres in (9.71, 83.2, 0.5)] == [9.8, 84.0, 0.5]
@@ -87,6 +91,35 @@ def test_folders_that_cannot_be_learned_from(tmp_path: Path, ramp: np.ndarray) -
     (other / "camera.json").write_text(json.dumps({"kind": "affine_disparity"}))
     with pytest.raises(InputError, match="affine_disparity"):
         examine(other)
+
+
+def test_every_file_is_looked_at_before_anything_learns(tmp_path: Path, ramp: np.ndarray) -> None:
+    names = [f"f{n}" for n in range(60)]
+    root = _write(tmp_path / "a", ramp, names=names)
+    (root / "depth" / "f31.npy").write_bytes(b"cut short")
+    np.save(root / "depth" / "f33.npy", ramp[1:])
+    with pytest.raises(InputError, match=r"2 of 60 .*f31\.npy"):
+        examine(root)
+    np.save(root / "depth" / "f31.npy", ramp)
+    np.save(root / "depth" / "f33.npy", ramp * 0)
+    with pytest.raises(InputError, match=r"1 of 60 .*f33: no depth is above 0"):
+        examine(root)
+    (root / "depth" / "f33.npy").unlink()
+    with pytest.raises(InputError, match=r"f33\.jpg has no depth file"):
+        examine(root)
+
+
+def test_files_beside_the_depth_are_not_taken_for_it(tmp_path: Path, ramp: np.ndarray) -> None:
+    root = _write(tmp_path / "a", ramp)
+    for name in NAMES:
+        (root / "depth" / f"{name}.txt").write_text("exposure 3")
+    _, refs = examine(root)
+    folders = write_split(root, tmp_path / "run", {"val": [refs[0].name]}, {})
+    assert [file.suffix for file in (folders["val"] / "depth").iterdir()] == [".npy"]
+    assert folder_refs(folders["val"])[0].read().depth.max() == 5
+    PilImage.fromarray(np.zeros(ramp.shape, np.uint8)).save(root / "depth" / f"{NAMES[0]}.png")
+    with pytest.raises(InputError, match="same stem"):
+        examine(root)
 
 
 def test_depth_that_is_upside_down_is_found(tmp_path: Path, ramp: np.ndarray) -> None:
@@ -127,9 +160,28 @@ def test_the_split_is_two_folders_that_read_as_data_sets(tmp_path: Path, ramp: n
     assert frames[0].depth.max() == pytest.approx(5, abs=0.01)
 
 
+def test_a_run_s_directory_is_not_taken_over(tmp_path: Path) -> None:
+    run, parts = tmp_path / "run", {"train": ["a"], "val": ["b"]}
+    begin_run(run, tmp_path / "mine", parts, resume=False)
+    begin_run(run, tmp_path / "mine", {**parts, "train": ["c"]}, resume=False)  # nothing learned
+    save_state(run, 1, {})
+    with pytest.raises(InputError, match="--resume"):
+        begin_run(run, tmp_path / "mine", parts, resume=False)
+    with pytest.raises(InputError, match="another part"):
+        begin_run(run, tmp_path / "mine", parts, resume=True)
+    with pytest.raises(InputError, match="another folder"):
+        begin_run(run, tmp_path / "others", {**parts, "train": ["c"]}, resume=True)
+    begin_run(run, tmp_path / "mine", {**parts, "train": ["c"]}, resume=True)
+    other = tmp_path / "other"
+    (other / "data" / "train").mkdir(parents=True)
+    for resume in (False, True):
+        with pytest.raises(InputError, match="something else"):
+            begin_run(other, tmp_path / "mine", parts, resume=resume)
+
+
 def _facts(**changes: object) -> FolderFacts:
     given = {"pictures": 100, "size": (480, 640), "known": 1.0, "median_m": 3.0, "reach_m": 10.2}
-    return FolderFacts(**{**given, "per_metre": None, **changes})  # ty: ignore[invalid-argument-type]
+    return FolderFacts(**{**given, "per_metre": None, "lens": False, **changes})  # ty: ignore[invalid-argument-type]
 
 
 def test_the_recipe_follows_from_the_network_and_the_goal() -> None:
@@ -138,14 +190,26 @@ def test_the_recipe_follows_from_the_network_and_the_goal() -> None:
     assert (metres.recipe, metres.model) == ("metric", "metric")
     assert metres.model_options["encoder"] == "lite"
     assert [tuple(domain) for domain in metres.model_options["domains"]] == [("own", 10.2)]
-    assert metres.options.relative.endswith("lite.safetensors")
+    assert metres.options.relative == "lite"
     relative = TrainConfig.from_dict(
         settings_for(lite, "lite", _facts(), goal="relative", steps=50)
     )
     assert (relative.recipe, relative.model) == ("relative", "lite")
-    assert relative.start.endswith("lite.safetensors")
+    assert relative.start == "lite"
     assert relative.sizes == ((256, 320),)
     assert input_size(lite, (375, 1242)) == [160, 512]
+
+
+@pytest.mark.parametrize(("reach_m", "domain"), [(10.2, "indoor"), (70.0, "outdoor")])
+def test_metres_for_one_camera_are_a_start(reach_m: float, domain: str) -> None:
+    spec = catalog.get("lite-metric")
+    for lens, focal_px in ((True, 275.0), (False, 0.0)):
+        facts = _facts(reach_m=reach_m, lens=lens)
+        config = TrainConfig.from_dict(settings_for(spec, spec.name, facts, goal=None, steps=50))
+        assert (config.recipe, config.model, config.start) == ("metric", "metric", "lite-metric")
+        assert config.options.canonical_focal_px == focal_px
+        assert config.options.domains == (domain,)
+        Run(config)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The loop on a miniature folder: what it writes, what resumes, what stops it."""
 
+import errno
 import json
 import shutil
 import warnings
@@ -17,11 +18,12 @@ from safetensors.torch import load_file  # noqa: E402
 
 import leadline  # noqa: E402
 from leadline.errors import InputError, JobError, UnknownNameError  # noqa: E402
-from leadline.training import train  # noqa: E402
+from leadline.training import loop, train  # noqa: E402
 from leadline.training.checkpoint import checkpoints, load_state  # noqa: E402
 from leadline.training.diagnosis import Watch  # noqa: E402
 from leadline.training.loop import Run  # noqa: E402
 from leadline.training.recipes.supervised import Supervised  # noqa: E402
+from leadline.training.resume import changes  # noqa: E402
 
 
 def quiet(config, out, **options):
@@ -72,6 +74,51 @@ def test_resuming_a_finished_run_changes_nothing(tiny, whole):
     assert same(before, weights(whole))
 
 
+def test_what_changes_on_resume_does_what_it_says(tiny, whole, tmp_path):
+    more = tiny.updated(
+        {"lr": 0.25, "weight_decay": 0.5, "schedule": "constant", "steps": 8, "amp": "fp16"}
+    )
+    run = Run(more)
+    lines = run.resume(whole)
+    assert "from step 6 on lr=0.25, before 0.01" in lines
+    assert lines[-1] == "going on at step 6"
+    assert {int(state["step"]) for state in run.optimizer.state.values()} == {6}
+    with run.recipe.data(tmp_path, 6) as source:
+        run.learn([(range(4), source.batch(6, range(4)))], source, Watch(more, tmp_path))
+    assert {group["lr"] for group in run.optimizer.param_groups} == {0.25}
+    assert {group["weight_decay"] for group in run.optimizer.param_groups} == {0.0, 0.5}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"optimizer": "sgd"}, "optimizer='adamw'.*start=RUN"),
+        ({"seed": 1}, "seed=0"),
+        ({"start": "lite"}, "start=''"),
+        ({"options.start_share": 0.5}, "start_share=0.25"),
+        ({"steps": 5}, "6 steps and steps=5"),
+    ],
+)
+def test_what_a_run_keeps_is_refused_on_resume(tiny, whole, change, says):
+    saved = load_state(whole)
+    with pytest.raises(InputError, match=says):
+        changes(whole, saved, tiny.updated(change))
+
+
+def test_parameters_that_are_divided_otherwise_are_refused_on_resume(tiny, whole, monkeypatch):
+    def merged(self, module):
+        return [{"params": list(module.parameters()), "lr": 1.0, "weight_decay": 0.0}]
+
+    monkeypatch.setattr(Supervised, "parameter_groups", merged)
+    with pytest.raises(InputError, match="divide them"):
+        Run(tiny).resume(whole)
+
+
+def test_resume_says_where_it_goes_on(tiny, whole, tmp_path):
+    assert Run(tiny).resume(whole) == ["all 6 steps are done; --set steps=MORE goes on"]
+    assert "no checkpoint" in Run(tiny).resume(tmp_path / "none")[0]
+
+
 def test_folder_of_another_run_is_refused(tiny, whole):
     with pytest.raises(InputError, match=r"step-00000006.*--resume"):
         quiet(tiny, whole)
@@ -86,9 +133,34 @@ def test_a_mistyped_protocol_is_told_before_anything_learns(tiny, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [({"protocol": "nyu-eigen"}, "crop"), ({"validate_data": ["folder=/none"]}, "no such folder")],
+)
+def test_what_cannot_be_validated_is_told_before_anything_learns(tiny, tmp_path, change, says):
+    with pytest.raises(InputError, match=says):
+        quiet(tiny.updated({"validate_every": 2, **change}), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_while_pictures_are_written_is_told(tiny, tmp_path, monkeypatch):
+    def full(path, pixels):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(loop, "save_picture", full)
+    with pytest.raises(JobError, match=r"disk is full.*step-00000002.*--resume"):
+        quiet(tiny.updated({"validate_every": 3}), tmp_path)
+
+
 def test_a_network_of_another_kind_is_refused_before_anything_learns(tiny, tmp_path):
     with pytest.raises(InputError, match="gives affine_disparity"):
         quiet(replace(tiny, model="lite", model_options={}), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_size_that_the_network_does_not_take_is_refused_before_anything_learns(tiny, tmp_path):
+    with pytest.raises(InputError, match=r"30x50.*32x64"):
+        quiet(tiny.updated({"sizes": [[32, 32], [30, 50]]}), tmp_path)
     assert not list(tmp_path.iterdir())
 
 

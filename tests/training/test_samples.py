@@ -1,7 +1,9 @@
 """Samples: functions of (seed, step, row), with the truth that belongs to the picture."""
 
 import shutil
+from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ from leadline.training.parallel import Place, choose_device  # noqa: E402
 from leadline.training.rendered import (  # noqa: E402
     Plan,
     RenderedWorld,
+    _renderer,
     render_views,
     write_shard,
 )
@@ -279,6 +282,21 @@ def test_fixed_set_is_kept_and_all_drawn_from(tmp_path):
 def test_missing_shard_without_a_renderer_is_an_error(tmp_path):
     with pytest.raises(JobError, match="--resume"):
         painted(tmp_path).draw(np.random.default_rng(0), 0)
+
+
+def test_a_folder_of_other_pictures_is_refused(tmp_path):
+    painted(tmp_path)._claim()
+    painted(tmp_path, steps=80, **{"world.window": 9})._claim()
+    wider = painted(tmp_path, **{"world.margin": 1.5})
+    with pytest.raises(InputError, match=r"margin=1\.0, and 1\.5 is given"), wider.rendering(0):
+        pass
+
+
+def test_what_stops_a_renderer_is_told_in_one_line(tmp_path):
+    plan = replace(painted(tmp_path).plan, textures=str(tmp_path / "none"))
+    with pytest.raises(SystemExit, match=r"leadline: the renderer stopped: .*none") as told:
+        _renderer(plan, tmp_path, 0, 0, SimpleNamespace(value=0))
+    assert "\n" not in str(told.value)
 
 
 def test_rows_are_dealt_out_once():

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 PICTURES = ("rgb", "image", "images", "color", "colour", "image_02", "img", "left")
 DEPTHS = ("depth", "depths", "groundtruth", "gt", "depth_gt")
-_DEPTH_SUFFIXES = (".png", ".npy", ".npz", ".pfm", ".pgm", ".tif", ".tiff")
+IN_METRES = (".npy", ".npz", ".pfm")
+"""Suffixes of depth files that hold metres; the others hold integers of some scale."""
+
+_DEPTH_SUFFIXES = (".png", *IN_METRES, ".pgm", ".tif", ".tiff")
 
 
 def folder_refs(
@@ -58,16 +61,45 @@ def folder_refs(
             "Convert the files first (1 / disparity with focal length and baseline)."
         )
     per_metre = per_metre or record.get("depth_png_per_metre")
-    pictures, depths = _one_of(root, PICTURES, "pictures"), _one_of(root, DEPTHS, "depth")
-    files = {path.stem: path for path in sorted(depths.iterdir()) if path.suffix in _DEPTH_SUFFIXES}
+    pictures, depths = picture_files(root), depth_files(root)
     cap = float(record.get("max_depth", max_depth))
     return [
         FrameRef(
-            name=path.stem,
-            read=partial(_frame, root, path, files.get(path.stem), per_metre, cap, record),
+            name=stem, read=partial(_frame, root, path, depths.get(stem), per_metre, cap, record)
         )
-        for path in list_images(pictures)
+        for stem, path in pictures.items()
     ]
+
+
+def picture_files(root: Path) -> dict[str, Path]:
+    """Stem -> picture, in natural order, of the folder of pictures below ``root``.
+
+    Raises:
+        InputError: no such folder, or two pictures of one stem.
+    """
+    return _by_stem(list_images(_one_of(root, PICTURES, "pictures")))
+
+
+def depth_files(root: Path) -> dict[str, Path]:
+    """Stem -> depth file, of the folder of depth below ``root``; files of other formats are passed.
+
+    Raises:
+        InputError: no such folder, or two depth files of one stem.
+    """
+    files = sorted(_one_of(root, DEPTHS, "depth").iterdir())
+    return _by_stem([path for path in files if path.suffix.lower() in _DEPTH_SUFFIXES])
+
+
+def _by_stem(files: list[Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in files:
+        other = found.setdefault(path.stem, path)
+        if other is not path:
+            raise InputError(
+                f"{other} and {path.name} have the same stem, so it is not known which is meant; "
+                "one file of each stem is needed: move the other away."
+            )
+    return found
 
 
 def _one_of(root: Path, names: tuple[str, ...], what: str) -> Path:
@@ -92,7 +124,7 @@ def _frame(
             f"{path} has no depth file of the same stem ({', '.join(_DEPTH_SUFFIXES)}); add it, or "
             "take the picture out."
         )
-    if target.suffix in (".npy", ".npz", ".pfm"):
+    if target.suffix.lower() in IN_METRES:
         depth = depth_array(target)
     elif per_metre is None:
         raise InputError(

@@ -13,7 +13,7 @@ from PIL import UnidentifiedImageError
 from leadline.camera import Camera
 from leadline.errors import InputError, MissingDependencyError
 from leadline.image import Image
-from leadline.io import read_depth_png, read_image, read_npy, read_pfm
+from leadline.io import read_depth_png, read_image, read_npy, read_npz, read_pfm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -125,9 +125,10 @@ def depth_array(path: Path) -> Float[np.ndarray, "h w"]:
     Raises:
         InputError: missing, damaged, negative depths, or not one (h, w) map.
     """
-    if path.suffix == ".pfm":
+    suffix = path.suffix.lower()
+    if suffix == ".pfm":
         values = read_pfm(path)
-    elif path.suffix == ".npz":
+    elif suffix == ".npz":
         values = _only_array(path)
     else:
         values = read_npy(path)
@@ -200,11 +201,7 @@ def read_mat(path: Path, key: str) -> np.ndarray:
 
 
 def _only_array(path: Path) -> np.ndarray:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} is not a plain npz file ({error}).") from error
+    arrays = read_npz(path, ())
     if len(arrays) != 1:
         raise InputError(f"{path} holds {sorted(arrays)}; a file with one array is needed.")
     return next(iter(arrays.values()))

@@ -76,7 +76,7 @@ class OpenVinoRuntime:
         }
         self._dynamic = any(limit.is_dynamic for limit in self._limits.values())
         if not self._dynamic:
-            self._general = _core().compile_model(graph, "CPU", self._config)
+            self._general = self._compile(graph)
         self._lock = threading.Lock()
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -105,7 +105,7 @@ class OpenVinoRuntime:
                 del self._special[next(iter(self._special))]
             graph = _core().read_model(self._model.path)
             graph.reshape({name: list(shape) for name, shape in shapes})
-            self._special[shapes] = _core().compile_model(graph, "CPU", self._config)
+            self._special[shapes] = self._compile(graph)
         self._special[shapes] = self._special.pop(shapes)
         return self._special[shapes]
 
@@ -115,9 +115,21 @@ class OpenVinoRuntime:
 
     def _for_all(self) -> Any:
         if self._general is None:
-            graph = _core().read_model(self._model.path)
-            self._general = _core().compile_model(graph, "CPU", self._config)
+            self._general = self._compile(_core().read_model(self._model.path))
         return self._general
+
+    def _compile(self, graph: Any) -> Any:
+        """The graph for this processor, unfused where fused operations do not fit it.
+
+        With 16 vector registers (AVX2) OpenVINO cannot fuse the bins of a metric head.
+        """
+        try:
+            return _core().compile_model(graph, "CPU", self._config)
+        except RuntimeError as error:
+            if "snippet" not in str(error):
+                raise
+            unfused = {**self._config, "SNIPPETS_MODE": "DISABLE"}
+            return _core().compile_model(graph, "CPU", unfused)
 
 
 @cache

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from leadline.errors import InputError, UnknownNameError
-from leadline.training.settings import updated
+from leadline.training.settings import need, updated
+from leadline.world import KINDS
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -41,6 +42,10 @@ class DataConfig:
     weight: float = 1.0
     per_metre: float = 0.0
     every: int = 1
+
+    def __post_init__(self) -> None:
+        need(self, "at least 0", lambda number: number >= 0, "weight", "per_metre")
+        need(self, "at least 1", lambda number: number >= 1, "every")
 
     @classmethod
     def from_text(cls, text: str) -> DataConfig:
@@ -90,6 +95,15 @@ class WorldConfig:
     folder: str = ""
     device: str = ""
 
+    def __post_init__(self) -> None:
+        for kind in self.kinds:
+            if kind not in KINDS:
+                raise UnknownNameError("kind of scene", kind, KINDS)
+        many = ("margin", "shard", "views", "window", "shard_steps")
+        need(self, "at least 1", lambda number: number >= 1, *many)
+        need(self, "at least 0", lambda number: number >= 0, "size", "shards")
+        need(self, "-1 or more", lambda number: number >= -1, "seed")
+
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
@@ -113,6 +127,11 @@ class AugmentConfig:
     colours: Literal["strong", "channels", "permute", "jitter", "bts-nyu", "bts-kitti", "none"] = (
         "strong"
     )
+
+    def __post_init__(self) -> None:
+        need(self, "a share above 0, up to 1,", lambda number: 0 < number <= 1, "min_crop")
+        need(self, "a share from 0 to 1", lambda number: 0 <= number <= 1, "flip")
+        need(self, "an angle from 0 to 180", lambda number: 0 <= number <= 180, "rotate_deg")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,10 +322,26 @@ def _options_class(recipe: str) -> Any:
     return get(recipe).Options
 
 
+_AT_LEAST_1 = (
+    *("steps", "batch", "accumulate", "checkpoint_every", "log_every", "loaders", "sizes"),
+    "validate_frames",
+)
+_AT_LEAST_0 = (
+    *("thaw", "seed", "encoder_lr", "weight_decay", "clip", "warmup", "power", "factor"),
+    *("workers", "threads"),
+)
+
+
 def _check(config: TrainConfig) -> None:
-    for name in ("steps", "batch", "accumulate", "checkpoint_every", "log_every", "loaders"):
-        if getattr(config, name) < 1:
-            raise InputError(f"{name}={getattr(config, name)}: at least 1 is needed.")
+    need(config, "at least 1", lambda number: number >= 1, *_AT_LEAST_1)
+    need(config, "at least 0", lambda number: number >= 0, *_AT_LEAST_0)
+    need(config, "a number above 0", lambda number: number > 0, "lr", "rise_from")
+    need(config, "at least 0, and below 1,", lambda number: 0 <= number < 1, "momentum", "ema")
+    shares = ("milestones", "momentum_cycle")
+    need(config, "a share from 0 to 1", lambda number: 0 <= number <= 1, *shares)
+    need(config, "a share between 0 and 1", lambda number: 0 < number < 1, "rise")
+    need(config, "-1 or more", lambda number: number >= -1, "validate_every")
+    need(config, "0, or more than 1,", lambda number: number == 0 or number > 1, "explosion")
     if config.batch % config.accumulate:
         raise InputError(
             f"batch={config.batch}, accumulate={config.accumulate}: the batch needs to divide into "
@@ -314,14 +349,12 @@ def _check(config: TrainConfig) -> None:
         )
     if not config.sizes or not config.data:
         raise InputError("sizes and data: at least one of each is needed.")
-    if not 0 < config.rise < 1 or len(config.momentum_cycle) not in (0, 2):
+    if len(config.momentum_cycle) not in (0, 2):
         raise InputError(
-            f"rise={config.rise}, momentum_cycle={list(config.momentum_cycle)}: a share between 0 "
-            "and 1, and two numbers or none, are needed."
+            f"momentum_cycle={list(config.momentum_cycle)}: two numbers, or none, are needed."
         )
-    weights = [data.weight for data in config.data]
-    if min(weights) < 0 or sum(weights) <= 0:
-        raise InputError(f"weights {weights} of the data: none below 0, and one above, are needed.")
+    if not any(data.weight for data in config.data):
+        raise InputError("every source of data has weight 0: one above 0 is needed.")
 
 
 def _number(text: str) -> float | None:

@@ -20,12 +20,19 @@ from leadline.estimator import DepthEstimator, load
 from leadline.evaluation import protocols
 from leadline.jobs import write_text
 from leadline.kinds import DepthKind
-from leadline.models.metric import ENCODERS
+from leadline.models.metric import ENCODERS, INDOOR_OUTDOOR
+from leadline.models.zoedepth import NYU_KITTI, Domain
 from leadline.preprocess import Preprocess
-from leadline.provenance import identify
 from leadline.training.config import TrainConfig
 from leadline.training.loop import train
-from leadline.training.own_folder import FolderFacts, check_direction, divide, examine, write_split
+from leadline.training.own_folder import (
+    FolderFacts,
+    begin_run,
+    check_direction,
+    divide,
+    examine,
+    write_split,
+)
 from leadline.training.validation import measure
 
 if TYPE_CHECKING:
@@ -111,22 +118,22 @@ def finetune(
         InputError: a folder that cannot be learned from; the message says what to do.
     """
     root, run = Path(folder), Path(out)
+    report(f"looking through {root}")
     facts, refs = examine(root, per_metre=per_metre)
     start = load(model)
+    settings = settings_for(start.spec, model, facts, goal=goal, steps=steps)
+    parts = dict(zip(("train", "val"), divide(refs, held_out), strict=True))
+    own = [{"name": "folder", "root": str((run / "data" / "train").absolute())}]
+    settings |= {"data": own, "validate_every": -1}
+    config = TrainConfig.from_dict(settings).updated(changes or {})
     if not trust:
         check_direction(refs, start.predict)
-    parts = dict(zip(("train", "val"), divide(refs, held_out), strict=True))
+    begin_run(run, root, parts, resume=resume)
     record: dict[str, Any] = {"max_depth": facts.reach_m, "kind": str(DepthKind.METRIC_DEPTH)}
     if facts.per_metre:
         record["depth_png_per_metre"] = facts.per_metre
-    folders = write_split(root, run / "data", parts, record)
-    write_text(run / "split.json", json.dumps(parts, indent=2) + "\n")
-    settings = settings_for(start.spec, model, facts, goal=goal, steps=steps)
-    settings["data"] = [{"name": "folder", "root": str(folders["train"].absolute())}]
-    settings["validate_every"] = -1
-    config = TrainConfig.from_dict(settings).updated(changes or {})
-    held = folder_refs(folders["val"])
-    before = scores(start, held)
+    held = folder_refs(write_split(root, run / "data", parts, record)["val"])
+    before = scores(start, held, facts)
     report(f"before: {_short(before)}")
     train(config, run, resume=resume, report=report)
     found = FinetuneReport(
@@ -136,7 +143,7 @@ def finetune(
         learned=len(parts["train"]),
         held_out=len(parts["val"]),
         before=before,
-        after=scores(load(run, runtime="torch"), held),
+        after=scores(load(run, runtime="torch"), held, facts),
         run=str(run),
     )
     write_text(run / "finetune.json", json.dumps(asdict(found), indent=2) + "\n")
@@ -162,7 +169,6 @@ def settings_for(
         "checkpoint_every": max(50, steps // 10),
         "ema": 0.99,
     }
-    weights = str(identify(start, prefer="checkpoint").path)
     if goal == "relative":
         if not spec.kind.larger_is_nearer:
             raise InputError(
@@ -170,10 +176,16 @@ def settings_for(
                 "disparity is needed: lite, midas-v21-small, depth-anything-v2-vits."
             )
         rates = {"lr": 1e-4, "encoder_lr": 2e-5, "options": {"settle": 0}}
-        return {**common, **rates, "recipe": "relative", "model": architecture, "start": weights}
-    if spec.kind.is_metric:
-        own = {"model": architecture, "model_options": dict(spec.options), "start": weights}
-        options = {"max_depth": facts.reach_m, "domains": _only_domain(architecture, spec)}
+        return {**common, **rates, "recipe": "relative", "model": architecture, "start": start}
+    canonical = spec.preprocess.canonical_focal_px or 0.0
+    if spec.kind.is_metric or canonical:
+        own = {"model": architecture, "model_options": dict(spec.options), "start": start}
+        options = {
+            "max_depth": facts.reach_m,
+            "router_weight": 1.0,  # all pictures are of one domain, which is quickly learned
+            "domains": _domain(architecture, spec, facts.reach_m),
+            "canonical_focal_px": canonical if facts.lens else 0.0,
+        }
         return {**common, **own, "recipe": "metric", "lr": 1e-4, "options": options}
     if architecture not in ENCODERS:
         raise InputError(
@@ -183,7 +195,7 @@ def settings_for(
     head = {"encoder": architecture, "domains": [["own", facts.reach_m]]}
     if spec.options:
         head["encoder_options"] = dict(spec.options)
-    options = {"relative": weights, "max_depth": facts.reach_m}
+    options = {"relative": start, "max_depth": facts.reach_m}
     return {
         **common,
         "recipe": "metric",
@@ -199,27 +211,31 @@ def input_size(spec: ModelSpec, picture: tuple[int, int]) -> list[int]:
     return list(Preprocess(spec.preprocess).input_size(*picture))
 
 
-def scores(estimator: DepthEstimator, refs: list[FrameRef]) -> dict[str, dict[str, float]]:
-    """Protocol -> mean metrics over frames."""
-    names = [RELATIVE, METRES] if estimator.spec.kind.is_metric else [RELATIVE]
+def scores(
+    estimator: DepthEstimator, refs: list[FrameRef], facts: FolderFacts
+) -> dict[str, dict[str, float]]:
+    """Protocol -> mean metrics over frames of the folder."""
+    spec = estimator.spec
+    metres = spec.kind.is_metric or (spec.preprocess.canonical_focal_px and facts.lens)
     return {
         name: measure(
             lambda frame: estimator.predict(frame.image),
             (ref.read() for ref in refs),
             protocols.get(name),
         )
-        for name in names
+        for name in ([RELATIVE, METRES] if metres else [RELATIVE])
     }
 
 
-def _only_domain(architecture: str, spec: ModelSpec) -> list[str]:
-    """Where the pictures belong in a network of several domains: the first of them."""
-    domains = spec.options.get("domains") or ()
-    if architecture == "metric" and not domains:
-        return ["indoor"]
-    if architecture.startswith("zoedepth-nk"):
-        return ["nyu"]
-    return [str(domains[0][0])] if len(domains) > 1 else []
+def _domain(architecture: str, spec: ModelSpec, reach_m: float) -> list[str]:
+    """Where the pictures belong in a network of several domains: the least that reaches as far."""
+    usual = NYU_KITTI if architecture.startswith("zoedepth-nk") else ()
+    usual = INDOOR_OUTDOOR if architecture == "metric" else usual
+    domains = [Domain(*domain) for domain in spec.options.get("domains") or usual]
+    if len(domains) < 2:
+        return []
+    domains.sort(key=lambda domain: domain.max_depth)
+    return [next((d for d in domains if d.max_depth >= reach_m), domains[-1]).name]
 
 
 def _short(found: dict[str, dict[str, float]]) -> str:

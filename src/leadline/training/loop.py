@@ -22,6 +22,7 @@ from leadline.training import recipes
 from leadline.training.checkpoint import (
     MovingAverage,
     checkpoints,
+    disk,
     load_state,
     save_network,
     save_state,
@@ -42,6 +43,7 @@ from leadline.training.parallel import (
     whole,
 )
 from leadline.training.progress import Progress
+from leadline.training.resume import changes
 
 if TYPE_CHECKING:
     from leadline.training.config import TrainConfig
@@ -83,11 +85,15 @@ def train(
         torch.set_num_threads(config.threads)
     with processes(config) as place:
         run = Run(config, place)
-        if resume:
-            run.resume(out)
+        lines = run.resume(out) if resume else []
         if place.first:
-            write_text(out / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
-            trim_log(out / "log.jsonl", run.step)
+            for line in lines:
+                report(line)
+            if config.validate_every >= 0 and run.step < config.steps:
+                run.recipe.rehearse(run.module)
+            with disk(out, run.step):
+                write_text(out / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
+                trim_log(out / "log.jsonl", run.step)
         with run.recipe.data(out, run.step) as source:
             _go(run, source, out, stop_after, report)
     return out / "model.safetensors"
@@ -142,7 +148,10 @@ class Run:
         self.best: float | None = None
         torch.manual_seed(config.seed)
         module = self.recipe.build()
-        self.recipe.delivered(module)  # refuses a network of the wrong kind, before it learns
+        # Networks of the wrong kind and sizes that they do not take are refused before they learn.
+        delivered = self.recipe.delivered(module).module
+        for size in config.sizes:
+            delivered.check_size(*size)
         module = module.train().to(self.place.device)
         sharded = config.parallel == "fsdp" and self.place.world_size > 1
         if config.channels_last and not sharded:  # FSDP cuts tensors along their first axis
@@ -218,7 +227,8 @@ class Run:
             rows = range(min(6, self.config.batch))
             sheet = self.recipe.pictures(judged, self._to_device(source.batch(self.step - 1, rows)))
         if sheet is not None:
-            save_picture(out / "pictures" / f"step-{self.step:08d}.png", sheet)
+            with disk(out, self.step):
+                save_picture(out / "pictures" / f"step-{self.step:08d}.png", sheet)
         progress.validated(self.step, metrics, sheet)
         score = metrics.get(self.recipe.score)
         if score is not None and (self.best is None or score < self.best):
@@ -246,28 +256,36 @@ class Run:
             "config": json.dumps(self.config.to_dict()),
         }
 
-    def resume(self, out: Path) -> None:
-        """Go on from the run's newest whole checkpoint; from the start when there is none."""
+    def resume(self, out: Path) -> list[str]:
+        """Go on from the run's newest whole checkpoint; from the start when there is none.
+
+        Returns:
+            Where it goes on and which settings are others now, a line each.
+
+        Raises:
+            InputError: settings with which it cannot go on.
+        """
         saved = load_state(out)
         if saved is None:
-            return
-        theirs, ours = json.loads(saved["config"]), json.loads(json.dumps(self.config.to_dict()))
-        for key in ("recipe", "model", "model_options"):
-            if theirs.get(key) != ours[key]:
-                raise InputError(
-                    f"{out} holds a run with {key}={theirs.get(key)!r}, and {ours[key]!r} was "
-                    "given: it cannot go on. Give another --out, and --set start=RUN to begin with "
-                    "its weights."
-                )
+            return [f"{out} holds no checkpoint: the run begins"]
+        lines = changes(out, saved, self.config)
         self.restore(saved)
+        if self.step == self.config.steps:
+            return [*lines, f"all {self.step} steps are done; --set steps=MORE goes on"]
+        return [*lines, f"going on at step {self.step}"]
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go on where :meth:`state` was taken."""
+        """Go on where :meth:`state` was taken.
+
+        Raises:
+            InputError: the state of another network, or of an optimiser of other groups.
+        """
         with torch.no_grad():
             copy_into(self.module.state_dict(), saved["module"])
             copy_into(self.average.state, saved["average"])
         restore_optimizer(self.module, self.optimizer, saved["optimizer"], self.config, self.place)
-        self.forward.scaler.load_state_dict(saved["scaler"])
+        if saved["scaler"]:  # a run without fp16 so far has none
+            self.forward.scaler.load_state_dict(saved["scaler"])
         self.step, self.best = saved["step"], saved["best"]
 
     def _begin_step(self) -> None:

@@ -16,12 +16,12 @@ import numpy as np
 from PIL import Image as PilImage
 
 from leadline.datasets import FrameRef
-from leadline.datasets.folder import DEPTHS, PICTURES, folder_refs
+from leadline.datasets.folder import IN_METRES, depth_files, folder_refs, picture_files
 from leadline.datasets.frame import read_json
 from leadline.errors import InputError
-from leadline.io import list_images
 from leadline.io.images import natural_key
-from leadline.jobs import write_text
+from leadline.jobs import run_job, write_text
+from leadline.training.checkpoint import checkpoints
 
 if TYPE_CHECKING:
     from leadline.prediction import Prediction
@@ -42,6 +42,7 @@ class FolderFacts:
         reach_m: metres that a network has to reach: ``max_depth`` of camera.json, or a little more
             than 99.5 % of the depths.
         per_metre: codes per metre of integer files, or None.
+        lens: whether the camera of every picture is known.
     """
 
     pictures: int
@@ -50,20 +51,19 @@ class FolderFacts:
     median_m: float
     reach_m: float
     per_metre: float | None
+    lens: bool
 
 
-def examine(
-    root: Path, *, per_metre: float | None = None, look_at: int = 24
-) -> tuple[FolderFacts, list[FrameRef]]:
-    """Read some frames and say what they hold; refuse what cannot be learned from.
+def examine(root: Path, *, per_metre: float | None = None) -> tuple[FolderFacts, list[FrameRef]]:
+    """Read every frame and say what they hold; refuse what cannot be learned from.
 
     Args:
         root: see :func:`leadline.datasets.folder.folder_refs`.
         per_metre: codes per metre of integer depth files.
-        look_at: frames to read, evenly spread.
 
     Raises:
-        InputError: too few pairs, an unknown scale, empty maps, or depths in no plausible unit.
+        InputError: too few pairs, an unknown scale, a file that cannot be used, empty maps, or
+            depths in no plausible unit.
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; one that holds rgb/ and depth/ is needed.")
@@ -74,15 +74,8 @@ def examine(
             f"{root} holds {len(refs)} pictures with depth; at least {_LEAST} are needed, and some "
             "hundreds to be worth it."
         )
-    order = np.linspace(0, len(refs) - 1, min(look_at, len(refs))).round().astype(int)
-    frames = [refs[n].read() for n in order]
-    depths = [frame.depth[frame.depth > 0] for frame in frames]
-    everything = np.concatenate([depth[:: max(1, depth.size // 20_000)] for depth in depths])
-    if everything.size == 0:
-        raise InputError(
-            f"{root}: no depth in the {len(frames)} files looked at is above 0, and 0 means "
-            "unknown. Write metres (npy, pfm) or 16-bit codes."
-        )
+    seen = _look_through(root, refs)
+    everything = np.concatenate([one.depths for one in seen])
     median = float(np.median(everything))
     low, high = _PLAUSIBLE_M
     if not low <= median <= high:
@@ -90,17 +83,55 @@ def examine(
             f"{root}: the median depth would be {median:.4g} m, which no usual scene has. "
             f"{_unit_advice(median, per_metre)}"
         )
-    sizes = [frame.image.size for frame in frames]
+    sizes = [one.size for one in seen]
     cap = _record(root).get("max_depth")
     facts = FolderFacts(
         pictures=len(refs),
         size=max(set(sizes), key=sizes.count),
-        known=float(np.mean([(frame.depth > 0).mean() for frame in frames])),
+        known=float(np.mean([one.known for one in seen])),
         median_m=median,
         reach_m=float(cap) if cap else rounded_up(1.05 * float(np.percentile(everything, 99.5))),
         per_metre=per_metre or _record(root).get("depth_png_per_metre"),
+        lens=all(one.lens for one in seen),
     )
     return facts, refs
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What one frame holds: some of its depths, the share of pixels that have one, its camera."""
+
+    size: tuple[int, int]
+    depths: np.ndarray
+    known: float
+    lens: bool
+
+
+def _look_through(root: Path, refs: Sequence[FrameRef]) -> list[_Seen]:
+    most = min(20_000, max(500, 4_000_000 // len(refs)))  # depths of a frame to keep
+
+    def look(ref: FrameRef) -> _Seen:
+        frame = ref.read()
+        depths = frame.depth[frame.depth > 0]
+        if not depths.size:
+            raise InputError(
+                f"{frame.name}: no depth is above 0, and 0 means unknown. Write metres (npy, pfm) "
+                "or 16-bit codes, or take the picture out."
+            )
+        return _Seen(
+            size=frame.image.size,
+            depths=depths[:: max(1, depths.size // most)],
+            known=depths.size / frame.depth.size,
+            lens=frame.image.camera is not None,
+        )
+
+    report = run_job(refs, prepare=look, work=lambda _, seen: seen, finish=lambda _, seen: seen)
+    if report.failures:
+        raise InputError(
+            f"{root}: {len(report.failures)} of {len(refs)} pictures cannot be learned from; the "
+            f"first: {report.failures[0].error}"
+        )
+    return [seen for _, seen in report.results]
 
 
 def rounded_up(metres: float) -> float:
@@ -186,6 +217,33 @@ def group_of(name: str) -> str:
     return re.sub(r"[-_. ]*\d+$", "", name)
 
 
+def begin_run(run: Path, root: Path, parts: Mapping[str, Sequence[str]], *, resume: bool) -> None:
+    """Write down what a run learns from and is measured with, unless its directory is another's.
+
+    Args:
+        run: directory; it may be missing.
+        root: the user's folder.
+        parts: of the folder, as :func:`divide` gave them.
+        resume: whether the fine-tuning there is to go on.
+
+    Raises:
+        InputError: a run that is not to be resumed, one of other pictures, or no fine-tuning.
+    """
+    file, record = run / "split.json", {"folder": str(root.absolute()), **parts}
+    if not file.is_file() and run.exists() and (not run.is_dir() or any(run.iterdir())):
+        raise InputError(f"{run} holds something else than a fine-tuning; give another --out.")
+    if checkpoints(run) and not resume:
+        raise InputError(
+            f"{run} holds a fine-tuning; --resume goes on with it, another --out begins anew."
+        )
+    if checkpoints(run) and read_json(file) != record:
+        raise InputError(
+            f"{run} learns from another folder, or from another part of it ({file} tells), so what "
+            "it is measured with could be learned from. Give another --out."
+        )
+    write_text(file, json.dumps(record, indent=2) + "\n")
+
+
 def write_split(
     root: Path, out: Path, parts: Mapping[str, Sequence[str]], record: Mapping[str, Any]
 ) -> dict[str, Path]:
@@ -197,8 +255,7 @@ def write_split(
         parts: name of the part -> names of its frames.
         record: what ``camera.json`` says beside what ``root``'s says.
     """
-    pictures = {path.stem: path for path in list_images(_folder(root, PICTURES))}
-    depths = {path.stem: path for path in sorted(_folder(root, DEPTHS).iterdir())}
+    pictures, depths = picture_files(root), depth_files(root)
     folders = {}
     for part, names in parts.items():
         folder = out / part
@@ -223,7 +280,8 @@ def _check_scale(root: Path, per_metre: float | None) -> None:
     """Say which scales would make sense where integer files have none."""
     if per_metre or _record(root).get("depth_png_per_metre"):
         return
-    path = next((p for p in sorted(_folder(root, DEPTHS).iterdir()) if p.suffix == ".png"), None)
+    files = depth_files(root).values()
+    path = next((file for file in files if file.suffix.lower() not in IN_METRES), None)
     if path is None:
         return
     try:
@@ -246,13 +304,6 @@ def _unit_advice(median: float, per_metre: float | None) -> str:
     if median > _PLAUSIBLE_M[1]:
         return "If these are millimetres, divide by 1000 (or store 16-bit PNGs, --per-metre 1000)."
     return "Are these disparities, normalised maps, or kilometres? Metres are needed."
-
-
-def _folder(root: Path, names: tuple[str, ...]) -> Path:
-    found = next((root / name for name in names if (root / name).is_dir()), None)
-    if found is None:
-        raise InputError(f"{root} holds none of the folders {', '.join(names)}; rename yours.")
-    return found
 
 
 def _record(root: Path) -> dict[str, Any]:

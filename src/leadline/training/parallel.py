@@ -136,7 +136,17 @@ def whole(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def copy_into(target: dict[str, Any], source: dict[str, Any]) -> None:
-    """Copy whole tensors into those of the same names, sharded or not."""
+    """Copy whole tensors into those of the same names, sharded or not.
+
+    Raises:
+        InputError: other names or shapes.
+    """
+    theirs, ours = ({k: tuple(v.shape) for k, v in each.items()} for each in (source, target))
+    if other := [k for k in {**theirs, **ours} if theirs.get(k) != ours.get(k)]:
+        raise InputError(
+            f"the run's network is another one ({len(other)} tensors differ, the first {other[0]}):"
+            " options that shape it cannot change on the way. Give them as they were."
+        )
     for name, value in source.items():
         into = target[name]
         if isinstance(into, DTensor):
@@ -166,8 +176,11 @@ def restore_optimizer(
 ) -> None:
     """Take back what :func:`optimizer_state` gave, also on another number of processes.
 
+    Rates, decay and all else that the config says stay as they are.
+
     Raises:
-        InputError: the state of a run that was not sharded, for one that is.
+        InputError: the state of a run that was not sharded, for one that is, or of parameters that
+            were divided in another way.
     """
     by_name = any(isinstance(key, str) for key in saved["state"])
     sharded = place.world_size > 1 and config.parallel == "fsdp"
@@ -176,9 +189,21 @@ def restore_optimizer(
             "this run was not sharded so far; go on with parallel=ddp, or start a new run from its "
             "weights (--set start=RUN)."
         )
-    if not by_name:
+    told = [{k: v for k, v in each.items() if k != "params"} for each in optimizer.param_groups]
+    if by_name:
+        options = StateDictOptions(full_state_dict=True)
+        set_optimizer_state_dict(module, optimizer, saved, options=options)
+    else:
+        theirs, ours = (
+            [len(each["params"]) for each in groups]
+            for groups in (saved["param_groups"], optimizer.param_groups)
+        )
+        if theirs != ours:
+            raise InputError(
+                f"the run's parameters are divided into groups of {theirs} and now of {ours}: "
+                "options that divide them (divisors of rates, own_rates) cannot change on the way. "
+                "Give them as they were, or begin anew with --set start=RUN."
+            )
         optimizer.load_state_dict(saved)
-        return
-    set_optimizer_state_dict(
-        module, optimizer, saved, options=StateDictOptions(full_state_dict=True)
-    )
+    for group, own in zip(optimizer.param_groups, told, strict=True):
+        group.update(own)

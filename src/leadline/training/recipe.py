@@ -168,6 +168,16 @@ class Recipe(ABC):
 
         return validate(self.delivered(module), self.config, self.config.protocol or self.protocol)
 
+    def rehearse(self, module: nn.Module) -> None:
+        """Refuse what :meth:`validate` could not measure, before anything is learned.
+
+        Default: the delivered network's kind of map against a held-out frame of each source.
+        """
+        from leadline.training.validation import rehearse
+
+        spec = self.delivered(module).spec
+        rehearse(spec, self.config, self.config.protocol or self.protocol)
+
     def pictures(self, module: nn.Module, batch: Batch) -> np.ndarray | None:
         """A contact sheet (h, w, 3) uint8 for people, from the module in eval mode; or None.
 

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from leadline import world
-from leadline.errors import JobError
-from leadline.jobs import atomic_write
+from leadline.errors import InputError, JobError, LeadlineError
+from leadline.jobs import atomic_write, write_text
 from leadline.training.config import TrainConfig
 from leadline.training.recipe import step_generator
 
@@ -168,6 +169,14 @@ class Plan:
             render=render,
         )
 
+    def pictures(self) -> dict[str, str]:
+        """Everything that the content of a shard follows from, but its number."""
+        render = partial(self.render)
+        told = {key: value for key, value in render.keywords.items() if key != "device"}
+        own = {name: getattr(self, name) for name in ("sizes", "margin", "shard", "seed")}
+        made = {"render": render.func.__name__, "textures": Path(self.textures).name, **own, **told}
+        return {name: str(value) for name, value in made.items()}
+
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) that shard ``index`` is rendered for, without the margin."""
         rng = np.random.default_rng([self.seed, 1, index])
@@ -214,6 +223,14 @@ def render_ahead(plan: Plan, folder: Path, worker: int, start: int, asked: Any) 
             write_shard(folder, index, plan.make(index))
 
 
+def _renderer(*what: Any) -> None:
+    """A renderer's process; what stops it is told in one line."""
+    try:
+        render_ahead(*what)
+    except (LeadlineError, OSError) as error:
+        raise SystemExit(f"leadline: the renderer stopped: {error}") from error
+
+
 def write_shard(folder: Path, index: int, arrays: dict[str, np.ndarray]) -> None:
     """Write the arrays, and last the file that lists them."""
     for name, array in arrays.items():
@@ -247,11 +264,13 @@ class RenderedWorld:
             here: False where another process of this machine renders into the same folder.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        if here and self.plan.workers:
+            self._claim()
         context = multiprocessing.get_context("spawn")
         self._asked = context.Value("q", step)
         self._processes = [
             context.Process(
-                target=render_ahead,
+                target=_renderer,
                 args=(self.plan, self.folder, worker, step, self._asked),
                 daemon=True,
             )
@@ -266,6 +285,20 @@ class RenderedWorld:
             for process in self._processes:
                 process.terminate()
                 process.join()
+
+    def _claim(self) -> None:
+        """Write down what is rendered into the folder, unless it is something else so far."""
+        file, ours = self.folder / "pictures.json", self.plan.pictures()
+        theirs = json.loads(file.read_text()) if file.exists() else ours
+        if other := [name for name in ours if theirs.get(name) != ours[name]]:
+            name = other[0]
+            raise InputError(
+                f"{self.folder} holds pictures rendered with {name}={theirs.get(name)}, and "
+                f"{ours[name]} is given. Move that folder away, give --set world.folder=DIR, or "
+                "the settings as they were."
+            )
+        if not file.exists():
+            write_text(file, json.dumps(ours, indent=2) + "\n")
 
     def size(self, step: int) -> tuple[int, int]:
         """(height, width) of all samples of ``step``, without the margin."""

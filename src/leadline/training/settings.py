@@ -5,9 +5,10 @@ The values come from TOML files, from JSON, and from text on the command line.
 
 from __future__ import annotations
 
+import math
 import tomllib
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -39,6 +40,24 @@ def updated(config: Config, changes: Mapping[str, Any], *, what: str) -> Config:
     return replace(dataclass, **clean)
 
 
+def need(config: object, words: str, fits: Callable[[Any], bool], *names: str) -> None:
+    """Refuse a config with numbers that make no sense.
+
+    Args:
+        config: the dataclass.
+        words: what is needed, as in ``at least 1``.
+        fits: whether a number is that; NaN has to fail.
+        names: of fields that hold a number, or tuples of numbers.
+
+    Raises:
+        InputError: a number that does not fit; the message names its field.
+    """
+    for name in names:
+        value = getattr(config, name)
+        if not all(fits(number) for number in _numbers(value)):
+            raise InputError(f"{name}={value}: {words} is needed.")
+
+
 def frozen(value: Any) -> Any:
     """Lists as tuples, at any depth: JSON and TOML have no tuples, and settings no lists."""
     if isinstance(value, (list, tuple)):
@@ -46,6 +65,12 @@ def frozen(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: frozen(item) for key, item in value.items()}
     return value
+
+
+def _numbers(value: Any) -> list[Any]:
+    if isinstance(value, tuple):
+        return [number for item in value for number in _numbers(item)]
+    return [value]
 
 
 def _nested(changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,6 +127,8 @@ def convert(where: str, value: Any, hint: Any) -> Any:
     fits = isinstance(plain, exact.get(hint, (hint,))) or whole
     if not fits or (isinstance(plain, bool) and hint is not bool):
         raise InputError(f"{where}={value!r}: {_words(hint)} is needed.")
+    if hint is float and not math.isfinite(plain):
+        raise InputError(f"{where}={value!r}: a finite number is needed.")
     return hint(plain)
 
 

@@ -18,6 +18,7 @@ from leadline.datasets.rendered import world_refs
 from leadline.estimator import DepthEstimator
 from leadline.evaluation import Accumulator, protocols, score_frame
 from leadline.kinds import DepthKind
+from leadline.prediction import Prediction
 from leadline.runtime.torch import TorchRuntime
 from leadline.training.config import DataConfig, WorldConfig
 from leadline.training.samples import validation_frames
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from leadline.evaluation import Protocol
     from leadline.evaluation.predictors import Predictor
+    from leadline.spec import ModelSpec
     from leadline.training.config import TrainConfig
     from leadline.training.recipe import Batch, Delivered
 
@@ -43,6 +45,28 @@ def validate(delivered: Delivered, config: TrainConfig, protocol: str) -> dict[s
     return measure(
         lambda frame: network.predict(frame.image), held_out(config), protocols.get(protocol)
     )
+
+
+def rehearse(spec: ModelSpec, config: TrainConfig, protocol: str) -> None:
+    """Measure a made-up map on one held-out frame of each source, as :func:`validate` will.
+
+    Args:
+        spec: of the network that will be delivered.
+        config: of the run.
+        protocol: name.
+
+    Raises:
+        LeadlineError: frames that cannot be read, or a protocol that does not fit them or the
+            network's kind of map.
+    """
+
+    def predict(frame: Frame) -> Prediction:
+        height, width = frame.image.size
+        values = np.repeat(np.linspace(1, 5, height)[:, None], width, axis=1)
+        known_lens = spec.preprocess.canonical_focal_px and frame.image.camera is not None
+        return Prediction(values=values, kind=DepthKind.METRIC_DEPTH if known_lens else spec.kind)
+
+    measure(predict, held_out(replace(config, validate_frames=1)), protocols.get(protocol))
 
 
 def estimator_of(delivered: Delivered) -> DepthEstimator:

@@ -41,6 +41,7 @@ from leadline.training.pseudo_label import (
 )
 from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
 from leadline.training.samples import depth_samples
+from leadline.training.settings import need
 
 if TYPE_CHECKING:
     from leadline.models.base import DepthModule
@@ -90,9 +91,11 @@ class DepthAnythingOptions:
     settle: int = 100
 
     def __post_init__(self) -> None:
-        for name in ("pseudo_share", "cutmix", "feature_margin", "drop"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name}={getattr(self, name)}: a share from 0 to 1 is needed.")
+        shares = ("pseudo_share", "cutmix", "feature_margin", "drop")
+        need(self, "a share from 0 to 1", lambda number: 0 <= number <= 1, *shares)
+        own = ("feature_weight", "gradient_weight", "settle")
+        need(self, "at least 0", lambda number: number >= 0, *own)
+        need(self, "at least 1", lambda number: number >= 1, "unlabelled_count")
 
 
 class Student(nn.Module):

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from leadline import models, world
 from leadline.errors import InputError, UnknownNameError
-from leadline.losses import router_cross_entropy, silog
+from leadline.losses import SILOG_FORMS, router_cross_entropy, silog
 from leadline.models.depth_anything import DepthAnything
 from leadline.models.metric import Metric as MetricNetwork
 from leadline.models.weights import read_weights
@@ -34,6 +34,7 @@ from leadline.training.canonical import canonical_depth, canonical_spec
 from leadline.training.network import build_network, catalogue_spec, delivered_spec, sized
 from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
 from leadline.training.samples import depth_samples
+from leadline.training.settings import need
 
 if TYPE_CHECKING:
     from leadline.models.base import DepthModule
@@ -72,6 +73,15 @@ class MetricOptions:
     min_depth: float = 1e-3
     max_depth: float = 80.0
     canonical_focal_px: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.form not in SILOG_FORMS:
+            raise UnknownNameError("form of SILog", self.form, SILOG_FORMS)
+        own = ("router_weight", "min_depth", "canonical_focal_px")
+        need(self, "at least 0", lambda number: number >= 0, *own)
+        need(self, f"more than min_depth={self.min_depth}", self.min_depth.__lt__, "max_depth")
+        divisors = ("encoder_divisor", "relative_divisor", "position_divisor")
+        need(self, "a number above 0", lambda number: number > 0, *divisors)
 
 
 class Trainee(nn.Module):

@@ -28,6 +28,7 @@ from leadline.losses import (
 from leadline.training.network import build_network, delivered_spec, normalised
 from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
 from leadline.training.samples import depth_samples
+from leadline.training.settings import need
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -53,6 +54,11 @@ class RelativeOptions:
     gradient_weight: float = 0.5
     gradient_scales: int = 4
     settle: int = 100
+
+    def __post_init__(self) -> None:
+        need(self, "a share of at least 0, below 1,", lambda number: 0 <= number < 1, "trim")
+        need(self, "at least 0", lambda number: number >= 0, "gradient_weight", "settle")
+        need(self, "at least 1", lambda number: number >= 1, "gradient_scales")
 
 
 class Relative(Recipe):

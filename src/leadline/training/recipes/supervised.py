@@ -28,6 +28,7 @@ from leadline.training.canonical import canonical_depth, canonical_spec
 from leadline.training.network import build_network, delivered_spec, normalised
 from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
 from leadline.training.samples import depth_samples
+from leadline.training.settings import need
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,6 +72,12 @@ class SupervisedOptions:
     start_share: float = 0.25
     canonical_focal_px: float = 0.0
     own_rates: bool = True
+
+    def __post_init__(self) -> None:
+        own = ("min_depth", "aspect", "start_share", "canonical_focal_px")
+        need(self, "at least 0", lambda number: number >= 0, *own)
+        need(self, f"more than min_depth={self.min_depth}", self.min_depth.__lt__, "max_depth")
+        need(self, "a share from 0 to 1", lambda number: 0 <= number <= 1, "coarse_share")
 
 
 class Supervised(Recipe):

@@ -35,6 +35,7 @@ from leadline.training.network import build_network, delivered_spec
 from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
 from leadline.training.rig import HELD_OUT_SEED, Rig, render_triplets
 from leadline.training.scan import ScanErrors
+from leadline.training.settings import need
 from leadline.training.sheets import disparity_picture, picture_rows
 from leadline.training.triplets import Sources, triplets
 from leadline.training.truth import held_out_score, log_depth_error
@@ -66,6 +67,12 @@ class VideoOptions:
     rig: Rig = field(default_factory=Rig)
     scan: ScanErrors = field(default_factory=ScanErrors)
     max_depth: float = 80.0
+
+    def __post_init__(self) -> None:
+        need(self, "at least 0", lambda number: number >= 0, "pictures", "truth")
+        need(self, "a number above 0", lambda number: number > 0, "max_depth")
+        if not self.pictures and not self.truth:
+            raise InputError("pictures=0, truth=0: one of them above 0 is needed to learn from.")
 
 
 class Film(nn.Module):
@@ -168,6 +175,11 @@ class Video(Recipe):
         return held_out_score(
             module.network, pictures, depths, protocol=protocol, max_depth=self.options.max_depth
         )
+
+    def rehearse(self, module: Any) -> None:
+        """Only what is validated by the protocol has frames of its own to be read."""
+        if self.config.validate_data:
+            super().rehearse(module)
 
     @torch.no_grad()
     def pictures(self, module: Any, batch: Batch) -> np.ndarray | None:
