@@ -1,7 +1,9 @@
 """Checkpoints: two are kept, a damaged one is passed over, a full disk loses nothing."""
 
 import errno
+import io
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,20 @@ def test_full_disk_says_so_and_keeps_what_was_saved(run, monkeypatch):
         save_state(run, 8, state(8))
     assert load_state(run)["step"] == 6
     assert not [p for p in (run / "checkpoints").iterdir() if p.name.endswith(".part")]
+
+
+def test_torch_s_own_error_of_a_full_disk_is_known(run, monkeypatch):
+    class Full(io.BytesIO):
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    @contextmanager
+    def full(path):
+        yield Full()
+
+    monkeypatch.setattr(checkpoint, "atomic_write", full)
+    with pytest.raises(JobError, match=r"disk is full.*step-00000006"):
+        save_state(run, 8, state(8))
 
 
 def test_other_errors_of_the_disk_are_not_renamed(run, monkeypatch):

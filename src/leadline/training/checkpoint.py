@@ -192,8 +192,8 @@ def disk(folder: Path, step: int) -> Generator[None]:
     """
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except (OSError, RuntimeError) as error:
+        if not _is_full(error):
             raise
         kept = checkpoints(folder if (folder / "checkpoints").is_dir() else folder.parent)
         last = f"the newest is {kept[0].name}" if kept else "there is none yet"
@@ -201,6 +201,15 @@ def disk(folder: Path, step: int) -> Generator[None]:
             f"{folder}: the disk is full, so nothing of step {step} was written. Checkpoints "
             f"written before are kept; {last}. Free some space and go on with --resume."
         ) from error
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether a full disk is behind it; ``torch.save`` ends in a RuntimeError of its own."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__context__
+    return False
 
 
 def trim_log(path: Path, step: int) -> None:

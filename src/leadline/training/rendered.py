@@ -171,7 +171,7 @@ class Plan:
 
     def pictures(self) -> dict[str, str]:
         """Everything that the content of a shard follows from, but its number."""
-        render = partial(self.render)
+        render: Any = partial(self.render)
         told = {key: value for key, value in render.keywords.items() if key != "device"}
         own = {name: getattr(self, name) for name in ("sizes", "margin", "shard", "seed")}
         made = {"render": render.func.__name__, "textures": Path(self.textures).name, **own, **told}
