@@ -115,7 +115,7 @@ def frames(
     kind: str = "room", count: int = 60, *, size: tuple[int, int] = (192, 256), mount: str = ""
 ) -> tuple[Frame, ...]:
     """Held-out frames of the world, rendered once."""
-    path = CACHE / f"held-out-{mount or kind}-{count}.npz"
+    path = CACHE / f"held-out-{mount or kind}-{count}-{size[0]}x{size[1]}.npz"
     if not path.exists():
         made = held_out_world(count, kinds=(kind,), size=size, mount=mount)
         path.parent.mkdir(parents=True, exist_ok=True)

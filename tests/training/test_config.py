@@ -196,3 +196,10 @@ def test_file_that_is_no_toml(tmp_path):
     path.write_text("steps = = 3")
     with pytest.raises(InputError, match=r"bad\.toml"):
         TrainConfig.from_toml(path)
+
+
+def test_a_camera_that_does_not_see_the_kinds_is_refused():
+    with pytest.raises(InputError, match="sees scenes of the kind 'street', not 'room'"):
+        TrainConfig.from_toml("fastdepth").updated({"world.mount": "kitti"})
+    config = TrainConfig.from_toml("fastdepth")
+    assert config.updated({"world.mount": "nyu"}).world.mount == "nyu"

@@ -24,6 +24,7 @@ from leadline.image import Image  # noqa: E402
 from leadline.training import DataConfig, TrainConfig  # noqa: E402
 from leadline.training.augment import change_colours, disturb_colours, random_window  # noqa: E402
 from leadline.training.config import AugmentConfig  # noqa: E402
+from leadline.training.eye_pairs import eye_pairs  # noqa: E402
 from leadline.training.parallel import Place, choose_device  # noqa: E402
 from leadline.training.rendered import (  # noqa: E402
     Plan,
@@ -32,6 +33,7 @@ from leadline.training.rendered import (  # noqa: E402
     render_views,
     write_shard,
 )
+from leadline.training.rig import Rig  # noqa: E402
 from leadline.training.samples import (  # noqa: E402
     as_tensors,
     depth_samples,
@@ -316,6 +318,22 @@ def test_device_by_name():
     assert choose_device("cpu").type == "cpu"
     with pytest.raises(DeviceError, match="offers"):
         choose_device("abacus")
+
+
+def test_a_mount_gives_all_pictures_one_lens(monkeypatch):
+    bank = world.TextureBank.procedural(0, share=0.01)
+    monkeypatch.setattr("leadline.world.sample._default", [bank])
+    made = render_views(
+        np.random.default_rng(0), (24, 32), 4, kinds=("room",), views=2, mount="nyu"
+    )
+    fov = 2 * np.degrees(np.arctan(16 / made["focal_px"]))
+    assert fov == pytest.approx(world.MOUNTS["nyu"].fov_deg, abs=0.01)
+
+
+def test_rigs_have_lenses_of_their_own(tmp_path):
+    config = TrainConfig.from_toml("stereo").updated({"world.kinds": [], "world.mount": "kitti"})
+    with pytest.raises(InputError, match="rigs of its own"), eye_pairs(config, tmp_path, 0, Rig()):
+        pass
 
 
 def test_a_device_renders_the_shards_that_numpy_does(monkeypatch):

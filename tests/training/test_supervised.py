@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 pytest.importorskip("cv2")
 
-from leadline import losses  # noqa: E402
+from leadline import catalog, losses  # noqa: E402
 from leadline.errors import InputError  # noqa: E402
 from leadline.kinds import DepthKind  # noqa: E402
 from leadline.training import TrainConfig  # noqa: E402
@@ -136,7 +136,7 @@ def test_network_begins_with_a_depth_in_its_range(tiny, share, metres):
 
 
 def test_what_learned_from_whole_windows_is_shown_whole_pictures(tiny):
-    assert catalog.get("fastdepth").preprocess.crop != (1.0, 1.0)
+    assert catalog.MODELS["fastdepth"].preprocess.crop != (1.0, 1.0)
     assert Run(tiny).delivered().spec.preprocess.crop == (1.0, 1.0)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from leadline.errors import InputError, UnknownNameError
 from leadline.training.settings import need, updated
-from leadline.world import KINDS
+from leadline.world import KINDS, mounted_kinds
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -99,6 +99,7 @@ class WorldConfig:
         for kind in self.kinds:
             if kind not in KINDS:
                 raise UnknownNameError("kind of scene", kind, KINDS)
+        mounted_kinds(self.mount, self.kinds)
         many = ("margin", "shard", "views", "window", "shard_steps")
         need(self, "at least 1", lambda number: number >= 1, *many)
         need(self, "at least 0", lambda number: number >= 0, "size", "shards")

@@ -30,7 +30,7 @@ from leadline.datasets.kitti import kitti_film_refs
 from leadline.errors import InputError
 from leadline.training.parallel import renders_here
 from leadline.training.recipe import BatchSource, sample_generator, step_size
-from leadline.training.rendered import Plan, RenderedWorld, Sample
+from leadline.training.rendered import Plan, RenderedWorld, Sample, refuse_mount
 from leadline.training.rig import Rig, render_pairs
 from leadline.training.scan import ScanErrors, scanned
 from leadline.training.stereo_video import depthai_rig, rectified_refs
@@ -117,6 +117,7 @@ def eye_pairs(
     if data.name != "world":
         yield EyePairs(config, world=None, frames=pair_refs(data, folder), errors=errors)
         return
+    refuse_mount(config)
     plan = Plan.of(config, partial(render_pairs, rig=rig), margin=1.0)
     rendered = RenderedWorld.of(config, plan, folder)
     with rendered.rendering(step, here=renders_here()) as world:

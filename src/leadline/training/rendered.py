@@ -119,6 +119,19 @@ def inverse_depth(depth: np.ndarray) -> np.ndarray:
     return (1.0 / np.maximum(depth, 0.05)).astype(np.float16)
 
 
+def refuse_mount(config: TrainConfig) -> None:
+    """For recipes whose rigs have lenses of their own.
+
+    Raises:
+        InputError: the config asks for a data set's camera.
+    """
+    if config.world.mount:
+        raise InputError(
+            f"world.mount={config.world.mount!r}: the recipe {config.recipe!r} has rigs of "
+            "its own; leave it out, or take a recipe of single pictures."
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything that a renderer's process needs to know.

@@ -35,7 +35,7 @@ from leadline.errors import InputError
 from leadline.training.eye_pairs import eigen_list, known_depth, only_source, pair_refs
 from leadline.training.parallel import renders_here
 from leadline.training.recipe import BatchSource, sample_generator, step_size
-from leadline.training.rendered import Plan, RenderedWorld, Sample
+from leadline.training.rendered import Plan, RenderedWorld, Sample, refuse_mount
 from leadline.training.rig import Rig, render_triplets
 from leadline.training.samples import learned_split
 from leadline.training.scan import ScanErrors, scanned
@@ -162,6 +162,7 @@ def triplets(
         moments = moments_of(data, folder, sources)
         yield Triplets(config, sources=sources, world=None, moments=moments, rig=rig, errors=errors)
         return
+    refuse_mount(config)
     plan = Plan.of(config, partial(render_triplets, rig=rig), margin=1.0)
     rendered = RenderedWorld.of(config, plan, folder)
     with rendered.rendering(step, here=renders_here()) as world:
