@@ -121,7 +121,10 @@ DOMAINS: Mapping[str, Domain] = {
             "densedepth-half": {**_DENSEDEPTH, **_FAR, "steps": 240, "sizes": [[64, 224]]},
             "eigen14-kitti": {
                 **_EIGEN,
-                "steps": 400,
+                "steps": 450,
+                "lr": 6e-4,
+                "encoder_lr": 6e-4,
+                "options.coarse_share": 0.85,  # the fine stack alone forgets, then learns
                 "sizes": [
                     [128, 192]
                 ],  # wide pictures, stretched: the network's least height is 128
