@@ -15,9 +15,16 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from leadline import __version__
-from leadline.bulk.parts import Part, shard_name
-from leadline.bulk.receipts import Receipt, write_receipt
-from leadline.bulk.sources import Picture, inside, is_address, pictures_of, write_bytes
+from leadline.bulk.parts import Part, keep_maps, shard_name
+from leadline.bulk.receipts import Receipt, read_receipt, receipt_name, write_receipt
+from leadline.bulk.sources import (
+    Picture,
+    inside,
+    is_address,
+    names_in,
+    pictures_of,
+    write_bytes,
+)
 from leadline.errors import InputError, LeadlineError, MissingDependencyError, UnknownNameError
 from leadline.estimator import DepthEstimator, load
 from leadline.hub import sha256_of_model
@@ -155,15 +162,19 @@ class ShardWriter:
         """Work on a part; its shard and receipt are written, the receipt is returned.
 
         Raises:
-            InputError: none of its pictures can be read; nothing is written.
+            InputError: none of its pictures can be read, or fewer than the shard that is there
+                holds; nothing is written.
         """
-        job = self.job
+        job, shard = self.job, shard_name(part.index, self.job.suffix)
         with pictures_of(part.sources, part.index) as pictures:
             samples, failed = self._work(pictures)
         if failed and not samples:
             raise InputError(f"none of {len(failed)} pictures can be read; {': '.join(failed[0])}")
+        if {shard, receipt_name(part.index)} <= names_in(job.out):
+            before = read_receipt(job.out, part.index)
+            keep_maps(job.out, part.index, before, [sample.picture.source for sample in samples])
         data = _WRITERS[job.layout](samples)
-        write_bytes(inside(job.out, shard_name(part.index, job.suffix)), data)
+        write_bytes(inside(job.out, shard), data)
         receipt = Receipt(
             part=part.index,
             count=len(samples),
