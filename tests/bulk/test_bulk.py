@@ -24,6 +24,7 @@ from leadline.bulk import (
     run_bulk,
     todo,
 )
+from leadline.bulk.manifest import check_manifest, described
 from leadline.datasets import open_labels
 from leadline.errors import InputError, UnknownNameError
 from leadline.io import decode_png16
@@ -171,6 +172,30 @@ def test_another_network_is_refused(job: BulkJob, photos: Path, tmp_path: Path) 
     run_bulk(job, list_sources([photos]), per_part=8)
     with pytest.raises(InputError, match="mixed"):
         run_bulk(replace(job, model=replace(job.model, size=96)), list_sources([photos]))
+
+
+def test_manifests_of_before_are_accepted_as_far_as_they_tell(tmp_path: Path) -> None:
+    (tmp_path / "shard-000000.tar").touch()
+    model = ModelChoice(name="lite")
+    now = described(BulkJob(model=model, out=str(tmp_path)), "webdataset")
+    assert now["model_sha256"] != now["file_sha256"]
+
+    def check(**there: object) -> None:
+        known = {key: value for key, value in {**now, **there}.items() if value is not None}
+        (tmp_path / "manifest.json").write_text(json.dumps(known))
+        check_manifest(str(tmp_path), now)
+
+    check()
+    old = {"file_sha256": None, "preprocess": None}
+    check(**old, model_sha256=now["file_sha256"])
+    check(**old)
+    for wrong in (
+        {**old, "model_sha256": "0" * 64},
+        {"model_sha256": now["file_sha256"]},
+        {"preprocess": {**now["preprocess"], "max_aspect": 99}},
+    ):
+        with pytest.raises(InputError, match=r"says (model_sha256|preprocess) "):
+            check(**wrong)
 
 
 def test_shards_in_keep_their_keys(job: BulkJob, photos: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from leadline.bulk.sources import (
     read_bytes,
     write_bytes,
 )
-from leadline.errors import InputError
+from leadline.errors import InputError, LostMapsError
 
 PLAN = "plan.jsonl"
 
@@ -99,10 +99,6 @@ def todo(
 def shard_name(index: int, suffix: str) -> str:
     """File name of a part's shard."""
     return f"shard-{index:06d}{suffix}"
-
-
-class LostMapsError(InputError):
-    """A shard would be written anew without maps that it holds now."""
 
 
 def keep_maps(out: str, index: int, receipt: Receipt, readable: Collection[str]) -> None:

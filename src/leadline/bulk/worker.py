@@ -7,7 +7,7 @@ import json
 import os
 import tarfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -27,7 +27,7 @@ from leadline.bulk.sources import (
 )
 from leadline.errors import InputError, LeadlineError, MissingDependencyError, UnknownNameError
 from leadline.estimator import DepthEstimator, load
-from leadline.hub import sha256_of_model
+from leadline.hub import sha256_of, sha256_of_model
 from leadline.io import encode_png16, read_image
 from leadline.jobs import run_job
 from leadline.prediction import Prediction
@@ -75,7 +75,7 @@ class ModelChoice:
         )
 
     def describe(self) -> dict[str, Any]:
-        """What made the maps: name, kind, hash of the weights, and all that changes values."""
+        """What made the maps: name, kind, hashes of the weights, and all that changes values."""
         prefer: Literal["graph", "checkpoint"] | None = None  # as load() chooses
         if self.runtime in ("openvino", "onnxruntime"):
             prefer = "graph"
@@ -86,11 +86,13 @@ class ModelChoice:
             "model": origin.spec.name,
             "model_kind": str(origin.spec.kind),
             "model_sha256": sha256_of_model(origin.path),
+            "file_sha256": sha256_of(origin.path),
             "precision": self.precision,
             "policy": self.policy,
             "tiles": self.tiles,
             "size": self.size,
             "max_depth": origin.spec.max_depth,
+            "preprocess": json.loads(json.dumps(asdict(origin.spec.preprocess))),  # as it is read
         }
 
 
