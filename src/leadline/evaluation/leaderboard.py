@@ -238,7 +238,8 @@ def _done(path: Path, key: str) -> dict[str, Any] | None:
 def _key(model: str, entry: Entry, base: Path) -> str:
     """Fingerprint of what a cell depends on; a model that is a file counts by its content.
 
-    The weights beside a graph are content too. The embedded model counts by the version of Leadline, a protocol by all that defines it.
+    The weights beside a graph are content too. The embedded model counts by the
+    version of Leadline, a protocol by all that defines it.
     """
     file = Path(model)
     content = sha256_of_model(file) if file.is_file() else ""
