@@ -86,7 +86,7 @@ def test_labels_of_before_there_were_notes_are_kept(
     assert "2 labels made, 1 labels already there" in err
     assert "2 labels that were there were made anew" in err
     assert (out / "depth" / "a.png").stat().st_mtime_ns == kept
-    assert notes.read_text().splitlines()[0] == first.splitlines()[0]
+    assert notes.read_text().splitlines()[0] in first.splitlines()
     assert _run(*words, "--json") == 0
     assert json.loads(capsys.readouterr().out)["skipped"] == 3
 
