@@ -38,6 +38,10 @@ class DegenerateError(InputError):
     """Pictures that tell no depth or motion: one place, one plane, one line, no parallax."""
 
 
+class LostMapsError(InputError):
+    """A shard would be written anew without maps that it holds now."""
+
+
 class UnknownNameError(LeadlineError, LookupError):
     """A name that is in no table.
 

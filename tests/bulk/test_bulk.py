@@ -24,6 +24,7 @@ from leadline.bulk import (
     run_bulk,
     todo,
 )
+from leadline.bulk.manifest import check_manifest, described
 from leadline.datasets import open_labels
 from leadline.errors import InputError, UnknownNameError
 from leadline.io import decode_png16
@@ -110,6 +111,46 @@ def test_a_picture_that_was_mended_is_made(job: BulkJob, photos: Path) -> None:
     assert run_bulk(job, sources, per_part=4).made == 0
 
 
+@pytest.mark.parametrize("in_shard", [False, True])
+def test_maps_of_pictures_that_are_gone_stay(
+    job: BulkJob, photos: Path, tmp_path: Path, in_shard: bool
+) -> None:
+    sources = list_sources([photos])
+    if in_shard:
+        sources = [str(tmp_path / "in.tar")]
+        with tarfile.open(sources[0], "w") as file:
+            file.add(photos, "x")
+    assert run_bulk(job, sources, per_part=8).tally.count == 7
+    shard = Path(job.out) / "shard-000000.tar"
+    before = shard.read_bytes()
+    (photos / "p7.jpg").write_bytes((photos / "p1.png").read_bytes())
+    (photos / "p2.png").unlink()
+    if in_shard:
+        with tarfile.open(sources[0], "w") as file:
+            file.add(photos, "x")
+    again = run_bulk(job, sources, per_part=8)
+    assert (again.made, again.tally.count, again.errors) == (0, 7, ())
+    assert "1 of the 7 pictures" in again.kept[0][1]
+    with pytest.raises(InputError, match="left as it is"):
+        ShardWriter(job)(plan(job.out, sources)[0])
+    assert shard.read_bytes() == before
+
+
+def test_shards_elsewhere_are_not_brought_here_to_look(
+    job: BulkJob, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    with tarfile.open(tmp_path / "in.tar", "w") as file:
+        file.add(photos, "x")
+    store = fsspec.filesystem("memory")
+    store.pipe_file("/far/in.tar", (tmp_path / "in.tar").read_bytes())
+    sources = ["memory://far/in.tar"]
+    assert len(run_bulk(job, sources).tally.failed) == 1
+    monkeypatch.setattr("leadline.bulk.parts.pictures_of", lambda *_: pytest.fail("was brought"))
+    assert run_bulk(job, sources).skipped == 1
+    store.rm("/far", recursive=True)
+
+
 def test_a_part_without_any_picture_leaves_nothing(job: BulkJob, photos: Path) -> None:
     report = run_bulk(job, [str(photos / "p7.jpg")])
     assert "none of 1 pictures can be read" in report.errors[0][1]
@@ -131,6 +172,30 @@ def test_another_network_is_refused(job: BulkJob, photos: Path, tmp_path: Path) 
     run_bulk(job, list_sources([photos]), per_part=8)
     with pytest.raises(InputError, match="mixed"):
         run_bulk(replace(job, model=replace(job.model, size=96)), list_sources([photos]))
+
+
+def test_manifests_of_before_are_accepted_as_far_as_they_tell(tmp_path: Path) -> None:
+    (tmp_path / "shard-000000.tar").touch()
+    model = ModelChoice(name="lite")
+    now = described(BulkJob(model=model, out=str(tmp_path)), "webdataset")
+    assert now["model_sha256"] != now["file_sha256"]
+
+    def check(**there: object) -> None:
+        known = {key: value for key, value in {**now, **there}.items() if value is not None}
+        (tmp_path / "manifest.json").write_text(json.dumps(known))
+        check_manifest(str(tmp_path), now)
+
+    check()
+    old = {"file_sha256": None, "preprocess": None}
+    check(**old, model_sha256=now["file_sha256"])
+    check(**old)
+    for wrong in (
+        {**old, "model_sha256": "0" * 64},
+        {"model_sha256": now["file_sha256"]},
+        {"preprocess": {**now["preprocess"], "max_aspect": 99}},
+    ):
+        with pytest.raises(InputError, match=r"says (model_sha256|preprocess) "):
+            check(**wrong)
 
 
 def test_shards_in_keep_their_keys(job: BulkJob, photos: Path, tmp_path: Path) -> None:

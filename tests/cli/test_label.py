@@ -1,6 +1,7 @@
 """``leadline label`` and ``leadline predict --cluster``, through the command line."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,30 @@ def test_another_picture_of_the_same_name_is_labelled(
     assert _run(other, "-o", out, "-m", tiny_model, "--json") == 0
     assert json.loads(capsys.readouterr().out)["done"] == 1
     assert open_labels(out)[1][0].read().image.size == (20, 30)
+
+
+def test_labels_of_before_there_were_notes_are_kept(
+    photos: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "labels"
+    words = (photos, "-o", out, "-m", tiny_model)
+    notes = out / "depth" / "made.jsonl"
+    assert _run(*words) == 0
+    first = notes.read_text()
+    notes.unlink()
+    kept = (out / "depth" / "a.png").stat().st_mtime_ns
+    later = (out / "depth" / "c.png").stat().st_mtime_ns + 10**9
+    os.utime(photos / "c.png", ns=(later, later))
+    PilImage.new("RGB", (9, 9)).save(out / "depth" / "b.png")
+    capsys.readouterr()
+    assert _run(*words) == 0
+    err = capsys.readouterr().err
+    assert "2 labels made, 1 labels already there" in err
+    assert "2 labels that were there were made anew" in err
+    assert (out / "depth" / "a.png").stat().st_mtime_ns == kept
+    assert notes.read_text().splitlines()[0] in first.splitlines()
+    assert _run(*words, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["skipped"] == 3
 
 
 @pytest.mark.parametrize("layout", ["folder", "webdataset"])

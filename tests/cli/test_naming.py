@@ -84,6 +84,11 @@ def test_maps_of_a_past_run_are_not_taken_for_pictures(tmp_path: Path) -> None:
     found = [photo, colour, label]
     assert without_results(found, [tmp_path]) == [photo]
     assert without_results(found, [tmp_path, colour]) == [photo, colour]
+    old = tmp_path / "a.color.png"
+    PilImage.new("RGB", (5, 4)).save(old)
+    assert without_results([photo, old], [tmp_path], tmp_path) == [photo]
+    assert without_results([photo, old], [photo, old], tmp_path) == [photo, old]
+    assert without_results([photo, old], [tmp_path], tmp_path / "out") == [photo, old]
     with pytest.raises(InputError, match="nothing but maps"):
         without_results([colour, label], [tmp_path])
     with pytest.raises(InputError, match="was not given"):

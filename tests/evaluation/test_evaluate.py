@@ -210,6 +210,18 @@ def sets(tmp_path: Path) -> Path:
     return tmp_path / "sets.toml"
 
 
+def test_a_graph_with_other_weights_is_measured_again(sets, tmp_path):
+    graph, told = tmp_path / "net.xml", []
+    graph.write_text("<net/>")
+    models = {str(graph): lambda: BASELINES["constant"]}
+    for weights in (b"one", b"one", b"two"):
+        graph.with_suffix(".bin").write_bytes(weights)
+        run_leaderboard(
+            models, read_entries(sets), tmp_path / "board", base=tmp_path, say=told.append
+        )
+    assert len(told) == 4
+
+
 def test_a_leaderboard_resumes(sets, tmp_path):
     calls = []
 

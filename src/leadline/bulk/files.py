@@ -6,12 +6,14 @@ Source: Yang et al., Depth Anything, CVPR 2024, section 3.2.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leadline.bulk.manifest import check_manifest, described, write_manifest
+from leadline.bulk.manifest import MANIFEST, check_manifest, described, write_manifest
 from leadline.bulk.receipts import Receipt, Tally
 from leadline.bulk.worker import BulkJob, label_of, label_record
+from leadline.errors import InputError
 from leadline.io import Ledger, encode_png16, read_png16_record
 from leadline.jobs import Failure, JobReport, Progress, atomic_write, run_job
 
@@ -28,6 +30,7 @@ def label_files(
     *,
     on_progress: Callable[[Progress], None] | None = None,
     on_failure: Callable[[Failure[Path]], None] | None = None,
+    on_foreign: Callable[[int], None] | None = None,
 ) -> JobReport[Path, Path]:
     """Write one 16-bit label per picture, and the manifest; those of the same pictures are kept.
 
@@ -36,6 +39,8 @@ def label_files(
         files: picture -> its label, all in the folder ``depth``.
         on_progress: see :func:`leadline.jobs.run_job`.
         on_failure: see :func:`leadline.jobs.run_job`.
+        on_foreign: called with the number of labels that are there and are made anew, because they
+            are of other pictures, or nothing tells of which.
 
     Raises:
         InputError: the folder holds the labels of another teacher.
@@ -45,7 +50,11 @@ def label_files(
     estimator = job.model.load()
     folder = Path(job.out) / "depth"
     way = {key: value for key, value in record.items() if key != "leadline_version"}
-    ledger = Ledger(folder, {source: [file] for source, file in files.items()}, way, resume=True)
+    outputs = {source: [file] for source, file in files.items()}
+    adopt = partial(_is_label_of, files) if (Path(job.out) / MANIFEST).is_file() else None
+    ledger = Ledger(folder, outputs, way, resume=True, adopt=adopt)
+    if ledger.foreign and on_foreign is not None:
+        on_foreign(ledger.foreign)
     write_manifest(job.out, record, Tally(), complete=False)
 
     def write(picture: Path, prediction: Prediction) -> Path:
@@ -69,6 +78,20 @@ def label_files(
     tally = _tally(folder, len(report.failures))
     write_manifest(job.out, record, tally, complete=not report.failures)
     return report
+
+
+def _is_label_of(files: Mapping[Path, Path], picture: Path) -> bool:
+    """Whether the label says that it was made of the picture, which was not changed since then.
+
+    So the labels of folders are kept that were written before there were notes.
+    """
+    label = files[picture]
+    try:
+        source = read_png16_record(label).get("source")
+        unchanged = picture.stat().st_mtime_ns <= label.stat().st_mtime_ns
+    except (InputError, OSError):
+        return False
+    return unchanged and source == str(picture.absolute())
 
 
 def _tally(folder: Path, failed: int) -> Tally:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 _MUST_AGREE = (
     *("kind", "layout", "model", "model_sha256", "policy", "tiles", "size", "max_depth"),
-    *("sky", "side", "keep_pictures"),
+    *("sky", "side", "keep_pictures", "preprocess"),
 )
 
 
@@ -60,13 +60,26 @@ def check_manifest(out: str, wanted: dict[str, Any]) -> None:
     if MANIFEST not in names_in(out) or not holds_maps(out):
         return
     there = read_manifest(out)
-    other = [key for key in _MUST_AGREE if there.get(key) != wanted.get(key)]
+    other = [key for key in _MUST_AGREE if not _agree(key, there, wanted)]
     if other:
         says = ", ".join(f"{key} {there.get(key)!r} (now {wanted.get(key)!r})" for key in other)
         raise InputError(
             f"{inside(out, MANIFEST)} says {says}; maps of two kinds would be mixed. Give another "
             "folder with --out."
         )
+
+
+def _agree(key: str, there: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether a manifest says of ``key`` what is wanted, as far as it says anything.
+
+    Manifests of before ``file_sha256`` tell nothing of the preprocessing, and their
+    ``model_sha256`` may be that of the file alone, without the weights beside it.
+    """
+    if key == "preprocess" and key not in there:
+        return True
+    if key == "model_sha256" and "file_sha256" not in there:
+        return there.get(key) in (wanted[key], wanted["file_sha256"])
+    return there.get(key) == wanted.get(key)
 
 
 def holds_maps(out: str) -> bool:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from leadline.bulk.receipts import read_receipt, receipt_name
+from leadline.bulk.receipts import Receipt, read_receipt, receipt_name
 from leadline.bulk.sources import (
     SHARD_SUFFIX,
     inside,
+    is_address,
     is_readable,
     names_in,
     pictures_of,
     read_bytes,
     write_bytes,
 )
-from leadline.errors import InputError
+from leadline.errors import InputError, LostMapsError
 
 PLAN = "plan.jsonl"
 
@@ -64,21 +65,35 @@ def plan(
     return parts
 
 
-def todo(out: str, parts: Sequence[Part], suffix: str) -> list[Part]:
+def todo(
+    out: str,
+    parts: Sequence[Part],
+    suffix: str,
+    *,
+    on_kept: Callable[[int, str], None] | None = None,
+) -> list[Part]:
     """The parts whose shard or receipt is not there yet, or lacks a picture that is readable now.
+
+    A shard that holds maps of pictures which are gone is never done again, whatever was mended;
+    nor is that of a WebDataset shard at an address, which had to be brought here to look.
 
     Args:
         out: folder or address of the job's results.
         parts: from :func:`plan`.
         suffix: of the shards, see :data:`leadline.bulk.LAYOUTS`.
+        on_kept: called with a part's index and why it is left although a picture was mended.
     """
     names = names_in(out)
-    return [
-        part
-        for part in parts
-        if not {receipt_name(part.index), shard_name(part.index, suffix)} <= names
-        or _is_mended(out, part)
-    ]
+    left = []
+    for part in parts:
+        there = {receipt_name(part.index), shard_name(part.index, suffix)} <= names
+        try:
+            if not there or _is_mended(out, part):
+                left.append(part)
+        except LostMapsError as error:
+            if on_kept is not None:
+                on_kept(part.index, str(error))
+    return left
 
 
 def shard_name(index: int, suffix: str) -> str:
@@ -86,16 +101,48 @@ def shard_name(index: int, suffix: str) -> str:
     return f"shard-{index:06d}{suffix}"
 
 
+def keep_maps(out: str, index: int, receipt: Receipt, readable: Collection[str]) -> None:
+    """Refuse to do a part again that would lose maps.
+
+    Args:
+        out: folder or address of the job's results.
+        index: of the part.
+        receipt: of the shard that is there.
+        readable: the sources that can be read now.
+
+    Raises:
+        LostMapsError: fewer than the shard holds, of those that could be read then.
+    """
+    failed = {source for source, _ in receipt.failed}
+    lost = receipt.count - sum(source not in failed for source in readable)
+    if lost > 0:
+        raise LostMapsError(
+            f"{lost} of the {receipt.count} pictures of {inside(out, receipt_name(index))} cannot "
+            "be read any more, so their shard is left as it is; put them back, or give the mended "
+            "ones another --out."
+        )
+
+
 def _is_mended(out: str, part: Part) -> bool:
-    """Whether a picture that failed when the shard was written can be read now."""
-    failed = {source for source, _ in read_receipt(out, part.index).failed}
-    if not failed:
+    """Whether a picture that failed when the shard was written can be read now.
+
+    Raises:
+        LostMapsError: so it is, but others cannot be read any more.
+    """
+    receipt = read_receipt(out, part.index)
+    failed = {source for source, _ in receipt.failed}
+    first = part.sources[0]
+    if not failed or (first.endswith(SHARD_SUFFIX) and is_address(first)):
         return False
     try:
         with pictures_of(part.sources, part.index) as pictures:
-            return any(is_readable(picture) for picture in pictures if picture.source in failed)
+            if not any(is_readable(picture) for picture in pictures if picture.source in failed):
+                return False
+            readable = {picture.source for picture in pictures if is_readable(picture)}
     except (InputError, OSError):
         return False  # the shard that held them is not here any more
+    keep_maps(out, part.index, receipt, readable)
+    return True
 
 
 def _read(out: str) -> list[Part]:

@@ -55,6 +55,8 @@ class BulkReport:
         made: maps made by this run.
         parts, skipped: number of parts in all, and of those that were there.
         errors: parts that could not be done, ``(index, why)``; run again to try them again.
+        kept: parts that are there and were not done again, ``(index, why)``, although a picture
+            that failed can be read now.
         seconds: of this run.
     """
 
@@ -63,6 +65,7 @@ class BulkReport:
     parts: int
     skipped: int
     errors: tuple[tuple[int, str], ...]
+    kept: tuple[tuple[int, str], ...]
     seconds: float
 
 
@@ -91,7 +94,8 @@ def run_bulk(
     record = described(job, job.layout)
     check_manifest(job.out, record)
     parts = plan(job.out, sources, per_part=per_part, anew=not holds_maps(job.out))
-    left = todo(job.out, parts, job.suffix)
+    kept: list[tuple[int, str]] = []
+    left = todo(job.out, parts, job.suffix, on_kept=lambda index, why: kept.append((index, why)))
     write_manifest(job.out, record, Tally(), complete=False)
     made, done, errors = 0, 0, []
     for outcome in where.run(left, job):
@@ -118,5 +122,6 @@ def run_bulk(
         parts=len(parts),
         skipped=len(parts) - len(left),
         errors=tuple(sorted(errors)),
+        kept=tuple(kept),
         seconds=time.perf_counter() - start,
     )

@@ -7,7 +7,7 @@ import json
 import os
 import tarfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -15,12 +15,19 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from leadline import __version__
-from leadline.bulk.parts import Part, shard_name
-from leadline.bulk.receipts import Receipt, write_receipt
-from leadline.bulk.sources import Picture, inside, is_address, pictures_of, write_bytes
+from leadline.bulk.parts import Part, keep_maps, shard_name
+from leadline.bulk.receipts import Receipt, read_receipt, receipt_name, write_receipt
+from leadline.bulk.sources import (
+    Picture,
+    inside,
+    is_address,
+    names_in,
+    pictures_of,
+    write_bytes,
+)
 from leadline.errors import InputError, LeadlineError, MissingDependencyError, UnknownNameError
 from leadline.estimator import DepthEstimator, load
-from leadline.hub import sha256_of_model
+from leadline.hub import sha256_of, sha256_of_model
 from leadline.io import encode_png16, read_image
 from leadline.jobs import run_job
 from leadline.prediction import Prediction
@@ -68,7 +75,7 @@ class ModelChoice:
         )
 
     def describe(self) -> dict[str, Any]:
-        """What made the maps: name, kind, hash of the weights, and all that changes values."""
+        """What made the maps: name, kind, hashes of the weights, and all that changes values."""
         prefer: Literal["graph", "checkpoint"] | None = None  # as load() chooses
         if self.runtime in ("openvino", "onnxruntime"):
             prefer = "graph"
@@ -79,11 +86,13 @@ class ModelChoice:
             "model": origin.spec.name,
             "model_kind": str(origin.spec.kind),
             "model_sha256": sha256_of_model(origin.path),
+            "file_sha256": sha256_of(origin.path),
             "precision": self.precision,
             "policy": self.policy,
             "tiles": self.tiles,
             "size": self.size,
             "max_depth": origin.spec.max_depth,
+            "preprocess": json.loads(json.dumps(asdict(origin.spec.preprocess))),  # as it is read
         }
 
 
@@ -155,15 +164,19 @@ class ShardWriter:
         """Work on a part; its shard and receipt are written, the receipt is returned.
 
         Raises:
-            InputError: none of its pictures can be read; nothing is written.
+            InputError: none of its pictures can be read, or fewer than the shard that is there
+                holds; nothing is written.
         """
-        job = self.job
+        job, shard = self.job, shard_name(part.index, self.job.suffix)
         with pictures_of(part.sources, part.index) as pictures:
             samples, failed = self._work(pictures)
         if failed and not samples:
             raise InputError(f"none of {len(failed)} pictures can be read; {': '.join(failed[0])}")
+        if {shard, receipt_name(part.index)} <= names_in(job.out):
+            before = read_receipt(job.out, part.index)
+            keep_maps(job.out, part.index, before, [sample.picture.source for sample in samples])
         data = _WRITERS[job.layout](samples)
-        write_bytes(inside(job.out, shard_name(part.index, job.suffix)), data)
+        write_bytes(inside(job.out, shard), data)
         receipt = Receipt(
             part=part.index,
             count=len(samples),

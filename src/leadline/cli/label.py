@@ -124,6 +124,12 @@ def label(
             "what they are.",
             err=True,
         )
+        if summary.get("foreign"):
+            typer.echo(
+                f"{summary['foreign']} labels that were there were made anew: of another picture "
+                "or setting, or not noted.",
+                err=True,
+            )
     if summary["failed"]:
         raise typer.Exit(1)
 
@@ -162,18 +168,21 @@ def _label_files(job: BulkJob, inputs: list[str]) -> dict[str, Any]:
         )
     pictures = without_results(list_images(inputs, recursive=True), map(Path, inputs))
     files = output_files(pictures, out / "depth", {"png16": ".png"})
+    foreign: list[int] = []
     with progress_bar("labels") as (show, say):
         report = label_files(
             job,
             {picture: by_format["png16"] for picture, by_format in files.items()},
             on_progress=show,
             on_failure=lambda failure: say(f"leadline: {explain(failure)}"),
+            on_foreign=foreign.append,
         )
     return {
         "unit": "labels",
         "done": len(report.results),
         "skipped": len(report.skipped),
         "failed": len(report.failures),
+        "foreign": sum(foreign),
         "seconds": round(report.seconds, 3),
         "out": job.out,
     }

@@ -63,8 +63,13 @@ def keep_inputs(files: Iterable[Path], inputs: Iterable[Path]) -> None:
             )
 
 
-def without_results(found: Iterable[Path], given: Iterable[Path]) -> list[Path]:
+def without_results(
+    found: Iterable[Path], given: Iterable[Path], out: Path | None = None
+) -> list[Path]:
     """``found`` less Leadline's own maps, which a folder to search may hold, unless ``given``.
+
+    Maps say that they are; those of before they did are told by their names, in ``out`` only:
+    ``NAME.color.png``, ``NAME.side.png``.
 
     Raises:
         InputError: nothing is left.
@@ -72,11 +77,20 @@ def without_results(found: Iterable[Path], given: Iterable[Path]) -> list[Path]:
     from leadline.io import is_map
 
     files, named = list(found), {_absolute(path) for path in given}
-    pictures = [path for path in files if _absolute(path) in named or not is_map(path)]
+    pictures = [
+        path
+        for path in files
+        if _absolute(path) in named or not (is_map(path) or _is_named_result(path, out))
+    ]
     if not pictures:
         what = "holds nothing but maps that Leadline made" if files else "was not given"
         raise InputError(f"INPUT {what}; give pictures, folders, patterns or a list.")
     return pictures
+
+
+def _is_named_result(path: Path, out: Path | None) -> bool:
+    inside = out is not None and _absolute(path).parent == _absolute(out)
+    return inside and path.name.endswith((".color.png", ".side.png"))
 
 
 def _options(path: Path, twins: Mapping[tuple[Path, str], int]) -> list[str]:

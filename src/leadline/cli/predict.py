@@ -265,7 +265,7 @@ def _plan(
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; a folder is needed.")
     given = _with_standard_input(inputs)
-    pictures = without_results(list_images(given, recursive=recursive), map(Path, given))
+    pictures = without_results(list_images(given, recursive=recursive), map(Path, given), out)
     files = output_files(pictures, out, output_suffixes(formats))
     return Outputs(files=files, folder=out, cmap=cmap)
 

@@ -19,7 +19,7 @@ def run_shards(job: BulkJob, inputs: list[str], where: Where, *, per_part: int) 
     sources = list_sources(inputs)
     with progress_bar("shards") as (show, say):
         report = run_bulk(job, sources, where=where, per_part=per_part, on_progress=show)
-        for index, why in report.errors:
+        for index, why in (*report.kept, *report.errors):
             say(f"leadline: part {index}: {why}")
         for source, why in report.tally.failed:
             say(f"leadline: {why if source in why else f'{source}: {why}'}")

@@ -22,6 +22,7 @@ from leadline.evaluation import protocols
 from leadline.evaluation.page import document
 from leadline.evaluation.report import text_of
 from leadline.evaluation.run import evaluate
+from leadline.hub import sha256_of_model
 from leadline.jobs import write_text
 from leadline.metrics import LARGER_IS_BETTER
 
@@ -237,10 +238,11 @@ def _done(path: Path, key: str) -> dict[str, Any] | None:
 def _key(model: str, entry: Entry, base: Path) -> str:
     """Fingerprint of what a cell depends on; a model that is a file counts by its content.
 
-    The embedded model counts by the version of Leadline, a protocol by all that defines it.
+    The weights beside a graph are content too. The embedded model counts by the
+    version of Leadline, a protocol by all that defines it.
     """
     file = Path(model)
-    content = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+    content = sha256_of_model(file) if file.is_file() else ""
     protocol = repr(protocols.get(entry.protocol or get_dataset(entry.dataset).protocol))
     place = str((base / entry.root).resolve())
     record = [model, content, asdict(entry), place, protocol, __version__]

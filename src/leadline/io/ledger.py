@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from leadline.jobs import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 LEDGER = "made.jsonl"
 
@@ -49,6 +49,8 @@ class Ledger:
         files: source -> the files that are made of it.
         way: all but the source that decides what they hold; JSON-able.
         resume: keep files that are there, of the same source and made in the same way.
+        adopt: with ``resume``, whether the files of a source are kept that are there without any
+            notes in the folder, as those of before there were notes; they get their lines.
 
     Attributes:
         done: the sources whose files are kept.
@@ -63,6 +65,7 @@ class Ledger:
         way: Mapping[str, Any],
         *,
         resume: bool,
+        adopt: Callable[[Path], bool] | None = None,
     ) -> None:
         text = json.dumps(way, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -70,17 +73,24 @@ class Ledger:
         self._files = files
         self._now = {source: _making(source, digest) for source in files}
         self._lock = threading.Lock()
-        made = _read(self._path)
         there = {source for source in files if resume and _all_there(files[source])}
+        if adopt is not None and not self._path.is_file():
+            lines = [self._line_of(source) for source in sorted(filter(adopt, there))]
+            if lines:
+                write_text(self._path, "".join(lines))
+        made = _read(self._path)
         self.done = frozenset(source for source in there if self._noted(source, made))
         self.foreign = len(there) - len(self.done)
         self._forget(made)
 
     def add(self, source: Path) -> None:
         """Note that the files of ``source`` are whole."""
-        line = _line((file.name for file in self._files[source]), self._now[source])
+        line = self._line_of(source)
         with self._lock, self._path.open("a", encoding="utf-8") as ledger:
             ledger.write(line)
+
+    def _line_of(self, source: Path) -> str:
+        return _line((file.name for file in self._files[source]), self._now[source])
 
     def _noted(self, source: Path, made: Mapping[str, Making]) -> bool:
         now = self._now[source]
