@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 pytest.importorskip("cv2")
 
-from leadline import losses  # noqa: E402
+from leadline import catalog, losses  # noqa: E402
 from leadline.errors import InputError  # noqa: E402
 from leadline.kinds import DepthKind  # noqa: E402
 from leadline.training import TrainConfig  # noqa: E402
