@@ -126,13 +126,20 @@ def test_nonsense_is_refused(arguments: dict[str, Any], message: str) -> None:
         relative("affine_disparity").to_metric(**arguments)
 
 
+def test_pixels_between_eyes_of_unknown_distance_become_metres() -> None:
+    depth = room()
+    stereo = Prediction(values=37 / depth, kind="pixel_disparity")
+    points = [(x, y, float(depth[y, x])) for y in (0, 5, -1) for x in (0, 3)]
+    points = [(x, y % len(depth), metres) for x, y, metres in points]
+    for found in (stereo.to_metric(points), stereo.to_metric(scale=1 / 37, shift=0.0)):
+        assert found.kind is DepthKind.METRIC_DEPTH
+        np.testing.assert_allclose(found.values, depth, rtol=1e-4)
+
+
 def test_maps_with_their_own_way_to_metres_are_refused() -> None:
     metric = Prediction(values=room(), kind="metric_depth")
     with pytest.raises(KindError, match="in metres already"):
         metric.to_metric([(1, 1, 2.0)])
-    stereo = Prediction(values=room(), kind="pixel_disparity")
-    with pytest.raises(KindError, match="baseline_m"):
-        stereo.to_metric(scale=2.0, shift=0.0)
     with pytest.raises(InputError, match="give scale alone"):
         relative("scaled_depth").to_metric(scale=2.0, shift=1.0)
     with pytest.raises(InputError, match="needs a camera"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -146,16 +147,32 @@ def test_restore_uses_the_spec_s_way_back(image, rule, corners):
     np.testing.assert_allclose(back.values, expected, atol=1e-5)
 
 
-def test_values_that_are_not_finite_become_invalid_pixels(image):
-    preprocess = Preprocess(PreprocessSpec(size=(28, 28), multiple_of=14))
-    item = preprocess(image)
+def test_a_hole_is_not_valid_and_a_failure_is(image):
+    plain = PreprocessSpec(size=(28, 28), multiple_of=14)
+    item = Preprocess(plain)(image)
     depth = np.full((1, *item.input_size), 2.0, np.float32)
     depth[0, :14] = np.nan
-    back = preprocess.restore({"depth": depth}, item, kind=DepthKind.METRIC_DEPTH)
+    for spec, resized in itertools.product(
+        (plain, replace(plain, nan_is_hole=True)), (True, False)
+    ):
+        back = Preprocess(spec).restore(
+            {"depth": depth}, item, kind=DepthKind.METRIC_DEPTH, resized=resized
+        )
+        assert 0.45 < back.known.mean() < 0.55
+        np.testing.assert_allclose(back.values[back.known], 2.0, rtol=1e-6)
+        assert np.isnan(back.values[~back.known]).all()
+        if spec.nan_is_hole:
+            np.testing.assert_array_equal(back.valid, back.known)
+        else:
+            assert back.valid is None
+    depth[0, 14:] = np.inf  # an overflow is no hole, whoever overflows
+    back = Preprocess(replace(plain, nan_is_hole=True)).restore(
+        {"depth": depth}, item, kind=DepthKind.METRIC_DEPTH
+    )
     assert back.valid is not None
     assert 0.45 < back.valid.mean() < 0.55
-    np.testing.assert_allclose(back.values[back.valid], 2.0, rtol=1e-6)
-    assert np.isnan(back.values[~back.valid]).all()
+    assert not back.known.any()
+    assert np.isposinf(back.values[back.valid]).mean() > 0.9
 
 
 def test_stack_needs_one_size(image):

@@ -99,8 +99,8 @@ PREPROCESS = MappingProxyType(
         "zoedepth-k-depth-anything": _zoedepth_depth_anything_input(384, 768),
         "zoedepth-nk-depth-anything": _zoedepth_depth_anything_input(392, 518),
         # The middle of a frame of 240 x 320, of a halved KITTI frame, and of one of 250 x 333.
-        "eigen14-nyu": _unit_range(228, 304, crop=(228 / 240, 304 / 320)),
-        "eigen14-kitti": _unit_range(172, 576, crop=(172 / 184, 576 / 612)),
+        "eigen14-nyu": _unit_range(228, 304, crop=(228 / 240, 304 / 320), nan_is_hole=True),
+        "eigen14-kitti": _unit_range(172, 576, crop=(172 / 184, 576 / 612), nan_is_hole=True),
         "monodepth": _unit_range(256, 512, in_widths=True),
         "monodepth2": _unit_range(192, 640),
         "densedepth": _unit_range(480, 640),

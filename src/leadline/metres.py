@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 Point = tuple[float, float, float]
 """(x, y, metres): pixels from the left and from the top, and the depth there along the axis."""
 
-_AFFINE = (DepthKind.AFFINE_DEPTH, DepthKind.AFFINE_DISPARITY)
+_AFFINE = (DepthKind.AFFINE_DEPTH, DepthKind.AFFINE_DISPARITY, DepthKind.PIXEL_DISPARITY)
+"""Right up to scale and shift; pixels between eyes are where baseline or offset is unknown."""
 
 
 def alignment_from_points(
@@ -147,11 +148,6 @@ def _check_kind(kind: DepthKind) -> None:
         raise KindError(
             "metric_depth is in metres already; to correct it by a factor, multiply its values, or "
             "fit it with prediction.aligned_to(depth_m)."
-        )
-    if kind is DepthKind.PIXEL_DISPARITY:
-        raise KindError(
-            "pixel_disparity becomes metres by the stereo cameras' distance: "
-            "prediction.to_depth(baseline_m=...)."
         )
 
 

@@ -246,7 +246,7 @@ class Prediction:
 
         Raises:
             InputError: none or several means, or values that make no sense together.
-            KindError: a map that is metric already, or a stereo disparity.
+            KindError: a map that is metric already.
         """
         means = {"points": points, "scale": scale, "camera_height_m": camera_height_m}
         given = [name for name, value in means.items() if value is not None]

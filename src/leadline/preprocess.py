@@ -193,6 +193,11 @@ class Preprocess:
             resized: False leaves the map at the network's size, and the picture out of the
                 prediction, where the network saw the whole picture and no margin.
 
+        Returns:
+            The map; not valid outside of what the network sees, and at NaN where
+            ``spec.nan_is_hole``. Elsewhere a value that is not finite is a failure of the network,
+            which evaluation counts against it.
+
         Raises:
             InputError: no ``depth``, or one of an impossible shape.
         """
@@ -230,8 +235,7 @@ class Preprocess:
         self, values: np.ndarray, prepared: Prepared, resized: bool
     ) -> tuple[np.ndarray, np.ndarray | None]:
         if not resized and prepared.whole:
-            finite = np.isfinite(values)
-            return values, None if finite.all() else finite
+            return values, self._told(values)
         (top, bottom, left, right), (rows, columns) = prepared.box, prepared.margin
         height, width = bottom - top, right - left
         values, valid = self._resized(values, (height + 2 * rows, width + 2 * columns))
@@ -247,15 +251,25 @@ class Preprocess:
     def _resized(
         self, values: np.ndarray, size: tuple[int, int]
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The map at ``size`` and its valid mask; None when every value is finite."""
+        """The map at ``size``, and where the network tells something; None: everywhere."""
         rule, corners = self.spec.output_interpolation, self.spec.output_align_corners
         finite = np.isfinite(values)
         if finite.all():
             return resize(values, size, rule, align_corners=corners), None
         weight = resize(finite, size, "linear", align_corners=corners)
         total = resize(np.where(finite, values, 0), size, "linear", align_corners=corners)
-        valid = weight > 0.5
-        return np.where(valid, total / np.where(valid, weight, 1), np.nan), valid
+        enough = weight > 0.5
+        told = self._told(values)
+        if told is not None:
+            told = resize(told, size, "linear", align_corners=corners) > 0.5
+        failed = np.where(finite, np.nan, values)  # an infinite value stays one
+        failed = resize(failed, size, "nearest", align_corners=corners)
+        return np.where(enough, total / np.where(enough, weight, 1), failed), told
+
+    def _told(self, values: np.ndarray) -> np.ndarray | None:
+        """Where the network tells something, be it wrong; None: everywhere."""
+        holes = np.isnan(values) if self.spec.nan_is_hole else None
+        return None if holes is None or not holes.any() else ~holes
 
 
 def reflect_margin(height: int, width: int) -> tuple[int, int]:

@@ -53,6 +53,8 @@ class PreprocessSpec:
             a scale. None: the network does not ask for the camera.
         in_widths: the network gives disparities in widths of its input; those that are
             ``pixel_disparity`` become pixels on the way back.
+        nan_is_hole: a NaN of the network says that its map ends there (Eigen 2014 with
+            ``full_frame``); otherwise it is a failure, as what is infinite always is.
     """
 
     size: tuple[int, int]
@@ -68,6 +70,7 @@ class PreprocessSpec:
     max_aspect: float | None = 4.0
     canonical_focal_px: float | None = None
     in_widths: bool = False
+    nan_is_hole: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

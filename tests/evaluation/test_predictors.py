@@ -168,6 +168,19 @@ def test_a_network_that_sees_the_middle_is_scored_there_and_that_is_told(tmp_pat
     assert "coverage" in (tmp_path / "frames.csv").read_text()
 
 
+def test_what_a_network_fails_to_tell_is_no_hole():
+    frame = replace(kitti_frame(), depth=np.full((375, 1242), 10, np.float32))
+    own = np.full((384, 1344), 10, np.float32)
+    own[192:, 672:] = np.nan
+    predict = ModelPredictor(DepthEstimator(Fixed(own), get("zoedepth-k")))
+    refs = [FrameRef(name="f", read=lambda: frame)]
+    report = evaluate(predict, refs, protocols.get("kitti-eigen-garg-kbcrop"))
+    assert report.scores.coverage == 1
+    assert report.scores.mean()["abs_rel"] > 0.3  # each counts as 1 mm
+    with pytest.raises(InputError, match="the prediction is NaN at"):
+        evaluate(predict, refs, protocols.get("kitti-eigen-garg"))
+
+
 @pytest.mark.parametrize("name", ["eigen14-nyu", "eigen14-kitti"])
 def test_eigen_s_crop_is_what_eigen_s_network_sees(name):
     torch = pytest.importorskip("torch")

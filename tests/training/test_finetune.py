@@ -10,12 +10,13 @@ from PIL import Image as PilImage
 from leadline import catalog
 from leadline.datasets.folder import folder_refs
 from leadline.errors import InputError
+from leadline.estimator import DepthEstimator
 from leadline.kinds import DepthKind
 from leadline.prediction import Prediction
 from leadline.preprocess import Preprocess
 from leadline.training import TrainConfig
 from leadline.training.checkpoint import save_state
-from leadline.training.finetune import input_size, settings_for
+from leadline.training.finetune import input_size, of_whole_pictures, settings_for
 from leadline.training.loop import Run
 from leadline.training.network import sized
 from leadline.training.own_folder import (
@@ -220,6 +221,19 @@ def test_a_network_looks_at_pictures_as_it_learned_to(name: str, picture: tuple[
     spec = catalog.get(name)
     learned = tuple(input_size(spec, picture))
     assert Preprocess(sized(spec.preprocess, (learned,))).input_size(*picture) == learned
+
+
+def test_networks_of_one_size_learn_from_pictures_stretched_as_they_will_be() -> None:
+    for name, aspect in (("eigen14-nyu", 1000 / 480), ("lite-metric", 0.0)):
+        given = settings_for(catalog.get(name), name, _facts(size=(480, 1000)), goal=None, steps=50)
+        assert given["options"]["aspect"] == aspect
+
+
+def test_before_is_measured_on_whole_pictures_as_after() -> None:
+    start = DepthEstimator(None, catalog.get("fastdepth"))  # ty: ignore[invalid-argument-type]
+    whole = of_whole_pictures(start)
+    assert start.prepare(np.zeros((250, 333, 3), np.uint8)).box != (0, 250, 0, 333)
+    assert whole.prepare(np.zeros((250, 333, 3), np.uint8)).whole
 
 
 def test_goals_that_a_network_cannot_have() -> None:

@@ -92,6 +92,25 @@ def test_the_canonical_camera_scales_the_target(built: tuple[Metric, torch.nn.Mo
     assert recipe.delivered(built[1]).spec.preprocess.canonical_focal_px == 80.0
 
 
+def test_nothing_is_learned_where_a_network_s_map_ends() -> None:
+    recipe, batch = _recipe(model="eigen14-nyu", model_options={}), _batch()
+    recipe._count = 1
+    depth = (2 * batch["depth"]).requires_grad_()
+    right, _ = recipe.loss(lambda rgb, domains: (depth[:, 4:], None), _cut(batch, 4), 0)
+    ended = torch.cat([torch.full_like(depth[:, :4], torch.nan), depth[:, 4:]], dim=1)
+    total, _ = recipe.loss(lambda rgb, domains: (ended, None), batch, 0)
+    assert total.item() == pytest.approx(right.item())
+    total.backward()
+    assert depth.grad is not None
+    assert depth.grad.isfinite().all()
+    nothing = torch.full_like(depth, torch.nan)
+    assert recipe.loss(lambda rgb, domains: (nothing, None), batch, 0)[0].isnan()
+
+
+def _cut(batch: dict[str, torch.Tensor], rows: int) -> dict[str, torch.Tensor]:
+    return {**batch, **{name: batch[name][:, rows:] for name in ("depth", "valid")}}
+
+
 @pytest.mark.slow
 def test_a_canonical_network_is_measured_in_metres(built: tuple[Metric, torch.nn.Module]) -> None:
     recipe = _recipe(options={"canonical_focal_px": 80.0}, sizes=[[64, 64]], validate_frames=1)

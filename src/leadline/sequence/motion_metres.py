@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     from leadline.prediction import Prediction
 
 _CELLS = 8  # across the picture; points in one cell count as one together
-_TAKES = (DepthKind.AFFINE_DISPARITY, DepthKind.AFFINE_DEPTH, DepthKind.SCALED_DEPTH)
+_TAKES = (
+    *(DepthKind.AFFINE_DISPARITY, DepthKind.AFFINE_DEPTH, DepthKind.SCALED_DEPTH),
+    DepthKind.PIXEL_DISPARITY,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +18,7 @@ from leadline.datasets.folder import folder_refs
 from leadline.errors import InputError
 from leadline.estimator import DepthEstimator, load
 from leadline.evaluation import protocols
+from leadline.evaluation.predictors import ModelPredictor
 from leadline.jobs import write_text
 from leadline.kinds import DepthKind
 from leadline.models.metric import ENCODERS, INDOOR_OUTDOOR
@@ -133,7 +134,7 @@ def finetune(
     if facts.per_metre:
         record["depth_png_per_metre"] = facts.per_metre
     held = folder_refs(write_split(root, run / "data", parts, record)["val"])
-    before = scores(start, held, facts)
+    before = scores(of_whole_pictures(start), held, facts)
     report(f"before: {_short(before)}")
     train(config, run, resume=resume, report=report)
     found = FinetuneReport(
@@ -185,6 +186,7 @@ def settings_for(
             "router_weight": 1.0,  # all pictures are of one domain, which is quickly learned
             "domains": _domain(architecture, spec, facts.reach_m),
             "canonical_focal_px": canonical if facts.lens else 0.0,
+            "aspect": _aspect(spec, facts.size),
         }
         return {**common, **own, "recipe": "metric", "lr": 1e-4, "options": options}
     if architecture not in ENCODERS:
@@ -211,6 +213,13 @@ def input_size(spec: ModelSpec, picture: tuple[int, int]) -> list[int]:
     return list(Preprocess(spec.preprocess).input_size(*picture))
 
 
+def of_whole_pictures(estimator: DepthEstimator) -> DepthEstimator:
+    """The same network shown all of a picture, as a run delivers it, and not its authors' crop."""
+    spec = estimator.spec
+    whole = replace(spec, preprocess=replace(spec.preprocess, crop=(1.0, 1.0)))
+    return DepthEstimator(estimator.runtime, whole)
+
+
 def scores(
     estimator: DepthEstimator, refs: list[FrameRef], facts: FolderFacts
 ) -> dict[str, dict[str, float]]:
@@ -218,11 +227,7 @@ def scores(
     spec = estimator.spec
     metres = spec.kind.is_metric or (spec.preprocess.canonical_focal_px and facts.lens)
     return {
-        name: measure(
-            lambda frame: estimator.predict(frame.image),
-            (ref.read() for ref in refs),
-            protocols.get(name),
-        )
+        name: measure(ModelPredictor(estimator), (ref.read() for ref in refs), protocols.get(name))
         for name in ([RELATIVE, METRES] if metres else [RELATIVE])
     }
 
@@ -236,6 +241,11 @@ def _domain(architecture: str, spec: ModelSpec, reach_m: float) -> list[str]:
         return []
     domains.sort(key=lambda domain: domain.max_depth)
     return [next((d for d in domains if d.max_depth >= reach_m), domains[-1]).name]
+
+
+def _aspect(spec: ModelSpec, picture: tuple[int, int]) -> float:
+    """Width by height of what is stretched to the input; 0: nothing is."""
+    return picture[1] / picture[0] if spec.preprocess.resize == "exact" else 0.0
 
 
 def _short(found: dict[str, dict[str, float]]) -> str:

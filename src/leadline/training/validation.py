@@ -17,6 +17,7 @@ from leadline.datasets import Frame
 from leadline.datasets.rendered import world_refs
 from leadline.estimator import DepthEstimator
 from leadline.evaluation import Accumulator, protocols, score_frame
+from leadline.evaluation.predictors import ModelPredictor, by_protocol
 from leadline.kinds import DepthKind
 from leadline.prediction import Prediction
 from leadline.runtime.torch import TorchRuntime
@@ -41,10 +42,8 @@ _MIX = ("room", "street", "room", "objects", "nature")  # kinds of the held-out 
 
 def validate(delivered: Delivered, config: TrainConfig, protocol: str) -> dict[str, float]:
     """Mean metrics of the network on the config's held-out frames."""
-    network = estimator_of(delivered)
-    return measure(
-        lambda frame: network.predict(frame.image), held_out(config), protocols.get(protocol)
-    )
+    predict = ModelPredictor(estimator_of(delivered))
+    return measure(predict, held_out(config), protocols.get(protocol))
 
 
 def rehearse(spec: ModelSpec, config: TrainConfig, protocol: str) -> None:
@@ -59,14 +58,17 @@ def rehearse(spec: ModelSpec, config: TrainConfig, protocol: str) -> None:
         LeadlineError: frames that cannot be read, or a protocol that does not fit them or the
             network's kind of map.
     """
+    chosen = protocols.get(protocol)
 
     def predict(frame: Frame) -> Prediction:
-        height, width = frame.image.size
+        image = chosen.view(frame.image)
+        height, width = image.size
         values = np.repeat(np.linspace(1, 5, height)[:, None], width, axis=1)
-        known_lens = spec.preprocess.canonical_focal_px and frame.image.camera is not None
-        return Prediction(values=values, kind=DepthKind.METRIC_DEPTH if known_lens else spec.kind)
+        known_lens = spec.preprocess.canonical_focal_px and image.camera is not None
+        kind = DepthKind.METRIC_DEPTH if known_lens else spec.kind
+        return Prediction(values=values, kind=kind, camera=image.camera)
 
-    measure(predict, held_out(replace(config, validate_frames=1)), protocols.get(protocol))
+    measure(predict, held_out(replace(config, validate_frames=1)), chosen)
 
 
 def estimator_of(delivered: Delivered) -> DepthEstimator:
@@ -77,15 +79,16 @@ def estimator_of(delivered: Delivered) -> DepthEstimator:
 
 
 def measure(predict: Predictor, frames: Iterable[Frame], protocol: Protocol) -> dict[str, float]:
-    """Mean metrics over frames; a frame counts where the network says something."""
+    """Mean metrics over frames; a model gives the maps that the protocol takes.
+
+    Metres below 1 mm, and those that are NaN, count as 1 mm.
+    """
+    predict = by_protocol(predict, protocol)
     gathered = Accumulator(protocol=protocol)
     for frame in frames:
         pred = predict(frame)
-        if not pred.known.all():
-            frame = replace(frame, depth=np.where(pred.known, frame.depth, 0))
-            pred = replace(pred, values=np.where(pred.known, pred.values, 1.0))
         if pred.kind.is_metric:  # a last ReLU gives exact zeros
-            pred = replace(pred, values=np.maximum(pred.values, 1e-3))
+            pred = replace(pred, values=np.fmax(pred.values, 1e-3))
         gathered.add(frame.name, score_frame(pred, frame, protocol))
     return {name: float(value) for name, value in gathered.mean().items()}
 

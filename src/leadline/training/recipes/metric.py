@@ -38,6 +38,7 @@ from leadline.training.settings import need
 
 if TYPE_CHECKING:
     from leadline.models.base import DepthModule
+    from leadline.spec import PreprocessSpec
 
 OUTDOOR = ("street", "nature")
 """Kinds of the world's scenes that belong to the last domain; the others, to the first."""
@@ -61,6 +62,8 @@ class MetricOptions:
         min_depth, max_depth: metres between which a depth counts.
         canonical_focal_px: focal length, in pixels of the network's input, of the camera that
             depths are brought to; 0: metres as they are.
+        aspect: width by height of what is cut from a picture and stretched to the input; 0: that
+            of the input. Networks to whose one size pictures are stretched need the pictures' own.
     """
 
     relative: str = ""
@@ -73,11 +76,12 @@ class MetricOptions:
     min_depth: float = 1e-3
     max_depth: float = 80.0
     canonical_focal_px: float = 0.0
+    aspect: float = 0.0
 
     def __post_init__(self) -> None:
         if self.form not in SILOG_FORMS:
             raise UnknownNameError("form of SILog", self.form, SILOG_FORMS)
-        own = ("router_weight", "min_depth", "canonical_focal_px")
+        own = ("router_weight", "min_depth", "canonical_focal_px", "aspect")
         need(self, "at least 0", lambda number: number >= 0, *own)
         need(self, f"more than min_depth={self.min_depth}", self.min_depth.__lt__, "max_depth")
         divisors = ("encoder_divisor", "relative_divisor", "position_divisor")
@@ -139,7 +143,7 @@ class Metric(Recipe):
 
     def data(self, folder: Path, step: int) -> AbstractContextManager[BatchSource]:
         """Pictures with depth, from all sources."""
-        return depth_samples(self.config, folder, step)
+        return depth_samples(self.config, folder, step, aspect=self.options.aspect)
 
     def parameter_groups(self, module: Any) -> list[dict[str, Any]]:
         """The head at ``lr``; the relative network's parts at their shares of it."""
@@ -166,6 +170,9 @@ class Metric(Recipe):
         valid = known & (metres > options.min_depth) & (metres < options.max_depth)
         domains = self._domains(batch)
         depth, logits = forward(self._normalised(batch["rgb"]), domains)
+        if self._spec.nan_is_hole:
+            told = ~depth.isnan()
+            valid = valid & (told | ~told.any())  # nothing but NaN is a failure, and is seen
         error = silog(depth.float(), target, valid, form=options.form)
         if logits is None:
             return error, {"silog": error}
@@ -173,11 +180,16 @@ class Metric(Recipe):
         total = error + options.router_weight * routing
         return total, {"silog": error, "router": routing}
 
-    def _normalised(self, rgb: Tensor) -> Tensor:
+    @property
+    def _spec(self) -> PreprocessSpec:
+        """The preprocessing of the network, or of its relative part."""
         model = self.config.model
         if model == "metric":
             model = self.config.model_options.get("encoder", "depth-anything-v2-vits")
-        spec = catalogue_spec(str(model)).preprocess
+        return catalogue_spec(str(model)).preprocess
+
+    def _normalised(self, rgb: Tensor) -> Tensor:
+        spec = self._spec
         mean, std = rgb.new_tensor(spec.mean), rgb.new_tensor(spec.std)
         return (rgb - mean[:, None, None]) / std[:, None, None]
 

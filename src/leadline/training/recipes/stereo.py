@@ -100,7 +100,7 @@ class Stereo(Recipe):
         return BothEyes(network)
 
     def delivered(self, module: Any) -> Delivered:
-        """The network: metres if the rig is known, otherwise disparity up to scale and shift."""
+        """The network: metres if the rig is known, otherwise disparity in pixels of the eyes."""
         spec = delivered_spec(self.config, module.network, **self._metres)
         if self._metres:
             spec = replace(spec, kind=DepthKind.METRIC_DEPTH, max_depth=self.options.max_depth)
