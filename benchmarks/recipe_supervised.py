@@ -124,7 +124,8 @@ DOMAINS: Mapping[str, Domain] = {
                 "steps": 450,
                 "lr": 6e-4,
                 "encoder_lr": 6e-4,
-                "options.coarse_share": 0.85,  # the fine stack alone forgets, then learns
+                "options.coarse_share": 0.85,
+                "options.repeat_coarse": True,
                 "sizes": [
                     [128, 192]
                 ],  # wide pictures, stretched: the network's least height is 128

@@ -68,6 +68,21 @@ def eigen(name="eigen14-nyu", **changes):
     return TrainConfig.from_toml(name).updated({**small, "validate_every": -1, **changes})
 
 
+def test_the_fine_stack_can_begin_with_the_coarse_map():
+    torch.manual_seed(0)
+    config = TrainConfig.from_toml("eigen14-nyu").updated(
+        {"sizes": [[128, 160]], "model_options.size": [128, 160], "options.repeat_coarse": True}
+    )
+    module = Run(config).module.eval()
+    pictures = torch.rand(1, 3, 128, 160)
+    module.fine_phase = False
+    coarse, _ = module(pictures)
+    module.fine_phase = True
+    fine, _ = module(pictures)
+    assert coarse.std() > 0
+    torch.testing.assert_close(fine, coarse)
+
+
 @pytest.mark.slow
 def test_eigens_stacks_learn_one_after_the_other():
     run = Run(eigen(**{"options.coarse_share": 0.5}))

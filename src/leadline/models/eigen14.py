@@ -252,6 +252,19 @@ class FineStack(nn.Module):
         x = torch.cat([coarse, x[:, 1:]], dim=1)  # its first channel is thrown away
         return self.conv3(F.relu(self.conv2(x)))
 
+    def repeat_coarse(self) -> None:
+        """Weights that give the coarse map as it is, where it is above 1 m, until they learn.
+
+        With random ones the stack first has to find again what the coarse one knows.
+        """
+        with torch.no_grad():
+            self.conv2.weight[0] = 0
+            self.conv3.weight.zero_()
+            for layer in (self.conv2, self.conv3):
+                layer.weight[0, 0, 2, 2] = 1
+                if layer.bias is not None:
+                    layer.bias.zero_()
+
 
 def build_eigen14(name: str, **options: Any) -> Eigen14:
     """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.

@@ -25,6 +25,7 @@ FIXED = {
     "options.relative": "read when a run begins",
     "options.encoder_start": "read when a run begins",
     "options.start_share": "read when a run begins",
+    "options.repeat_coarse": "read when a run begins",
     "seed": "the order of all samples follows from it",
     "optimizer": "its state is of another form",
 }

@@ -59,6 +59,8 @@ class SupervisedOptions:
             Adam takes thousands of steps to metres.
         canonical_focal_px: focal length, in pixels of the network's input, of the camera that
             depths are brought to; 0: metres as they are.
+        repeat_coarse: the fine stack begins by giving the coarse map as it is, which short runs
+            need; off, with random weights, as its authors'.
         own_rates: a rate for each layer as the network's authors say, scaled by ``lr``, where they
             do (Eigen's, for SGD).
     """
@@ -72,6 +74,7 @@ class SupervisedOptions:
     start_share: float = 0.25
     canonical_focal_px: float = 0.0
     own_rates: bool = True
+    repeat_coarse: bool = False
 
     def __post_init__(self) -> None:
         own = ("min_depth", "aspect", "start_share", "canonical_focal_px")
@@ -90,7 +93,10 @@ class Supervised(Recipe):
     def build(self) -> nn.Module:
         """The config's network, in a wrapper where training sees another output than users."""
         if self.config.model.startswith("eigen14"):
-            return TwoStacks(build_network(self.config, full_frame=True))
+            network = TwoStacks(build_network(self.config, full_frame=True))
+            if self.options.repeat_coarse:
+                network.network.fine.repeat_coarse()
+            return network
         if self.config.model.startswith("densedepth"):
             return Inverse(build_network(self.config, **self._depth_output()))
         network = build_network(self.config)
