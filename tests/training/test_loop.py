@@ -105,6 +105,13 @@ def test_what_a_run_keeps_is_refused_on_resume(tiny, whole, change, says):
         changes(whole, saved, tiny.updated(change))
 
 
+def test_a_setting_that_a_run_did_not_know_yet_changes_nothing(tiny, whole):
+    saved = load_state(whole)
+    config = json.loads(saved["config"])
+    del config["options"]["repeat_coarse"]
+    assert changes(whole, {**saved, "config": json.dumps(config)}, tiny) == []
+
+
 def test_parameters_that_are_divided_otherwise_are_refused_on_resume(tiny, whole, monkeypatch):
     def merged(self, module):
         return [{"params": list(module.parameters()), "lr": 1.0, "weight_decay": 0.0}]

@@ -46,8 +46,8 @@ def changes(out: Path, saved: Mapping[str, Any], config: TrainConfig) -> list[st
     theirs = _flat(json.loads(saved["config"]))
     ours = _flat(json.loads(json.dumps(config.to_dict())))
     done, lines = saved["step"], []
-    for key in sorted({*theirs, *ours}):
-        old, new = theirs.get(key), ours.get(key)
+    for key in sorted(theirs):  # what was no setting then has changed nothing
+        old, new = theirs[key], ours.get(key)
         if old == new:
             continue
         if key in FIXED:
