@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PUBLISHED = {
     "dpt-large-384": ("dpt_large_384", 368, 344_055_465, 1e-5),
     "dpt-hybrid-384": ("dpt_hybrid_384", 368, 123_146_985, 1e-4),
-    "dpt-beit-large-384": ("dpt_beit_large_384", 487, 344_338_601, 2e-5),  # sums in another order without AVX-512: 1.1e-5
+    "dpt-beit-large-384": ("dpt_beit_large_384", 487, 344_338_601, 2e-5),  # without AVX-512: 1.1e-5
     "dpt-beit-base-384": (None, 283, 111_531_689, None),
 }
 CHANNELS = (8, 12, 16, 20)
