@@ -27,11 +27,11 @@ from leadline.bulk.sources import (
 )
 from leadline.errors import InputError, LeadlineError, MissingDependencyError, UnknownNameError
 from leadline.estimator import DepthEstimator, load
-from leadline.hub import sha256_of, sha256_of_model
+from leadline.hub import sha256_of, sha256_of_model, weights_beside
 from leadline.io import encode_png16, read_image
 from leadline.jobs import run_job
 from leadline.prediction import Prediction
-from leadline.provenance import identify
+from leadline.provenance import Origin, identify
 from leadline.resample import resize
 
 if TYPE_CHECKING:
@@ -76,24 +76,40 @@ class ModelChoice:
 
     def describe(self) -> dict[str, Any]:
         """What made the maps: name, kind, hashes of the weights, and all that changes values."""
+        origin = self._origin()
+        model = sha256_of_model(origin.path)
+        alone = sha256_of(origin.path) if weights_beside(origin.path) else model
+        return {**self._settings(origin), "model_sha256": model, "file_sha256": alone}
+
+    def stamp(self) -> dict[str, Any]:
+        """As :meth:`describe`, by sizes and times of the weights' files, without reading them."""
+        origin = self._origin()
+        files = (origin.path, *weights_beside(origin.path))
+        states = [file.stat() for file in files if file.is_file()]
+        stamps = [[state.st_size, state.st_mtime_ns] for state in states]
+        return {**self._settings(origin), "path": str(origin.path), "stamps": stamps}
+
+    def _settings(self, origin: Origin) -> dict[str, Any]:
+        """The network's name and kind, and all but its weights that changes values."""
+        spec = origin.spec
+        return {
+            "model": spec.name,
+            "model_kind": str(spec.kind),
+            "precision": self.precision,
+            "policy": self.policy,
+            "tiles": self.tiles,
+            "size": self.size,
+            "max_depth": spec.max_depth,
+            "preprocess": json.loads(json.dumps(asdict(spec.preprocess))),  # as it is read
+        }
+
+    def _origin(self) -> Origin:
         prefer: Literal["graph", "checkpoint"] | None = None  # as load() chooses
         if self.runtime in ("openvino", "onnxruntime"):
             prefer = "graph"
         elif self.runtime == "torch" or self.device in ("cuda", "mps"):
             prefer = "checkpoint"
-        origin = identify(self.name, weights=self.weights, max_depth=self.max_depth, prefer=prefer)
-        return {
-            "model": origin.spec.name,
-            "model_kind": str(origin.spec.kind),
-            "model_sha256": sha256_of_model(origin.path),
-            "file_sha256": sha256_of(origin.path),
-            "precision": self.precision,
-            "policy": self.policy,
-            "tiles": self.tiles,
-            "size": self.size,
-            "max_depth": origin.spec.max_depth,
-            "preprocess": json.loads(json.dumps(asdict(origin.spec.preprocess))),  # as it is read
-        }
+        return identify(self.name, weights=self.weights, max_depth=self.max_depth, prefer=prefer)
 
 
 @dataclass(frozen=True, kw_only=True)

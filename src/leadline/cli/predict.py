@@ -189,7 +189,7 @@ def predict(
         if motion is not None:
             metres = MetresFromMotion(estimator, list(outputs.files), motion)
         way = {
-            **choice.describe(),
+            **choice.stamp(),
             "camera": camera and numbers_of(camera),
             "fov": fov,
             "motion": metres and metres.way,
