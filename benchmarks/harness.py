@@ -215,13 +215,15 @@ def filled(pred: Prediction) -> Prediction:
     return replace(pred, values=pred.values[tuple(nearest)], valid=None)
 
 
-def mean_depth(config: TrainConfig, *, shards: int = 4) -> Predict:
+def mean_depth(config: TrainConfig, *, farthest: float = 1e3, shards: int = 4) -> Predict:
     """The mean depth map of the training set: what a metric network has to beat.
 
-    Of depths that count when networks learn and are measured, so that far hills do not spoil it.
+    Args:
+        config: of a run on the set.
+        farthest: metres up to which depths count; far hills would spoil the mean.
+        shards: of the set, to look at.
     """
     folder = Path(config.world.folder)
-    farthest = getattr(config.options, "max_depth", 1e3)
     total, count = np.zeros(config.world.size), np.zeros(config.world.size)
     for index in range(min(shards, config.world.shards)):
         near = np.load(folder / f"shard-{index:05d}.disparity.npy").astype(np.float32)

@@ -153,7 +153,8 @@ def supervised(settings: Settings, *, where: str = "rooms") -> dict[str, Any]:
             arm.held_out.update(score(predict, held_out, PROTOCOL))
             arm.real.update(real_scores(predict, sets=domain.real))
             arms.append(arm)
-    guess = mean_depth(domain.config("fastdepth", settings))
+    config = domain.config("fastdepth", settings)
+    guess = mean_depth(config, farthest=config.options.max_depth)
     baseline = score(guess, held_out, PROTOCOL)
     better = {
         name: round(1 - value / baseline["abs_rel"], 3) for name, value in mean_of(arms).items()

@@ -4,7 +4,7 @@
 LeadlineError
 ├── InputError               (ValueError)   a picture, map, file or argument that cannot be used
 │   ├── KindError                           an operation that makes no sense for this DepthKind
-│   └── DegenerateError                     pictures that cannot tell depth: no motion, one plane
+│   └── DegenerateError                     pictures without depth: no motion, one plane, one line
 ├── UnknownNameError         (LookupError)  no such model, dataset, protocol, format ...
 ├── WeightsError                            weights that are missing, damaged or of another model
 │   └── MissingWeightsError                 they exist, but not on this machine
@@ -36,10 +36,6 @@ class KindError(InputError):
 
 class DegenerateError(InputError):
     """Pictures that tell no depth or motion: one place, one plane, one line, no parallax."""
-
-
-class LostMapsError(InputError):
-    """A shard would be written anew without maps that it holds now."""
 
 
 class UnknownNameError(LeadlineError, LookupError):

@@ -17,7 +17,7 @@ from leadline.bulk.sources import (
     read_bytes,
     write_bytes,
 )
-from leadline.errors import InputError, LostMapsError
+from leadline.errors import InputError
 
 PLAN = "plan.jsonl"
 
@@ -86,13 +86,16 @@ def todo(
     names = names_in(out)
     left = []
     for part in parts:
-        there = {receipt_name(part.index), shard_name(part.index, suffix)} <= names
-        try:
-            if not there or _is_mended(out, part):
-                left.append(part)
-        except LostMapsError as error:
-            if on_kept is not None:
-                on_kept(part.index, str(error))
+        if not {receipt_name(part.index), shard_name(part.index, suffix)} <= names:
+            left.append(part)
+            continue
+        receipt = read_receipt(out, part.index)
+        readable = _readable_by_now(part, receipt)
+        lost = would_be_lost(out, part.index, receipt, readable) if readable else ""
+        if readable and not lost:
+            left.append(part)
+        elif lost and on_kept is not None:
+            on_kept(part.index, lost)
     return left
 
 
@@ -101,8 +104,8 @@ def shard_name(index: int, suffix: str) -> str:
     return f"shard-{index:06d}{suffix}"
 
 
-def keep_maps(out: str, index: int, receipt: Receipt, readable: Collection[str]) -> None:
-    """Refuse to do a part again that would lose maps.
+def would_be_lost(out: str, index: int, receipt: Receipt, readable: Collection[str]) -> str:
+    """Why a part may not be done again: its shard holds maps of pictures that are gone.
 
     Args:
         out: folder or address of the job's results.
@@ -110,39 +113,33 @@ def keep_maps(out: str, index: int, receipt: Receipt, readable: Collection[str])
         receipt: of the shard that is there.
         readable: the sources that can be read now.
 
-    Raises:
-        LostMapsError: fewer than the shard holds, of those that could be read then.
+    Returns:
+        What would be lost and what to do; empty where nothing would.
     """
     failed = {source for source, _ in receipt.failed}
     lost = receipt.count - sum(source not in failed for source in readable)
-    if lost > 0:
-        raise LostMapsError(
-            f"{lost} of the {receipt.count} pictures of {inside(out, receipt_name(index))} cannot "
-            "be read any more, so their shard is left as it is; put them back, or give the mended "
-            "ones another --out."
-        )
+    if lost <= 0:
+        return ""
+    return (
+        f"{lost} of the {receipt.count} pictures of {inside(out, receipt_name(index))} cannot be "
+        "read any more, so their shard is left as it is; put them back, or give the mended ones "
+        "another --out."
+    )
 
 
-def _is_mended(out: str, part: Part) -> bool:
-    """Whether a picture that failed when the shard was written can be read now.
-
-    Raises:
-        LostMapsError: so it is, but others cannot be read any more.
-    """
-    receipt = read_receipt(out, part.index)
+def _readable_by_now(part: Part, receipt: Receipt) -> set[str]:
+    """All sources of a part that can be read, where one that failed is among them; else none."""
     failed = {source for source, _ in receipt.failed}
     first = part.sources[0]
     if not failed or (first.endswith(SHARD_SUFFIX) and is_address(first)):
-        return False
+        return set()
     try:
         with pictures_of(part.sources, part.index) as pictures:
             if not any(is_readable(picture) for picture in pictures if picture.source in failed):
-                return False
-            readable = {picture.source for picture in pictures if is_readable(picture)}
+                return set()
+            return {picture.source for picture in pictures if is_readable(picture)}
     except (InputError, OSError):
-        return False  # the shard that held them is not here any more
-    keep_maps(out, part.index, receipt, readable)
-    return True
+        return set()  # the shard that held them is not here any more
 
 
 def _read(out: str) -> list[Part]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from leadline import __version__
-from leadline.bulk.parts import Part, keep_maps, shard_name
+from leadline.bulk.parts import Part, shard_name, would_be_lost
 from leadline.bulk.receipts import Receipt, read_receipt, receipt_name, write_receipt
 from leadline.bulk.sources import (
     Picture,
@@ -190,7 +190,9 @@ class ShardWriter:
             raise InputError(f"none of {len(failed)} pictures can be read; {': '.join(failed[0])}")
         if {shard, receipt_name(part.index)} <= names_in(job.out):
             before = read_receipt(job.out, part.index)
-            keep_maps(job.out, part.index, before, [sample.picture.source for sample in samples])
+            readable = [sample.picture.source for sample in samples]
+            if lost := would_be_lost(job.out, part.index, before, readable):
+                raise InputError(lost)
         data = _WRITERS[job.layout](samples)
         write_bytes(inside(job.out, shard), data)
         receipt = Receipt(

@@ -126,10 +126,10 @@ class OpenVinoRuntime:
         try:
             return _core().compile_model(graph, "CPU", self._config)
         except RuntimeError as error:
-            if "snippet" not in str(error):
+            if "snippet" not in str(error) or "SNIPPETS_MODE" in self._config:
                 raise
-            unfused = {**self._config, "SNIPPETS_MODE": "DISABLE"}
-            return _core().compile_model(graph, "CPU", unfused)
+            self._config["SNIPPETS_MODE"] = "DISABLE"  # for other shapes at once
+            return self._compile(graph)
 
 
 @cache
