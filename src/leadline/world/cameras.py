@@ -46,7 +46,7 @@ MOUNTS: Mapping[str, Mount] = MappingProxyType(
         ),
     }
 )
-"""Name -> a data set's camera. Intrinsics of NYU Depth v2 and KITTI; heights and tilts about so."""
+"""Name -> a data set's camera: the lenses of NYU Depth v2 and KITTI; heights and tilts are ours."""
 
 
 def mounted_kinds(mount: str, kinds: tuple[str, ...] = ()) -> tuple[str, ...]:
