@@ -33,3 +33,12 @@ def tiny_model(tmp_path: Path) -> Path:
     from testing.tiny import write_tiny_model
 
     return write_tiny_model(tmp_path / "tiny.onnx")
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request: pytest.FixtureRequest) -> str:
+    """Every device of torch's that is here."""
+    torch = pytest.importorskip("torch")
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("there is no GPU here")
+    return request.param

@@ -288,8 +288,8 @@ def test_frozen_parameters_stay_until_they_thaw(tiny, tmp_path):
 
 
 @pytest.mark.parametrize("amp", ["bf16", "fp16"])
-def test_mixed_precision_learns_in_float32_weights(tiny, tmp_path, amp):
-    quiet(tiny.updated({"amp": amp, "steps": 2}), tmp_path)
+def test_mixed_precision_learns_in_float32_weights(tiny, tmp_path, amp, device):
+    quiet(tiny.updated({"amp": amp, "steps": 2, "device": device}), tmp_path)
     assert {w.dtype for w in weights(tmp_path).values()} <= {torch.float32, torch.int64}
 
 

@@ -175,8 +175,10 @@ def test_a_turned_picture_is_enlarged_and_so_is_its_focal_length():
     assert made["focal_px"] > 1.02 * a_sample()["focal_px"]
     # Nearer by all of that: depth is divided by it, and the lens is the one that took the picture.
     assert enlarged == pytest.approx(made["focal_px"] / a_sample()["focal_px"], rel=2e-3)
+    numbers = {"kind": np.array(-1), "source": np.array(0)}
+    batch = {name: np.asarray(value)[None] for name, value in (made | numbers).items()}
     moved, still = (
-        as_tensors(made | {"kind": np.array(-1)}, nearer=factor) for factor in (enlarged, 1.0)
+        as_tensors(batch, nearer=np.array([factor], np.float32)) for factor in (enlarged, 1.0)
     )
     torch.testing.assert_close(moved["depth"] * enlarged, still["depth"], rtol=1e-4, atol=1e-4)
     assert float(moved["focal_px"]) == pytest.approx(100, rel=2e-3)
@@ -195,20 +197,37 @@ def test_window_of_another_aspect_is_stretched():
     assert np.ptp(made["disparity"]) > 70  # nearly all of the 80 columns
 
 
-def test_colours_stay_in_range_and_follow_the_generator():
-    rgb = torch.rand(4, 3, 8, 8)
-    one = disturb_colours(rgb, torch.Generator().manual_seed(3))
-    two = disturb_colours(rgb, torch.Generator().manual_seed(3))
-    assert torch.equal(one, two)
+def generators(count: int, first: int = 0) -> list[np.random.Generator]:
+    return [np.random.default_rng(seed) for seed in range(first, first + count)]
+
+
+def test_colours_stay_in_range_and_follow_the_generators():
+    rgb = torch.rand(40, 3, 8, 8)
+    one = disturb_colours(rgb, generators(40))
+    assert torch.equal(one, disturb_colours(rgb, generators(40)))
     assert one.min() >= 0
     assert one.max() <= 1
+
+
+def test_colours_of_a_picture_are_its_own_in_any_batch():
+    rgb = torch.rand(40, 3, 8, 8)
+    together = disturb_colours(rgb, generators(40))
+    torch.testing.assert_close(together[7:9], disturb_colours(rgb[7:9], generators(2, first=7)))
+    assert (
+        len(
+            {
+                tuple(one.flatten().tolist())
+                for one in disturb_colours(rgb[:1].expand(40, -1, -1, -1), generators(40))
+            }
+        )
+        == 40
+    )
 
 
 def test_permuted_colours_are_the_same_channels():
     rgb = torch.rand(3, 8, 8)
     seen = set()
-    for seed in range(60):
-        made = change_colours(rgb, np.random.default_rng(seed), "permute")
+    for made in change_colours(rgb.expand(60, -1, -1, -1), generators(60), "permute"):
         order = tuple(next(i for i in range(3) if torch.equal(c, rgb[i])) for c in made)
         assert sorted(order) == [0, 1, 2]
         seen.add(order)
@@ -217,19 +236,32 @@ def test_permuted_colours_are_the_same_channels():
 
 def test_channels_change_places_as_often_as_densedepth_s():
     rgb = torch.rand(3, 1, 1)
-    made = [change_colours(rgb, np.random.default_rng(seed), "permute") for seed in range(1000)]
+    made = change_colours(rgb.expand(1000, -1, -1, -1), generators(1000), "permute")
     assert sum(not torch.equal(c, rgb) for c in made) == pytest.approx(1000 * 5 / 14, rel=0.1)
 
 
 @pytest.mark.parametrize(("how", "most"), [("bts-nyu", 1.25 * 1.1), ("bts-kitti", 1.1 * 1.1)])
 def test_colours_of_bts_change_half_of_the_pictures_a_little(how, most):
-    rgb = torch.full((3, 4, 4), 0.5)
-    made = [change_colours(rgb, np.random.default_rng(seed), how) for seed in range(200)]
-    changed = [c for c in made if not torch.equal(c, rgb)]
+    rgb = torch.full((200, 3, 4, 4), 0.5)
+    made = change_colours(rgb, generators(200), how)
+    changed = [c for c in made if not torch.equal(c, rgb[0])]
     assert 80 <= len(changed) <= 120
     gains = torch.stack(changed)[..., 0, 0] / 0.5
     assert gains.max() <= most * 0.5**-0.1
     assert gains.max() > 0.93 * most
+
+
+def test_a_batch_is_the_same_on_any_device(tiny, device, tmp_path):
+    config = tiny.updated({"augment.colours": "channels"})
+    with depth_samples(config, tmp_path, 0, device="cpu") as source:
+        expected = source.batch(3, range(4))
+        alone = source.sample(3, 2)
+    with depth_samples(config.updated({"device": device}), tmp_path, 0) as source:
+        found = source.batch(3, range(4))
+    assert {values.device.type for values in found.values()} == {device}
+    for name, values in expected.items():
+        torch.testing.assert_close(found[name].cpu(), values)
+        torch.testing.assert_close(alone[name], values[2])
 
 
 SMALL = TrainConfig().updated(

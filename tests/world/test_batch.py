@@ -33,7 +33,7 @@ def pictures(bank: world.TextureBank) -> tuple[list[Scene], list[Camera], list[i
     return scenes, cameras, factors
 
 
-def test_pictures_of_a_batch_are_those_of_numpy(pictures, monkeypatch) -> None:
+def test_pictures_of_a_batch_are_those_of_numpy(pictures, device, monkeypatch) -> None:
     from leadline.world.batch import linear_views
 
     # How many pixels of a bumpy shape are in sight, each counts in its own order of work.
@@ -41,7 +41,7 @@ def test_pictures_of_a_batch_are_those_of_numpy(pictures, monkeypatch) -> None:
     for scene in pictures[0]:
         scene.shadow_cache.clear()
     scenes, cameras, factors = pictures
-    found = {n: (linear, truth) for n, linear, truth in linear_views(*pictures, "cpu")}
+    found = {n: (linear, truth) for n, linear, truth in linear_views(*pictures, device)}
     assert len(found) == len(scenes)
     for n, (scene, camera, factor) in enumerate(zip(scenes, cameras, factors, strict=True)):
         expected, depth, ids, normals = radiance(scene, camera, factor)
@@ -57,9 +57,9 @@ def test_pictures_of_a_batch_are_those_of_numpy(pictures, monkeypatch) -> None:
         assert faces.mean() > 0.98, (scene.kind, factor)  # creases: which face, decides rounding
 
 
-def test_a_batch_draws_as_single_pictures_do(bank: world.TextureBank) -> None:
+def test_a_batch_draws_as_single_pictures_do(bank: world.TextureBank, device: str) -> None:
     scenes = [world.sample_scene(seed, "objects", bank=bank) for seed in (3, 3, 4)]
-    batch = world.sample_views(scenes, [0, 1, 2], SIZE, device="cpu")
+    batch = world.sample_views(scenes, [0, 1, 2], SIZE, device=device)
     for scene, seed, view in zip(scenes, (0, 1, 2), batch, strict=True):
         alone = world.sample_view(scene, seed, SIZE)
         assert view.camera == alone.camera
@@ -70,7 +70,7 @@ def test_a_batch_draws_as_single_pictures_do(bank: world.TextureBank) -> None:
         assert near.mean() > 0.97
 
 
-def test_masks_and_holes_open_walls_in_a_batch(bank: world.TextureBank) -> None:
+def test_masks_and_holes_open_walls_in_a_batch(bank: world.TextureBank, device: str) -> None:
     b = world.Builder(np.random.default_rng(0), bank)
     b.quad((0, 6, 1), (30, 30), b.mat("flat"), normal="y")
     b.quad((-5, 2, 1), (10, 30), b.mat("flat"), normal="y", mask="lattice", repeat=(20, 20))
@@ -79,17 +79,17 @@ def test_masks_and_holes_open_walls_in_a_batch(bank: world.TextureBank) -> None:
     camera = Camera(width=96, height=72, fx=80, fy=80, cx=47.5, cy=35.5, world_from_camera=pose)
     scene = b.finish("room", 0)
     expected = world.render(scene, camera, factor=1)
-    (view,) = world.render_batch([scene], [camera], device="cpu", factor=1)
+    (view,) = world.render_batch([scene], [camera], device=device, factor=1)
     assert view.depth == pytest.approx(expected.depth, rel=1e-5)
     assert set(np.rint(view.depth).ravel().astype(int).tolist()) == {2, 6}
 
 
-def test_nothing_in_sight_is_sky(bank: world.TextureBank) -> None:
+def test_nothing_in_sight_is_sky(bank: world.TextureBank, device: str) -> None:
     b = world.Builder(np.random.default_rng(0), bank)
     b.box((0, -9, 0), (1, 1, 1), b.mat("flat"))
     pose = world.pose_from_angles(np.array([0, 0, 1.0]), 0.0, 0.0)
     camera = Camera(width=32, height=24, fx=30, fy=30, cx=15.5, cy=11.5, world_from_camera=pose)
-    (view,) = world.render_batch([b.finish("objects", 0)], [camera], device="cpu")
+    (view,) = world.render_batch([b.finish("objects", 0)], [camera], device=device)
     assert np.isinf(view.depth).all()
     assert (view.labels == -1).all()
 

@@ -72,18 +72,25 @@ def renders_here() -> bool:
 def processes(config: TrainConfig) -> Generator[Place]:
     """Join torchrun's group of processes while the block lasts; without torchrun, be alone."""
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
-    device = choose_device(config.device)
+    device = device_here(config)
     if world_size == 1:
         yield Place(device=device)
         return
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Place(rank=dist.get_rank(), world_size=world_size, device=device)
     finally:
         dist.destroy_process_group()
+
+
+def device_here(config: TrainConfig) -> torch.device:
+    """The device of this process; each of torchrun's on a machine has a GPU of its own."""
+    device = choose_device(config.device)
+    if device.type == "cuda" and "LOCAL_RANK" in os.environ:
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    return device
 
 
 def choose_device(name: str) -> torch.device:

@@ -92,7 +92,7 @@ class BatchSource(ABC):
         """One sample, without the axis of samples."""
 
     def batch(self, step: int, rows: Sequence[int]) -> Batch:
-        """The samples ``rows`` of ``step``, on the CPU; called from several threads."""
+        """The samples ``rows`` of ``step``, on any device; called from several threads."""
         samples = [self.sample(step, row) for row in rows]
         return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
 

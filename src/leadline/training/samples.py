@@ -25,7 +25,7 @@ from leadline.datasets import Options, get, open_dataset
 from leadline.errors import InputError
 from leadline.resample import resize
 from leadline.training.augment import change_colours, random_window
-from leadline.training.parallel import choose_device, renders_here
+from leadline.training.parallel import choose_device, device_here, renders_here
 from leadline.training.recipe import BatchSource, sample_generator, step_size
 from leadline.training.rendered import Plan, RenderedWorld, Sample, render_views
 from leadline.world import mounted_kinds
@@ -33,6 +33,7 @@ from leadline.world import mounted_kinds
 if TYPE_CHECKING:
     from leadline.datasets.frame import FrameRef
     from leadline.training.config import DataConfig, TrainConfig
+    from leadline.training.recipe import Batch
 
 
 class DepthSamples(BatchSource):
@@ -46,8 +47,10 @@ class DepthSamples(BatchSource):
         frames: Sequence[Sequence[FrameRef]],
         aspect: float = 0.0,
         zoom_is_near: bool = False,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.config = config
+        self.device = device
         self.input_of = dict(zip(rendered_sizes(config, aspect), config.sizes, strict=False))
         self.world = world
         self.frames = frames
@@ -72,22 +75,33 @@ class DepthSamples(BatchSource):
             return self.input_of[self.world.size(step)]
         return step_size(self.config, step)
 
-    def sample(self, step: int, row: int) -> dict[str, Tensor]:
+    def sample(self, step: int, row: int) -> Batch:
         """See :class:`~leadline.training.recipe.BatchSource`."""
-        rng = sample_generator(self.config.seed, step, row)
+        return {name: values[0] for name, values in self.batch(step, [row]).items()}
+
+    def batch(self, step: int, rows: Sequence[int]) -> Batch:
+        """See :class:`~leadline.training.recipe.BatchSource`; colours change on the device."""
+        rngs = [sample_generator(self.config.seed, step, row) for row in rows]
+        cut = [self._cut(rng, step) for rng in rngs]
+        stacked = {name: np.stack([sample[name] for sample in cut]) for name in cut[0]}
+        nearer = stacked.pop("nearer") if self.zoom_is_near else np.ones(len(cut), np.float32)
+        made = as_tensors(stacked, nearer=nearer, device=self.device)
+        made["rgb"] = change_colours(made["rgb"], rngs, self.config.augment.colours)
+        return made
+
+    def _cut(self, rng: np.random.Generator, step: int) -> Sample:
+        """What a picture's window shows, where it comes from, and how much it was enlarged."""
         source = self._source(rng)
         if self.frames[source]:
             ref = self.frames[source][int(rng.integers(len(self.frames[source])))]
             sample = from_frame(ref)
         else:
             sample = self._world().draw(rng, step)
-        config = self.config.augment
-        size = self.size(step)
-        sample, enlarged = random_window(rng, sample, size, config, aspect=self.aspect)
-        made = as_tensors(sample, nearer=enlarged if self.zoom_is_near else 1.0)
-        made["rgb"] = change_colours(made["rgb"], rng, config.colours)
-        made["source"] = torch.tensor(source)
-        return made
+        sample, enlarged = random_window(
+            rng, sample, self.size(step), self.config.augment, aspect=self.aspect
+        )
+        numbers = {"source": np.array(source), "nearer": np.array(enlarged, np.float32)}
+        return {**sample, **numbers}
 
     def _source(self, rng: np.random.Generator) -> int:
         return int(rng.choice(len(self.shares), p=self.shares))
@@ -100,7 +114,13 @@ class DepthSamples(BatchSource):
 
 @contextmanager
 def depth_samples(
-    config: TrainConfig, folder: Path, step: int, *, aspect: float = 0.0, zoom_is_near: bool = False
+    config: TrainConfig,
+    folder: Path,
+    step: int,
+    *,
+    aspect: float = 0.0,
+    zoom_is_near: bool = False,
+    device: str = "",
 ) -> Generator[DepthSamples]:
     """Open the config's data for a run that goes on at ``step``.
 
@@ -111,25 +131,30 @@ def depth_samples(
         aspect: width by height of what is cut from a picture; 0: that of the input.
         zoom_is_near: divide depth by the window's enlargement, as if the camera kept its lens and
             went nearer (Eigen et al. 2014, section 3.3).
+        device: where batches are put together; empty: the run's.
     """
     spare = not config.validate_data and config.validate_every >= 0
     frames = [training_frames(data, spare=spare) for data in config.data]
+    samples = partial(
+        DepthSamples,
+        config,
+        frames=frames,
+        aspect=aspect,
+        zoom_is_near=zoom_is_near,
+        device=device or device_here(config),
+    )
     if all(frames):
-        yield DepthSamples(
-            config, world=None, frames=frames, aspect=aspect, zoom_is_near=zoom_is_near
-        )
+        yield samples(world=None)
         return
     own = config.world
     # Chosen here and not in the renderers, so that a device that is missing is seen at once.
-    device = str(choose_device(own.device)) if own.device else ""
+    renders_on = str(choose_device(own.device)) if own.device else ""
     kinds = mounted_kinds(own.mount, own.kinds)
-    render = partial(render_views, kinds=kinds, views=own.views, device=device, mount=own.mount)
+    render = partial(render_views, kinds=kinds, views=own.views, device=renders_on, mount=own.mount)
     plan = Plan.of(config, render, sizes=rendered_sizes(config, aspect))
     rendered = RenderedWorld.of(config, plan, folder)
     with rendered.rendering(step, here=renders_here()) as world:
-        yield DepthSamples(
-            config, world=world, frames=frames, aspect=aspect, zoom_is_near=zoom_is_near
-        )
+        yield samples(world=world)
 
 
 def rendered_sizes(config: TrainConfig, aspect: float) -> tuple[tuple[int, int], ...]:
@@ -226,18 +251,35 @@ def from_frame(ref: FrameRef) -> Sample:
     }
 
 
-def as_tensors(sample: Sample, *, nearer: float = 1.0) -> dict[str, Tensor]:
-    """The tensors of one sample, enlarged ``nearer`` times by going nearer and not by the lens."""
-    disparity = torch.from_numpy(np.asarray(sample["disparity"], np.float32)) * nearer
+def as_tensors(
+    samples: Sample, *, nearer: np.ndarray, device: torch.device | str = "cpu"
+) -> dict[str, Tensor]:
+    """The tensors of a batch.
+
+    Args:
+        samples: arrays whose first axis is the sample.
+        nearer: (b,) how much each was enlarged by going nearer and not by the lens.
+        device: where to. What is small as a file is sent as it is, and unpacked there.
+    """
+    sent = {name: _sent(array, device) for name, array in samples.items()}
+    factor = torch.from_numpy(nearer).to(device)
+    disparity = sent["disparity"].float() * factor[:, None, None]
     valid = disparity.isfinite()
     disparity = disparity.nan_to_num()
     depth = torch.where(disparity > 1e-3, 1 / disparity.clamp(min=1e-3), 0.0)
-    rgb = torch.from_numpy(sample["rgb"]).permute(2, 0, 1).float().div_(255)
     return {
-        "rgb": rgb,
+        "rgb": sent["rgb"].permute(0, 3, 1, 2).float().div_(255),
         "depth": depth,
         "disparity": disparity,
         "valid": valid,
-        "focal_px": torch.tensor(float(sample["focal_px"]) / nearer),
-        "kind": torch.tensor(int(sample["kind"])),
+        "focal_px": sent["focal_px"].float() / factor,
+        "kind": sent["kind"].long(),
+        "source": sent["source"].long(),
     }
+
+
+def _sent(array: np.ndarray, device: torch.device | str) -> Tensor:
+    tensor = torch.from_numpy(array)
+    if torch.device(device).type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

@@ -190,7 +190,7 @@ class DepthAnything(Recipe):
         if share == 1:
             yield MixedSamples(self.config, labelled=None, pseudo=pseudo, share=1)
             return
-        with depth_samples(self.config, folder, step) as labelled:
+        with depth_samples(self.config, folder, step, device="cpu") as labelled:
             yield MixedSamples(self.config, labelled=labelled, pseudo=pseudo, share=share)
 
     def _labels(self, folder: Path) -> Path:
