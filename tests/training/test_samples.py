@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
-pytest.importorskip("cv2")
+cv2 = pytest.importorskip("cv2")
 
 from leadline import world  # noqa: E402
 from leadline.datasets import Frame, FrameRef, open_dataset  # noqa: E402
@@ -22,7 +22,7 @@ from leadline.errors import (  # noqa: E402
 )
 from leadline.image import Image  # noqa: E402
 from leadline.training import DataConfig, TrainConfig  # noqa: E402
-from leadline.training.augment import change_colours, disturb_colours, random_window  # noqa: E402
+from leadline.training.colours import change_colours, disturb_colours  # noqa: E402
 from leadline.training.config import AugmentConfig  # noqa: E402
 from leadline.training.eye_pairs import eye_pairs  # noqa: E402
 from leadline.training.parallel import Place, choose_device  # noqa: E402
@@ -35,12 +35,15 @@ from leadline.training.rendered import (  # noqa: E402
 )
 from leadline.training.rig import Rig  # noqa: E402
 from leadline.training.samples import (  # noqa: E402
+    DepthSamples,
     as_tensors,
     depth_samples,
     from_frame,
+    stacked,
     training_frames,
     validation_frames,
 )
+from leadline.training.windows import cut_window, cut_windows, draw_window  # noqa: E402
 
 
 def test_sample_is_a_function_of_step_and_row(tiny, tmp_path):
@@ -147,6 +150,11 @@ def a_sample(h=60, w=80):
     }
 
 
+def random_window(rng, sample, size, config, **options):
+    window = draw_window(rng, sample["rgb"].shape[:2], size, config, **options)
+    return cut_window(sample, window, size), window.enlarged
+
+
 @pytest.mark.parametrize("angle", [0.0, 5.0])
 def test_window_keeps_picture_and_truth_together(angle):
     config = AugmentConfig(min_crop=0.5, rotate_deg=angle)
@@ -176,12 +184,27 @@ def test_a_turned_picture_is_enlarged_and_so_is_its_focal_length():
     # Nearer by all of that: depth is divided by it, and the lens is the one that took the picture.
     assert enlarged == pytest.approx(made["focal_px"] / a_sample()["focal_px"], rel=2e-3)
     numbers = {"kind": np.array(-1), "source": np.array(0)}
-    batch = {name: np.asarray(value)[None] for name, value in (made | numbers).items()}
-    moved, still = (
-        as_tensors(batch, nearer=np.array([factor], np.float32)) for factor in (enlarged, 1.0)
-    )
+    batch = stacked([made | numbers], torch.device("cpu"))
+    moved, still = (as_tensors(batch, nearer=[factor]) for factor in (enlarged, 1.0))
     torch.testing.assert_close(moved["depth"] * enlarged, still["depth"], rtol=1e-4, atol=1e-4)
     assert float(moved["focal_px"]) == pytest.approx(100, rel=2e-3)
+
+
+@pytest.mark.parametrize("size", [(60, 80), (41, 90), (20, 24)])
+def test_windows_are_cut_together_as_one_by_one(size, device):
+    rng = np.random.default_rng(0)
+    smooth = cv2.GaussianBlur(rng.uniform(0, 255, (60, 80, 3)), (0, 0), 3).astype(np.uint8)
+    sample = a_sample() | {"rgb": smooth, "disparity": smooth[..., 0].astype(np.float16)}
+    config = AugmentConfig(min_crop=0.4)
+    windows = [draw_window(rng, (60, 80), size, config, aspect=1.2) for _ in range(12)]
+    assert {window.mirrored for window in windows} == {False, True}
+    alone = [cut_window(sample, window, size) for window in windows]
+    together = cut_windows(stacked([sample] * 12, torch.device(device)), windows, size)
+    for n, one in enumerate(alone):
+        rgb = together["rgb"][n].cpu().numpy()
+        assert np.abs(rgb - one["rgb"]).mean() < 1  # OpenCV averages over areas where it shrinks
+        assert np.array_equal(together["disparity"][n].float().cpu(), one["disparity"])
+        assert float(together["focal_px"][n]) == pytest.approx(float(one["focal_px"]))
 
 
 def test_unknown_truth_stays_unknown():
@@ -288,6 +311,39 @@ def test_shard_is_a_function_of_its_number(tmp_path):
     sizes = {plan.size(k) for k in range(30)}
     assert sizes == {(32, 64), (64, 64)}
     assert plan.make(4)["rgb"].shape == (3, *plan.size(4), 3)
+
+
+def paint_truth(rng, size, count):
+    smooth = [cv2.GaussianBlur(rng.uniform(0, 255, (*size, 3)), (0, 0), 3) for _ in range(count)]
+    return {
+        "rgb": np.stack(smooth).astype(np.uint8),
+        "disparity": np.stack(smooth)[..., 0].astype(np.float16),
+        "focal_px": rng.uniform(50, 90, count).astype(np.float32),
+        "kind": np.arange(count),
+    }
+
+
+def test_shards_on_a_device_give_the_samples_of_those_on_disk(tmp_path, device, monkeypatch):
+    config = SMALL.updated({"batch": 6, "augment.colours": "none"})
+    plan = Plan.of(config, paint_truth)
+    for index in range(12):
+        write_shard(tmp_path, index, plan.make(index))
+    read, kept = (
+        DepthSamples(
+            config, world=RenderedWorld(plan=plan, folder=tmp_path), frames=[[]], device=device
+        )
+        for _ in range(2)
+    )
+    for step in (0, 9, 25):
+        monkeypatch.setattr(DepthSamples, "keeps_world", False)
+        expected = read.batch(step, range(6))
+        monkeypatch.setattr(DepthSamples, "keeps_world", True)
+        found = kept.batch(step, range(6))
+        assert found.keys() == expected.keys()
+        torch.testing.assert_close(found.pop("rgb"), expected.pop("rgb"), atol=0.012, rtol=0)
+        for name, values in expected.items():
+            torch.testing.assert_close(found[name], values)
+    assert {index for index, _ in kept.world._shards} <= set(range(plan.oldest(25), 12))
 
 
 def test_the_window_moves_on_and_old_shards_go(tmp_path):

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from leadline import __version__
 from leadline.errors import InputError, JobError
@@ -59,11 +60,13 @@ class MovingAverage:
     def update(self, module: nn.Module, step: int) -> None:
         """Take in the weights after ``step``; early on the average follows faster."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for key, value in module.state_dict().items():
-            if value.is_floating_point():
-                self.state[key].lerp_(value, 1 - decay)
-            else:
-                self.state[key].copy_(value)
+        new = module.state_dict()
+        floats = [key for key, value in new.items() if value.is_floating_point()]
+        for key in new.keys() - set(floats):
+            self.state[key].copy_(new[key])
+        if floats:
+            together = get_ema_multi_avg_fn(decay)
+            together([self.state[key] for key in floats], [new[key] for key in floats], None)
 
 
 def save_state(run: Path, step: int, state: dict[str, Any]) -> Path:

@@ -24,10 +24,10 @@ from leadline.errors import InputError, JobError
 from leadline.io import list_images
 from leadline.jobs import atomic_write
 from leadline.kinds import DepthKind
-from leadline.training.augment import random_window
 from leadline.training.parallel import renders_here
 from leadline.training.perturb import random_box, strong_colours
 from leadline.training.recipe import Batch, BatchSource, sample_generator, step_size
+from leadline.training.windows import cut_window, draw_window
 
 if TYPE_CHECKING:
     from leadline.training.config import TrainConfig
@@ -80,7 +80,8 @@ class PseudoSamples:
         label = self.refs[int(rng.integers(len(self.refs)))].read()
         values = _as_disparity(label.values, label.valid, label.kind)
         sample = {"rgb": label.image.pixels, "disparity": np.where(label.valid, values, np.nan)}
-        sample, _ = random_window(rng, sample, size, self.config.augment)
+        window = draw_window(rng, sample["rgb"].shape[:2], size, self.config.augment)
+        sample = cut_window(sample, window, size)
         disparity = torch.from_numpy(np.asarray(sample["disparity"], np.float32))
         rgb = torch.from_numpy(sample["rgb"]).permute(2, 0, 1).float().div_(255)
         if self.hardness.colours:

@@ -15,16 +15,19 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
+import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from leadline import world
 from leadline.errors import InputError, JobError, LeadlineError
@@ -192,8 +195,7 @@ class Plan:
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) that shard ``index`` is rendered for, without the margin."""
-        rng = np.random.default_rng([self.seed, 1, index])
-        return self.sizes[int(rng.integers(len(self.sizes)))]
+        return self.sizes[_drawn(self.seed, index, len(self.sizes))]
 
     def newest(self, step: int) -> int:
         """The newest shard that step ``step`` may draw from; the first steps share a few."""
@@ -210,8 +212,14 @@ class Plan:
         return self.render(np.random.default_rng([self.seed, 3, index]), size, self.shard)
 
 
+@cache
+def _drawn(seed: int, index: int, among: int) -> int:
+    return int(np.random.default_rng([seed, 1, index]).integers(among))
+
+
 LEAD = 16
-"""Shards that are rendered before the step that may draw from them, so that disks do not fill."""
+"""Shards, and twice as many as there are renderers, that are rendered before the step that may draw
+from them: enough that no renderer waits for another, and disks do not fill."""
 
 
 def render_ahead(plan: Plan, folder: Path, worker: int, start: int, asked: Any) -> None:
@@ -227,8 +235,9 @@ def render_ahead(plan: Plan, folder: Path, worker: int, start: int, asked: Any) 
     bank = world.TextureBank
     world.use_bank(bank.load(plan.textures) if plan.textures else bank.procedural(0))
     trainer = multiprocessing.parent_process()
+    lead = max(LEAD, 2 * plan.workers)
     for index in range(plan.oldest(start) + worker, plan.newest(plan.steps - 1) + 1, plan.workers):
-        while index > plan.newest(asked.value) + LEAD and (trainer is None or trainer.is_alive()):
+        while index > plan.newest(asked.value) + lead and (trainer is None or trainer.is_alive()):
             time.sleep(0.2)
         if trainer is not None and not trainer.is_alive():
             return  # killed without a chance to stop its renderers
@@ -262,6 +271,9 @@ class RenderedWorld:
     _processes: list[BaseProcess] = field(default_factory=list)
     _here: bool = True
     _asked: Any = None
+    _shards: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict)
+    _alike: tuple[int, list[int]] = (-1, [])
+    _lock: Any = field(default_factory=threading.Lock)
 
     @classmethod
     def of(cls, config: TrainConfig, plan: Plan, folder: Path) -> RenderedWorld:
@@ -320,16 +332,34 @@ class RenderedWorld:
 
     def draw(self, rng: np.random.Generator, step: int) -> Sample:
         """A sample for ``step`` of the step's size, margin included; ``rng`` says which."""
-        if self._asked is not None:
-            self._asked.value = max(self._asked.value, step)
-        index, n = self.place(rng, step)
-        return {name: array[n] for name, array in self._open(index).items()}
+        index, n = self._place(rng, step)
+        return {name: array[n] for name, array in self._open(index, step).items()}
+
+    def gather(
+        self, rngs: Sequence[np.random.Generator], step: int, device: torch.device
+    ) -> dict[str, Tensor]:
+        """The samples that :meth:`draw` gives, together, from shards that are kept on a device."""
+        places = [self._place(rng, step) for rng in rngs]
+        shards = {index: self._open(index, step, device) for index in {k for k, _ in places}}
+        names = next(iter(shards.values()))
+        return {
+            name: torch.stack([shards[index][name][n] for index, n in places]) for name in names
+        }
 
     def place(self, rng: np.random.Generator, step: int) -> tuple[int, int]:
         """Which sample :meth:`draw` takes: its shard, and its place there."""
-        size, plan = self.size(step), self.plan
-        same = [k for k in range(plan.oldest(step), plan.newest(step) + 1) if plan.size(k) == size]
-        return int(rng.choice(same)), int(rng.integers(plan.shard))
+        known, alike = self._alike
+        if known != step:
+            size, plan = self.size(step), self.plan
+            window = range(plan.oldest(step), plan.newest(step) + 1)
+            alike = [k for k in window if plan.size(k) == size]
+            self._alike = step, alike
+        return int(rng.choice(alike)), int(rng.integers(self.plan.shard))
+
+    def _place(self, rng: np.random.Generator, step: int) -> tuple[int, int]:
+        if self._asked is not None:
+            self._asked.value = max(self._asked.value, step)
+        return self.place(rng, step)
 
     def forget(self, step: int) -> None:
         """Delete the shards that no later step draws from; a fixed set is kept."""
@@ -344,7 +374,17 @@ class RenderedWorld:
                 for name in names:
                     _path(self.folder, index, name).unlink(missing_ok=True)
 
-    def _open(self, index: int) -> dict[str, np.ndarray]:
+    def _open(self, index: int, step: int, device: torch.device | None = None) -> dict[str, Any]:
+        """The arrays of a shard, mapped from the disk, or tensors on a device."""
+        with self._lock:
+            key = index, str(device)
+            if key not in self._shards:
+                for old in [k for k in self._shards if k[0] < self.plan.oldest(step)]:
+                    del self._shards[old]
+                self._shards[key] = self._load(index, device)
+            return self._shards[key]
+
+    def _load(self, index: int, device: torch.device | None) -> dict[str, Any]:
         listing = _listing(self.folder, index)
         while not listing.exists():
             if self._here and not any(process.is_alive() for process in self._processes):
@@ -356,7 +396,10 @@ class RenderedWorld:
                 )
             time.sleep(0.1)
         names = json.loads(listing.read_text())
-        return {name: np.load(_path(self.folder, index, name), mmap_mode="r") for name in names}
+        paths = {name: _path(self.folder, index, name) for name in names}
+        if device is None:
+            return {name: np.load(path, mmap_mode="r") for name, path in paths.items()}
+        return {name: torch.from_numpy(np.load(path)).to(device) for name, path in paths.items()}
 
 
 _FULL = 64_000_000  # bytes; fewer do not hold a shard

@@ -24,10 +24,11 @@ from torch import Tensor
 from leadline.datasets import Options, get, open_dataset
 from leadline.errors import InputError
 from leadline.resample import resize
-from leadline.training.augment import change_colours, random_window
+from leadline.training.colours import change_colours
 from leadline.training.parallel import choose_device, device_here, renders_here
 from leadline.training.recipe import BatchSource, sample_generator, step_size
 from leadline.training.rendered import Plan, RenderedWorld, Sample, render_views
+from leadline.training.windows import Window, cut_window, cut_windows, draw_window
 from leadline.world import mounted_kinds
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class DepthSamples(BatchSource):
         device: torch.device | str = "cpu",
     ) -> None:
         self.config = config
-        self.device = device
+        self.device = torch.device(device)
         self.input_of = dict(zip(rendered_sizes(config, aspect), config.sizes, strict=False))
         self.world = world
         self.frames = frames
@@ -82,26 +83,49 @@ class DepthSamples(BatchSource):
     def batch(self, step: int, rows: Sequence[int]) -> Batch:
         """See :class:`~leadline.training.recipe.BatchSource`; colours change on the device."""
         rngs = [sample_generator(self.config.seed, step, row) for row in rows]
-        cut = [self._cut(rng, step) for rng in rngs]
-        stacked = {name: np.stack([sample[name] for sample in cut]) for name in cut[0]}
-        nearer = stacked.pop("nearer") if self.zoom_is_near else np.ones(len(cut), np.float32)
-        made = as_tensors(stacked, nearer=nearer, device=self.device)
+        samples, windows = (self._gathered if self.keeps_world else self._read)(rngs, step)
+        zoom = [window.enlarged if self.zoom_is_near else 1.0 for window in windows]
+        made = as_tensors(samples, nearer=zoom)
         made["rgb"] = change_colours(made["rgb"], rngs, self.config.augment.colours)
         return made
 
-    def _cut(self, rng: np.random.Generator, step: int) -> Sample:
-        """What a picture's window shows, where it comes from, and how much it was enlarged."""
-        source = self._source(rng)
-        if self.frames[source]:
-            ref = self.frames[source][int(rng.integers(len(self.frames[source])))]
-            sample = from_frame(ref)
-        else:
-            sample = self._world().draw(rng, step)
-        sample, enlarged = random_window(
-            rng, sample, self.size(step), self.config.augment, aspect=self.aspect
-        )
-        numbers = {"source": np.array(source), "nearer": np.array(enlarged, np.float32)}
-        return {**sample, **numbers}
+    @property
+    def keeps_world(self) -> bool:
+        """Whether the window of shards lies in a GPU's memory, where pictures are cut too."""
+        turned = self.config.augment.rotate_deg > 0
+        return self.device.type == "cuda" and not (any(self.frames) or turned)
+
+    def _read(
+        self, rngs: Sequence[np.random.Generator], step: int
+    ) -> tuple[dict[str, Tensor], list[Window]]:
+        """Windows of pictures from any source, cut one by one and sent to the device."""
+        cut, windows = [], []
+        for rng in rngs:
+            source = self._source(rng)
+            if self.frames[source]:
+                ref = self.frames[source][int(rng.integers(len(self.frames[source])))]
+                sample = from_frame(ref)
+            else:
+                sample = self._world().draw(rng, step)
+            window = self._window(rng, step, sample["rgb"].shape[:2])
+            made = cut_window(sample, window, self.size(step))
+            cut.append(made | {"source": np.array(source)})
+            windows.append(window)
+        return stacked(cut, self.device), windows
+
+    def _gathered(
+        self, rngs: Sequence[np.random.Generator], step: int
+    ) -> tuple[dict[str, Tensor], list[Window]]:
+        """The same of the rendered world alone, all at once on the device."""
+        sources = [self._source(rng) for rng in rngs]
+        found = self._world().gather(rngs, step, self.device)
+        _, height, width, _ = found["rgb"].shape
+        windows = [self._window(rng, step, (height, width)) for rng in rngs]
+        cut = cut_windows(found, windows, self.size(step))
+        return cut | {"source": torch.tensor(sources, device=self.device)}, windows
+
+    def _window(self, rng: np.random.Generator, step: int, picture: tuple[int, int]) -> Window:
+        return draw_window(rng, picture, self.size(step), self.config.augment, aspect=self.aspect)
 
     def _source(self, rng: np.random.Generator) -> int:
         return int(rng.choice(len(self.shares), p=self.shares))
@@ -251,35 +275,34 @@ def from_frame(ref: FrameRef) -> Sample:
     }
 
 
-def as_tensors(
-    samples: Sample, *, nearer: np.ndarray, device: torch.device | str = "cpu"
-) -> dict[str, Tensor]:
+def stacked(samples: Sequence[Sample], device: torch.device) -> dict[str, Tensor]:
+    """Samples as tensors whose first axis is the sample, on a device."""
+    made = {}
+    for name in samples[0]:
+        tensor = torch.from_numpy(np.stack([sample[name] for sample in samples]))
+        cuda = device.type == "cuda"
+        made[name] = (tensor.pin_memory() if cuda else tensor).to(device, non_blocking=True)
+    return made
+
+
+def as_tensors(samples: dict[str, Tensor], *, nearer: Sequence[float]) -> dict[str, Tensor]:
     """The tensors of a batch.
 
     Args:
-        samples: arrays whose first axis is the sample.
-        nearer: (b,) how much each was enlarged by going nearer and not by the lens.
-        device: where to. What is small as a file is sent as it is, and unpacked there.
+        samples: as they are stored, the sample as first axis; pictures of bytes or of floats.
+        nearer: how much each was enlarged by going nearer and not by the lens.
     """
-    sent = {name: _sent(array, device) for name, array in samples.items()}
-    factor = torch.from_numpy(nearer).to(device)
-    disparity = sent["disparity"].float() * factor[:, None, None]
+    factor = torch.tensor(nearer, dtype=torch.float32, device=samples["rgb"].device)
+    disparity = samples["disparity"].float() * factor[:, None, None]
     valid = disparity.isfinite()
     disparity = disparity.nan_to_num()
     depth = torch.where(disparity > 1e-3, 1 / disparity.clamp(min=1e-3), 0.0)
     return {
-        "rgb": sent["rgb"].permute(0, 3, 1, 2).float().div_(255),
+        "rgb": samples["rgb"].permute(0, 3, 1, 2).float().div_(255),
         "depth": depth,
         "disparity": disparity,
         "valid": valid,
-        "focal_px": sent["focal_px"].float() / factor,
-        "kind": sent["kind"].long(),
-        "source": sent["source"].long(),
+        "focal_px": samples["focal_px"].float() / factor,
+        "kind": samples["kind"].long(),
+        "source": samples["source"].long(),
     }
-
-
-def _sent(array: np.ndarray, device: torch.device | str) -> Tensor:
-    tensor = torch.from_numpy(array)
-    if torch.device(device).type != "cuda":
-        return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
