@@ -43,6 +43,7 @@ def tiny(pictures):
             "warmup": 2,
             "lr": 1e-2,
             "threads": 1,
+            "device": "cpu",  # where runs are repeated bit by bit
             "checkpoint_every": 2,
             "log_every": 2,
             "validate_every": -1,
