@@ -293,6 +293,11 @@ def test_mixed_precision_learns_in_float32_weights(tiny, tmp_path, amp, device):
     assert {w.dtype for w in weights(tmp_path).values()} <= {torch.float32, torch.int64}
 
 
+def test_a_single_value_to_normalise_is_told(tiny, tmp_path):
+    with pytest.raises(InputError, match="batch normalisation needs two"):
+        quiet(tiny.updated({"batch": 1}), tmp_path)
+
+
 def test_start_takes_the_weights_of_another_run(tiny, whole):
     run = Run(tiny.updated({"start": str(whole)}))
     assert same(run.module.state_dict(), load_file(whole / "model.safetensors"))

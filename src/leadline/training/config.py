@@ -71,7 +71,7 @@ class WorldConfig:
         margin: pictures are rendered this much larger than what is cut from them.
         shard: pictures per rendered shard.
         views: pictures per scene.
-        window: shards to draw from at a time.
+        window: shards to draw from at a time; a network on a GPU has them in its memory.
         shard_steps: steps between two new shards.
         shards: 0: new shards all along; otherwise a fixed set of so many, which are kept.
         seed: of the scenes; -1 takes the run's.

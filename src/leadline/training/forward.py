@@ -32,11 +32,24 @@ class Forwarding:
         self.scaler = torch.amp.GradScaler(device.type, enabled=amp == "fp16")
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
-        """The module's outputs, their floating tensors as float32."""
-        if self.dtype is None:
-            return self.module(*inputs, **named)
-        with torch.autocast(self.device.type, dtype=self.dtype):
-            return as_float32(self.module(*inputs, **named))
+        """The module's outputs, their floating tensors as float32.
+
+        Raises:
+            InputError: batch normalisation has a single value to normalise.
+        """
+        try:
+            if self.dtype is None:
+                return self.module(*inputs, **named)
+            with torch.autocast(self.device.type, dtype=self.dtype):
+                return as_float32(self.module(*inputs, **named))
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise InputError(
+                "a batch, or a part or a process's share of one, holds a single picture, of which "
+                "one pixel is left inside the network: batch normalisation needs two. Raise batch "
+                "or sizes, or lower accumulate."
+            ) from error
 
     @contextmanager
     def gradients(self, *, synchronise: bool) -> Generator[None]:
