@@ -23,6 +23,7 @@ from leadline.benchmark.inputs import prepare, spec_of
 from leadline.benchmark.machine import Load, facts, load_between, load_over, peak_memory_mb, ticks
 from leadline.benchmark.worker import Worker
 from leadline.errors import InputError, JobError, UnknownNameError
+from leadline.preprocess import Preprocess
 
 QUIET = 0.05
 """Largest share of the machine that others may take."""
@@ -178,7 +179,10 @@ def _setup(options: Options, folder: Path) -> Setup:
         device=options.device,
         weights=options.weights,
     )
-    return setup if options.size else replace(setup, size=spec_of(setup).preprocess.size)
+    if options.size:
+        return setup
+    preprocess = spec_of(setup).preprocess
+    return replace(setup, size=Preprocess(preprocess).input_size(*preprocess.size))
 
 
 def _check_quiet(options: Options, say: Callable[[str], None]) -> Load:
