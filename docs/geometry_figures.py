@@ -27,7 +27,7 @@ COLOURS = ((200, 60, 40), (40, 90, 190), (30, 30, 30))
 
 def room_pictures(moves: list[list[float]]) -> tuple[list[Picture], np.ndarray]:
     """A room from places moved by metres (right, down, forward), and the first one's depth."""
-    scene = world.sample_scene(212, "room")
+    scene = world.sample_scene(7, "room")
     first = world.sample_view(scene, 1, size=(480, 640))
     pictures = []
     for i, move in enumerate(moves):
