@@ -197,8 +197,8 @@ def test_the_recipe_follows_from_the_network_and_the_goal() -> None:
     )
     assert (relative.recipe, relative.model) == ("relative", "lite")
     assert relative.start == "lite"
-    assert relative.sizes == ((256, 320),)
-    assert input_size(lite, (375, 1242)) == [160, 512]
+    assert relative.sizes == ((288, 384),)
+    assert input_size(lite, (375, 1242)) == [192, 576]
 
 
 @pytest.mark.parametrize(("reach_m", "domain"), [(10.2, "indoor"), (70.0, "outdoor")])
@@ -219,8 +219,10 @@ def test_metres_for_one_camera_are_a_start(reach_m: float, domain: str) -> None:
 @pytest.mark.parametrize("picture", [(480, 640), (375, 1242)])
 def test_a_network_looks_at_pictures_as_it_learned_to(name: str, picture: tuple[int, int]) -> None:
     spec = catalog.get(name)
-    learned = tuple(input_size(spec, picture))
-    assert Preprocess(sized(spec.preprocess, (learned,))).input_size(*picture) == learned
+    facts = _facts(size=picture)
+    config = TrainConfig.from_dict(settings_for(spec, name, facts, goal="relative", steps=50))
+    assert config.sizes == (tuple(input_size(spec, picture)),)
+    assert Preprocess(sized(spec.preprocess, config)).input_size(*picture) == config.sizes[0]
 
 
 def test_networks_of_one_size_learn_from_pictures_stretched_as_they_will_be() -> None:

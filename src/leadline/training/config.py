@@ -167,6 +167,8 @@ class TrainConfig:
         checkpointing: give memory for time, where the network offers it.
         channels_last: memory layout; faster for convolutions.
         sizes: input sizes (height, width) of the batches; repeats weigh.
+        predict_size: (height, width) that the delivered network looks at; (0, 0): the commonest of
+            ``sizes``. Windows that are enlarged make things look larger than they will be.
         workers: processes that render ahead; loaders: threads that make batches ahead.
         threads: torch threads, 0 for all.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -214,6 +216,7 @@ class TrainConfig:
     checkpointing: bool = False
     channels_last: bool = True
     sizes: tuple[tuple[int, int], ...] = ((192, 256),)
+    predict_size: tuple[int, int] = (0, 0)
     workers: int = 1
     loaders: int = 1
     threads: int = 0
@@ -329,7 +332,7 @@ _AT_LEAST_1 = (
 )
 _AT_LEAST_0 = (
     *("thaw", "seed", "encoder_lr", "weight_decay", "clip", "warmup", "power", "factor"),
-    *("workers", "threads"),
+    *("workers", "threads", "predict_size"),
 )
 
 

@@ -167,6 +167,7 @@ def settings_for(
         "warmup": min(100, steps // 10),
         "batch": max(2, min(8, facts.pictures // 2)),
         "sizes": [input_size(spec, facts.size)],
+        "predict_size": list(spec.preprocess.size),
         "checkpoint_every": max(50, steps // 10),
         "ema": 0.99,
     }

@@ -59,20 +59,21 @@ def delivered_spec(config: TrainConfig, module: DepthModule, **options: Any) -> 
     return replace(
         spec,
         options=everything,
-        preprocess=sized(spec.preprocess, config.sizes),
+        preprocess=sized(spec.preprocess, config),
         weights=(),
         max_depth=max_depth,
     )
 
 
-def sized(spec: PreprocessSpec, sizes: tuple[tuple[int, int], ...]) -> PreprocessSpec:
-    """The preprocessing at the size that most of a run's batches had.
+def sized(spec: PreprocessSpec, config: TrainConfig) -> PreprocessSpec:
+    """The preprocessing at the size that a run's network is to look at pictures.
 
-    A network of one size, or of one number of pixels, keeps the commonest size; others keep the
-    commonest of the sides that their rule looks at. Windows of whole pictures were learned from, so
-    nothing is cropped.
+    That is ``predict_size``, or the size that most of the run's batches had: all of it where the
+    network has one size, or one number of pixels; of others the side that their rule looks at.
+    Windows of whole pictures were learned from, so nothing is cropped.
     """
     spec = replace(spec, crop=(1.0, 1.0))
+    sizes = (config.predict_size,) if all(config.predict_size) else config.sizes
     if spec.resize in ("exact", "area"):
         return replace(spec, size=max(sizes, key=sizes.count))
     looked_at = [max(size) if spec.resize == "upper_bound" else min(size) for size in sizes]

@@ -132,7 +132,7 @@ class Metric(Recipe):
         if isinstance(network, MetricNetwork):
             own = catalogue_spec(network.config.encoder).preprocess
             farthest = max(domain.max_depth for domain in network.config.domains)
-            spec = replace(spec, preprocess=sized(own, config.sizes), max_depth=farthest)
+            spec = replace(spec, preprocess=sized(own, config), max_depth=farthest)
         if not spec.kind.is_metric:
             raise InputError(
                 f"model={config.model!r} gives {spec.kind}; a metric network is needed: metric, "
