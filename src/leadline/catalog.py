@@ -406,7 +406,7 @@ def _lite_metric() -> ModelSpec:
             "n_attractors": (8, 4, 2, 1),
         },
         kind=DepthKind.SCALED_DEPTH,
-        preprocess=replace(PREPROCESS["lite"], canonical_focal_px=275.0),
+        preprocess=replace(PREPROCESS["lite"], size=(256, 320), canonical_focal_px=275.0),
         weights=(
             WeightsFile(file=f"{name}.onnx", licence="Apache-2.0"),
             WeightsFile(file=f"{name}.safetensors", licence="Apache-2.0"),
