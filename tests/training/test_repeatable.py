@@ -108,7 +108,7 @@ def test_two_processes_give_the_curve_of_one(tiny, tmp_path, script, parallel):
     assert load_state(tmp_path / "two")["step"] == 9  # alone, from what two processes saved
     for key, value in final[0].items():
         if value.is_floating_point() and "running" not in key:  # statistics are of rank 0's parts
-            assert torch.allclose(value, final[1][key], rtol=1e-3, atol=1e-5), key
+            assert torch.allclose(value, final[1][key], rtol=1e-3, atol=2e-4), key
 
 
 def test_trained_run_exports(tiny, tmp_path, pictures):

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from leadline import __version__
@@ -60,13 +61,20 @@ class MovingAverage:
     def update(self, module: nn.Module, step: int) -> None:
         """Take in the weights after ``step``; early on the average follows faster."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        new = module.state_dict()
-        floats = [key for key, value in new.items() if value.is_floating_point()]
-        for key in new.keys() - set(floats):
-            self.state[key].copy_(new[key])
-        if floats:
-            together = get_ema_multi_avg_fn(decay)
-            together([self.state[key] for key in floats], [new[key] for key in floats], None)
+        averages, values = [], []
+        for key, value in module.state_dict().items():
+            if value.is_floating_point():
+                averages.append(_own_part(self.state[key]))
+                values.append(_own_part(value))
+            else:
+                self.state[key].copy_(value)
+        if averages:  # all at once: a GPU is told hundreds of times otherwise
+            get_ema_multi_avg_fn(decay)(averages, values, None)
+
+
+def _own_part(value: Tensor) -> Tensor:
+    """What this process holds of a tensor that is divided among several."""
+    return value.to_local() if isinstance(value, DTensor) else value
 
 
 def save_state(run: Path, step: int, state: dict[str, Any]) -> Path:

@@ -271,6 +271,8 @@ class TrainConfig:
         """
         recipe = str(changes.get("recipe", self.recipe))
         base = self if recipe == self.recipe else replace(self, recipe=recipe, options=None)
+        if "sizes" in changes or changes.get("model", self.model) != self.model:
+            base = replace(base, predict_size=(0, 0))  # it belonged to those of before
         return updated(base, {k: v for k, v in changes.items() if k != "recipe"}, what="config")
 
     def to_dict(self) -> dict[str, Any]:
@@ -350,6 +352,10 @@ def _check(config: TrainConfig) -> None:
         raise InputError(
             f"batch={config.batch}, accumulate={config.accumulate}: the batch needs to divide into "
             "that many equal parts; change one of them."
+        )
+    if any(config.predict_size) and not all(config.predict_size):
+        raise InputError(
+            f"predict_size={list(config.predict_size)}: a height and a width are needed, or [0, 0]."
         )
     if not config.sizes or not config.data:
         raise InputError("sizes and data: at least one of each is needed.")

@@ -68,12 +68,13 @@ def delivered_spec(config: TrainConfig, module: DepthModule, **options: Any) -> 
 def sized(spec: PreprocessSpec, config: TrainConfig) -> PreprocessSpec:
     """The preprocessing at the size that a run's network is to look at pictures.
 
-    That is ``predict_size``, or the size that most of the run's batches had: all of it where the
-    network has one size, or one number of pixels; of others the side that their rule looks at.
-    Windows of whole pictures were learned from, so nothing is cropped.
+    That is ``predict_size``, or follows from the size that most of the run's batches had: all of it
+    where the network has one size, or one number of pixels; of others the side that their rule
+    looks at. Windows of whole pictures were learned from, so nothing is cropped.
     """
-    spec = replace(spec, crop=(1.0, 1.0))
-    sizes = (config.predict_size,) if all(config.predict_size) else config.sizes
+    spec, sizes = replace(spec, crop=(1.0, 1.0)), config.sizes
+    if any(config.predict_size):
+        return replace(spec, size=config.predict_size)
     if spec.resize in ("exact", "area"):
         return replace(spec, size=max(sizes, key=sizes.count))
     looked_at = [max(size) if spec.resize == "upper_bound" else min(size) for size in sizes]

@@ -197,6 +197,12 @@ class Plan:
         """(height, width) that shard ``index`` is rendered for, without the margin."""
         return self.sizes[_drawn(self.seed, index, len(self.sizes))]
 
+    def window_bytes(self) -> float:
+        """About what the pictures of a window take: three bytes of colour and two of disparity."""
+        pixels = sum(h * w for h, w in self.sizes) / len(self.sizes) * self.margin**2
+        shards = min(self.window, self.newest(self.steps - 1) + 1)
+        return 5 * pixels * self.shard * shards
+
     def newest(self, step: int) -> int:
         """The newest shard that step ``step`` may draw from; the first steps share a few."""
         return self.shards - 1 if self.shards else 2 + step // self.shard_steps
@@ -218,8 +224,8 @@ def _drawn(seed: int, index: int, among: int) -> int:
 
 
 LEAD = 16
-"""Shards, and twice as many as there are renderers, that are rendered before the step that may draw
-from them: enough that no renderer waits for another, and disks do not fill."""
+"""Shards that are rendered before the step that may draw from them, or twice as many as there are
+renderers if that is more: enough that no renderer waits for another, and disks do not fill."""
 
 
 def render_ahead(plan: Plan, folder: Path, worker: int, start: int, asked: Any) -> None:
@@ -271,8 +277,8 @@ class RenderedWorld:
     _processes: list[BaseProcess] = field(default_factory=list)
     _here: bool = True
     _asked: Any = None
-    _shards: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict)
-    _alike: tuple[int, list[int]] = (-1, [])
+    _shards: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    _alike: dict[int, list[int]] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock)
 
     @classmethod
@@ -333,14 +339,14 @@ class RenderedWorld:
     def draw(self, rng: np.random.Generator, step: int) -> Sample:
         """A sample for ``step`` of the step's size, margin included; ``rng`` says which."""
         index, n = self._place(rng, step)
-        return {name: array[n] for name, array in self._open(index, step).items()}
+        return {name: array[n] for name, array in self._open(index).items()}
 
     def gather(
         self, rngs: Sequence[np.random.Generator], step: int, device: torch.device
     ) -> dict[str, Tensor]:
         """The samples that :meth:`draw` gives, together, from shards that are kept on a device."""
         places = [self._place(rng, step) for rng in rngs]
-        shards = {index: self._open(index, step, device) for index in {k for k, _ in places}}
+        shards = {index: self._on_device(index, step, device) for index in {k for k, _ in places}}
         names = next(iter(shards.values()))
         return {
             name: torch.stack([shards[index][name][n] for index, n in places]) for name in names
@@ -348,12 +354,14 @@ class RenderedWorld:
 
     def place(self, rng: np.random.Generator, step: int) -> tuple[int, int]:
         """Which sample :meth:`draw` takes: its shard, and its place there."""
-        known, alike = self._alike
-        if known != step:
+        alike = self._alike.get(step)
+        if alike is None:
             size, plan = self.size(step), self.plan
             window = range(plan.oldest(step), plan.newest(step) + 1)
             alike = [k for k in window if plan.size(k) == size]
-            self._alike = step, alike
+            if len(self._alike) > 32:  # threads make batches for a few steps at a time
+                self._alike.clear()
+            self._alike[step] = alike
         return int(rng.choice(alike)), int(rng.integers(self.plan.shard))
 
     def _place(self, rng: np.random.Generator, step: int) -> tuple[int, int]:
@@ -374,19 +382,27 @@ class RenderedWorld:
                 for name in names:
                     _path(self.folder, index, name).unlink(missing_ok=True)
 
-    def _open(self, index: int, step: int, device: torch.device | None = None) -> dict[str, Any]:
-        """The arrays of a shard, mapped from the disk, or tensors on a device."""
+    def _on_device(self, index: int, step: int, device: torch.device) -> dict[str, Tensor]:
+        """The arrays of a shard as tensors there; those that are too old for the step go."""
+        self._wait_for(index)
         with self._lock:
-            key = index, str(device)
-            if key not in self._shards:
-                for old in [k for k in self._shards if k[0] < self.plan.oldest(step)]:
+            if index not in self._shards:
+                for old in [k for k in self._shards if k < self.plan.oldest(step)]:
                     del self._shards[old]
-                self._shards[key] = self._load(index, device)
-            return self._shards[key]
+                arrays = self._open(index)
+                self._shards[index] = {
+                    name: torch.from_numpy(np.array(array)).to(device)
+                    for name, array in arrays.items()
+                }
+            return self._shards[index]
 
-    def _load(self, index: int, device: torch.device | None) -> dict[str, Any]:
-        listing = _listing(self.folder, index)
-        while not listing.exists():
+    def _open(self, index: int) -> dict[str, np.ndarray]:
+        self._wait_for(index)
+        names = json.loads(_listing(self.folder, index).read_text())
+        return {name: np.load(_path(self.folder, index, name), mmap_mode="r") for name in names}
+
+    def _wait_for(self, index: int) -> None:
+        while not _listing(self.folder, index).exists():
             if self._here and not any(process.is_alive() for process in self._processes):
                 full = shutil.disk_usage(self.folder).free < _FULL
                 why = "the disk is full" if full else "see the renderer's error above"
@@ -395,11 +411,6 @@ class RenderedWorld:
                     f"more: {why}. Put that right and go on with --resume."
                 )
             time.sleep(0.1)
-        names = json.loads(listing.read_text())
-        paths = {name: _path(self.folder, index, name) for name in names}
-        if device is None:
-            return {name: np.load(path, mmap_mode="r") for name, path in paths.items()}
-        return {name: torch.from_numpy(np.load(path)).to(device) for name, path in paths.items()}
 
 
 _FULL = 64_000_000  # bytes; fewer do not hold a shard

@@ -46,8 +46,9 @@ def changes(out: Path, saved: Mapping[str, Any], config: TrainConfig) -> list[st
     theirs = _flat(json.loads(saved["config"]))
     ours = _flat(json.loads(json.dumps(config.to_dict())))
     done, lines = saved["step"], []
-    for key in sorted(theirs):  # what was no setting then has changed nothing
-        old, new = theirs[key], ours.get(key)
+    usual = _flat(json.loads(json.dumps(type(config)(recipe=config.recipe).to_dict())))
+    for key in sorted(theirs | ours):  # what was no setting then was as it usually is
+        old, new = theirs.get(key, usual.get(key)), ours.get(key)
         if old == new:
             continue
         if key in FIXED:

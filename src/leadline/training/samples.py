@@ -38,7 +38,11 @@ if TYPE_CHECKING:
 
 
 class DepthSamples(BatchSource):
-    """Pictures with depth; see the module. Open it with :func:`depth_samples`."""
+    """Pictures with depth; see the module. Open it with :func:`depth_samples`.
+
+    Attributes:
+        keeps_world: whether rendered pictures lie in a GPU's memory, where they are cut too.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class DepthSamples(BatchSource):
         self.zoom_is_near = zoom_is_near
         weights = np.array([data.weight for data in config.data], dtype=float)
         self.shares = weights / weights.sum()
+        self.keeps_world = self._room_for_world()
 
     def origin(self, step: int, row: int) -> str:
         """The shard and the place in it, or the frame's name."""
@@ -89,11 +94,12 @@ class DepthSamples(BatchSource):
         made["rgb"] = change_colours(made["rgb"], rngs, self.config.augment.colours)
         return made
 
-    @property
-    def keeps_world(self) -> bool:
-        """Whether the window of shards lies in a GPU's memory, where pictures are cut too."""
-        turned = self.config.augment.rotate_deg > 0
-        return self.device.type == "cuda" and not (any(self.frames) or turned)
+    def _room_for_world(self) -> bool:
+        """Whether the window of shards is to lie in a GPU's memory: it fits into a third of it."""
+        if self.device.type != "cuda" or self.world is None or any(self.frames):
+            return False
+        free, _ = torch.cuda.mem_get_info(self.device)
+        return not self.config.augment.rotate_deg and self.world.plan.window_bytes() < free / 3
 
     def _read(
         self, rngs: Sequence[np.random.Generator], step: int
@@ -155,17 +161,20 @@ def depth_samples(
         aspect: width by height of what is cut from a picture; 0: that of the input.
         zoom_is_near: divide depth by the window's enlargement, as if the camera kept its lens and
             went nearer (Eigen et al. 2014, section 3.3).
-        device: where batches are put together; empty: the run's.
+        device: where batches are put together; empty: on the run's GPU, else on the CPU.
     """
     spare = not config.validate_data and config.validate_every >= 0
     frames = [training_frames(data, spare=spare) for data in config.data]
+    if not device:  # threads that make batches: MPS crashes when two of them use it
+        own_gpu = device_here(config)
+        device = str(own_gpu) if own_gpu.type == "cuda" else "cpu"
     samples = partial(
         DepthSamples,
         config,
         frames=frames,
         aspect=aspect,
         zoom_is_near=zoom_is_near,
-        device=device or device_here(config),
+        device=device,
     )
     if all(frames):
         yield samples(world=None)
