@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from leadline.training.config import AugmentConfig
     from leadline.training.rendered import Sample
 
-PLANES = ("disparity", "depth", "valid", "mask")
-"""Arrays of a sample that are taken by nearest pixel; ``rgb*`` are pictures, all else numbers."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
@@ -88,8 +85,8 @@ def cut_window(sample: Sample, window: Window, size: tuple[int, int]) -> Sample:
     """The window of all maps of a sample, resampled to ``size``.
 
     Args:
-        sample: ``rgb*`` (h, w, 3) uint8, maps named in :data:`PLANES`, and numbers. ``focal_px``
-            follows the resampling.
+        sample: ``rgb*`` (h, w, 3) uint8, maps (h, w), taken by nearest pixel, and numbers, of which
+            ``focal_px`` follows the resampling.
         window: of its pictures.
         size: (height, width) of the result.
     """
