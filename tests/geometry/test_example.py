@@ -17,7 +17,7 @@ def test_the_example_finds_the_rendered_room(tmp_path: Path) -> None:
     )
     error = re.search(r"median error of their depths: ([\d.]+) %", run.stdout)
     assert error is not None
-    assert float(error[1]) < 3
+    assert float(error[1]) < 2
     assert {p.name for p in tmp_path.iterdir()} == {
         *("epipolar.png", "points.ply", "depth.npz", "depth.png")
     }

@@ -96,7 +96,8 @@ def on_processes(count, config, out, tmp_path, script):
 
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_two_processes_give_the_curve_of_one(tiny, tmp_path, script, parallel):
-    plain = {"optimizer": "sgd", "steps": 8, "log_every": 1, "checkpoint_every": 4}
+    # Seed 0 has activations at the kink of ReLU, where the order of a sum decides.
+    plain = {"optimizer": "sgd", "steps": 8, "log_every": 1, "checkpoint_every": 4, "seed": 1}
     config = tiny.updated({**plain, "accumulate": 2})
     train(config, tmp_path / "one", report=lambda line: None)
     one = [json.loads(x)["loss"] for x in (tmp_path / "one" / "log.jsonl").read_text().splitlines()]
@@ -108,7 +109,7 @@ def test_two_processes_give_the_curve_of_one(tiny, tmp_path, script, parallel):
     assert load_state(tmp_path / "two")["step"] == 9  # alone, from what two processes saved
     for key, value in final[0].items():
         if value.is_floating_point() and "running" not in key:  # statistics are of rank 0's parts
-            assert torch.allclose(value, final[1][key], rtol=1e-3, atol=2e-4), key
+            assert torch.allclose(value, final[1][key], rtol=1e-3, atol=1e-5), key
 
 
 def test_trained_run_exports(tiny, tmp_path, pictures):

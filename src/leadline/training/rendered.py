@@ -384,7 +384,8 @@ class RenderedWorld:
 
     def _on_device(self, index: int, step: int, device: torch.device) -> dict[str, Tensor]:
         """The arrays of a shard as tensors there; those that are too old for the step go."""
-        self._wait_for(index)
+        if index not in self._shards:
+            self._wait_for(index)  # outside of the lock: other shards are there already
         with self._lock:
             if index not in self._shards:
                 for old in [k for k in self._shards if k < self.plan.oldest(step)]:
