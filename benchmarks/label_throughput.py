@@ -25,7 +25,7 @@ from typing import Any
 
 from PIL import Image
 
-from leadline.bulk import BulkJob, ModelChoice, Where, list_sources, run_bulk
+from leadline.shards import BulkJob, ModelChoice, Where, list_sources, run_bulk
 from leadline.jobs import Progress
 
 ROOT = Path(__file__).resolve().parents[1]

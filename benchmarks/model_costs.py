@@ -15,8 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from leadline import catalog
-from leadline.benchmark.costs import cost_of
-from leadline.benchmark.machine import facts
+from leadline.speed.costs import cost_of
+from leadline.speed.machine import facts
 
 
 def main() -> None:

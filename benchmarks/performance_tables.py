@@ -16,8 +16,8 @@ import re
 import sys
 from pathlib import Path
 
-from leadline.benchmark import as_markdown
-from leadline.benchmark.report import contender_rows, policy_rows, prediction_rows
+from leadline.speed import as_markdown
+from leadline.speed.report import contender_rows, policy_rows, prediction_rows
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"

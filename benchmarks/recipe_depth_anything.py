@@ -26,7 +26,7 @@ from benchmarks.harness import (
     shared_world,
     steps_for,
 )
-from leadline.bulk import BulkJob, ModelChoice, label_files
+from leadline.shards import BulkJob, ModelChoice, label_files
 from leadline.io import list_images
 from leadline.training import TrainConfig
 from leadline.training.pseudo_label import render_pictures

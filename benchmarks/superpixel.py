@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import leadline
-from leadline.benchmark.machine import facts
+from leadline.speed.machine import facts
 from leadline.datasets import GROUPS, Frame, iter_frames
 from leadline.evaluation.disparity import score_disparity
 from leadline.superpixel import Evidence, PlaneConfig, Segments, segment, solve_planes

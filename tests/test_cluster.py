@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image as PilImage
 
-from leadline.bulk import BulkJob, ModelChoice, Where, list_sources, run_bulk
+from leadline.shards import BulkJob, ModelChoice, Where, list_sources, run_bulk
 from leadline.cluster import _connected, run_parts
 from leadline.errors import InputError, JobError
 

@@ -27,7 +27,7 @@ from leadline import __version__
 from leadline.errors import InputError, LeadlineError
 from leadline.hub import sha256_of
 from leadline.jobs import atomic_write
-from leadline.provenance import identify
+from leadline.resolve import identify
 from leadline.spec import ModelSpec, Sidecar, sidecar_path
 
 if TYPE_CHECKING:

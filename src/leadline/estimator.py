@@ -19,7 +19,7 @@ from leadline.errors import InputError, UnknownNameError
 from leadline.image import Image
 from leadline.io import read_image
 from leadline.preprocess import Prepared, Preprocess, reflect_margin, stack
-from leadline.provenance import Origin, identify
+from leadline.resolve import Origin, identify
 from leadline.runtime import (
     Choice,
     DeviceName,

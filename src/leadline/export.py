@@ -28,7 +28,7 @@ from leadline import __version__
 from leadline.errors import InputError, LeadlineError, MissingDependencyError, UnknownNameError
 from leadline.estimator import resized
 from leadline.hub import sha256_of
-from leadline.provenance import Origin, identify
+from leadline.resolve import Origin, identify
 from leadline.runtime import ModelFile, Runtime, RuntimeName, installed, open_file, select
 from leadline.spec import ModelSpec, PreprocessSpec, Sidecar, sidecar_path
 

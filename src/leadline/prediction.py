@@ -34,7 +34,7 @@ from leadline.io import (
 )
 from leadline.jobs import atomic_write
 from leadline.kinds import DepthKind
-from leadline.metres import (
+from leadline.metric_scale import (
     Point,
     alignment_from_floor,
     alignment_from_numbers,

@@ -31,7 +31,7 @@ from leadline.hub import sha256_of
 from leadline.image import Image
 from leadline.jobs import write_text
 from leadline.preprocess import Preprocess
-from leadline.provenance import Origin, identify
+from leadline.resolve import Origin, identify
 from leadline.spec import Sidecar, sidecar_path
 
 MAX_ERROR = 0.02

@@ -25,7 +25,7 @@ from leadline.kinds import DepthKind  # noqa: E402
 from leadline.models.base import DepthModule  # noqa: E402
 from leadline.models.weights import guess, save_weights  # noqa: E402
 from leadline.preprocess import Preprocess  # noqa: E402
-from leadline.provenance import identify  # noqa: E402
+from leadline.resolve import identify  # noqa: E402
 from testing.hub_server import serve_hub, use_hub  # noqa: E402
 from testing.tensor_bundle import write_checkpoint  # noqa: E402
 

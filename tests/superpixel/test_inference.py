@@ -10,7 +10,7 @@ pytest.importorskip("skimage")
 
 from leadline.errors import InputError, UnknownNameError
 from leadline.superpixel.inference import solve_planes
-from leadline.superpixel.programme import Evidence, PlaneConfig, build
+from leadline.superpixel.linear_program import Evidence, PlaneConfig, build
 from leadline.superpixel.segmentation import Segments
 
 

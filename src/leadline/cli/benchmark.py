@@ -57,7 +57,7 @@ def benchmark(
         import torch  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError("torch", "leadline benchmark", "all") from error
-    from leadline.benchmark import Options, as_text, run
+    from leadline.speed import Options, as_text, run
     from leadline.jobs import write_text
 
     options = Options(

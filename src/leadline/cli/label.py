@@ -21,7 +21,7 @@ from leadline.cli.options import (
 from leadline.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
-    from leadline.bulk import BulkJob
+    from leadline.shards import BulkJob
 
 _LAYOUTS = ("auto", "folder", "webdataset", "parquet")
 
@@ -84,7 +84,7 @@ def label(
     `parquet` write shards, here or on a cluster. Exit code: 0 all done, 1 some inputs failed, 2
     cannot start.
     """
-    from leadline.bulk import BulkJob, ModelChoice
+    from leadline.shards import BulkJob, ModelChoice
 
     chosen = _layout(layout, cluster, workers, out)
     job = BulkJob(
@@ -110,7 +110,7 @@ def label(
     if chosen == "folder":
         summary = _label_files(job, inputs)
     else:
-        from leadline.bulk import Where
+        from leadline.shards import Where
         from leadline.cli.shards import run_shards
 
         where = Where(address=cluster, workers=workers, cpus_per_worker=cpus, gpus_per_worker=gpus)
@@ -136,7 +136,7 @@ def label(
 
 def _layout(layout: str, cluster: str | None, workers: int, out: str) -> str:
     """The layout that is meant; single files are written here only."""
-    from leadline.bulk.sources import is_address
+    from leadline.shards.sources import is_address
 
     if layout not in _LAYOUTS:
         raise UnknownNameError("layout", layout, _LAYOUTS)
@@ -152,8 +152,8 @@ def _layout(layout: str, cluster: str | None, workers: int, out: str) -> str:
 
 
 def _label_files(job: BulkJob, inputs: list[str]) -> dict[str, Any]:
-    from leadline.bulk import label_files
-    from leadline.bulk.sources import is_address
+    from leadline.shards import label_files
+    from leadline.shards.sources import is_address
     from leadline.cli.naming import output_files, without_results
     from leadline.cli.predict import explain
     from leadline.cli.progress import progress_bar

@@ -62,7 +62,7 @@ def _print_costs(specs: Sequence[ModelSpec], runs: int, as_json: bool) -> None:
     """A line a model, as it is counted; with ``as_json`` the entries at the end."""
     from dataclasses import asdict
 
-    from leadline.benchmark.costs import cost_of
+    from leadline.speed.costs import cost_of
 
     entries = []
     if not as_json:

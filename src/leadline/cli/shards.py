@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from leadline.bulk import BulkJob, ModelChoice, Where
+    from leadline.shards import BulkJob, ModelChoice, Where
 
 
 def run_shards(job: BulkJob, inputs: list[str], where: Where, *, per_part: int) -> dict[str, Any]:
     """Run the job with a progress bar over its shards; returns a JSON-able summary."""
-    from leadline.bulk import list_sources, run_bulk
+    from leadline.shards import list_sources, run_bulk
     from leadline.cli.progress import progress_bar
 
     sources = list_sources(inputs)
@@ -47,7 +47,7 @@ def predict_shards(
     as_json: bool,
 ) -> None:
     """``leadline predict --cluster``: the model's own maps in shards."""
-    from leadline.bulk import BulkJob
+    from leadline.shards import BulkJob
 
     job = BulkJob(model=model, out=out, layout=layout)
     summary = run_shards(job, inputs, where, per_part=1000)

@@ -14,7 +14,7 @@ import numpy as np
 
 from leadline.errors import InputError
 from leadline.evaluation.protocol import BINS, Protocol, Scored
-from leadline.evaluation.sums import FIELDS, add
+from leadline.evaluation.pixel_sums import FIELDS, add
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,11 +13,11 @@ import numpy as np
 from leadline.alignment import scale_and_shift
 from leadline.errors import InputError, UnknownNameError
 from leadline.evaluation.crops import CROPS, Framing, framed, picture_in_frame
-from leadline.evaluation.given import Align, GivenMap, given_map
+from leadline.evaluation.prediction_input import Align, GivenMap, given_map
 from leadline.evaluation.protocol import BINS, STANDARD, Given, Protocol, Scored, real_map
 from leadline.evaluation.sampling import Resize, sample
-from leadline.evaluation.sums import METRICS as SUMMED
-from leadline.evaluation.sums import binned_sums, metrics_of, pixel_sums
+from leadline.evaluation.pixel_sums import METRICS as SUMMED
+from leadline.evaluation.pixel_sums import binned_sums, metrics_of, pixel_sums
 from leadline.metrics import METRICS, ordinal
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class DepthProtocol(Protocol):
         frame: see :data:`leadline.evaluation.crops.Framing`.
         resize: how a prediction of another size is brought to the target's.
         resized_as: see :data:`ResizedAs`.
-        align: see :data:`leadline.evaluation.given.Align`.
+        align: see :data:`leadline.evaluation.prediction_input.Align`.
         factor: on depths of unknown unit, before everything else.
         singular: what a map gets that fits no line (a constant one): the ``mean`` disparity, or
             ``zero``, which is the cap.

@@ -14,7 +14,7 @@ import numpy as np
 from leadline.errors import InputError, KindError, UnknownNameError
 from leadline.evaluation.protocol import STANDARD, Given, Protocol, Scored, real_map
 from leadline.evaluation.sampling import sample
-from leadline.evaluation.sums import FIELDS, metrics_of, pixel_sums
+from leadline.evaluation.pixel_sums import FIELDS, metrics_of, pixel_sums
 from leadline.kinds import DepthKind
 from leadline.metrics import d1_all
 from leadline.prediction import Prediction

@@ -50,7 +50,7 @@ class Scored:
 
     Attributes:
         metrics: name -> number, and ``pixels``, how many were counted.
-        sums: over the pixels, see :mod:`leadline.evaluation.sums`.
+        sums: over the pixels, see :mod:`leadline.evaluation.pixel_sums`.
         bins: near, mid, far -> sums.
         scale, shift: of the alignment; 1 and 0 where nothing was aligned.
         coverage: share of the pixels to count that the prediction tells something about; the

@@ -6,7 +6,7 @@ Needs the ``[classic]`` extra (scipy, scikit-image); training also ``[geometry]`
 from leadline.superpixel.inference import Solution, solve_planes
 from leadline.superpixel.model import Parameters, Stages, SuperpixelModel, open_model
 from leadline.superpixel.prior import HeightPrior
-from leadline.superpixel.programme import Evidence, PlaneConfig
+from leadline.superpixel.linear_program import Evidence, PlaneConfig
 from leadline.superpixel.segmentation import METHODS, SegmentConfig, Segments, outlined, segment
 
 __all__ = [

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leadline.errors import LeadlineError
-from leadline.superpixel.programme import (
+from leadline.superpixel.linear_program import (
     Evidence,
     PlaneConfig,
     Programme,

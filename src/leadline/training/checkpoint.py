@@ -33,7 +33,7 @@ from leadline.errors import InputError, JobError
 from leadline.hub import sha256_of
 from leadline.jobs import atomic_write, write_text
 from leadline.models.weights import read_weights
-from leadline.provenance import identify
+from leadline.resolve import identify
 from leadline.spec import Sidecar
 
 if TYPE_CHECKING:

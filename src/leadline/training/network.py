@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from leadline import catalog, models
 from leadline.errors import InputError
-from leadline.provenance import identify
+from leadline.resolve import identify
 
 if TYPE_CHECKING:
     from torch import Tensor

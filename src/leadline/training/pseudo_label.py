@@ -17,7 +17,7 @@ import torch
 from PIL import Image as PilImage
 
 from leadline import world
-from leadline.bulk import BulkJob, ModelChoice, label_files
+from leadline.shards import BulkJob, ModelChoice, label_files
 from leadline.datasets import LabelRef, open_labels
 from leadline.datasets.frame import read_json
 from leadline.errors import InputError, JobError

@@ -29,7 +29,7 @@ from leadline.models.depth_anything import DepthAnything
 from leadline.models.metric import Metric as MetricNetwork
 from leadline.models.weights import read_weights
 from leadline.models.zoedepth import ZoeDepth, ZoeDepthNK
-from leadline.provenance import identify
+from leadline.resolve import identify
 from leadline.training.canonical import canonical_depth, canonical_spec
 from leadline.training.network import build_network, catalogue_spec, delivered_spec, sized
 from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe

@@ -13,13 +13,13 @@ on the part alone and is written whole or not at all, its receipt after it. So i
 how often a part is worked on, or where: nothing is lost and nothing is there twice.
 """
 
-from leadline.bulk.files import label_files
-from leadline.bulk.manifest import read_manifest
-from leadline.bulk.parts import Part, plan, todo
-from leadline.bulk.receipts import Receipt, Tally, gather
-from leadline.bulk.run import BulkReport, Where, run_bulk
-from leadline.bulk.sources import Picture, list_sources
-from leadline.bulk.worker import LAYOUTS, BulkJob, ModelChoice, ShardWriter
+from leadline.shards.files import label_files
+from leadline.shards.manifest import read_manifest
+from leadline.shards.parts import Part, plan, todo
+from leadline.shards.receipts import Receipt, Tally, gather
+from leadline.shards.run import BulkReport, Where, run_bulk
+from leadline.shards.sources import Picture, list_sources
+from leadline.shards.worker import LAYOUTS, BulkJob, ModelChoice, ShardWriter
 
 __all__ = [
     "LAYOUTS",

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from leadline.benchmark import rates, worker
-from leadline.benchmark.contenders import CONTENDERS, GROUPS, OURS, Setup, check_installed
-from leadline.benchmark.inputs import prepare, spec_of
-from leadline.benchmark.machine import Load, facts, load_between, load_over, peak_memory_mb, ticks
-from leadline.benchmark.worker import Worker
+from leadline.speed import rates, worker
+from leadline.speed.contenders import CONTENDERS, GROUPS, OURS, Setup, check_installed
+from leadline.speed.inputs import prepare, spec_of
+from leadline.speed.machine import Load, facts, load_between, load_over, peak_memory_mb, ticks
+from leadline.speed.worker import Worker
 from leadline.errors import InputError, JobError, UnknownNameError
 from leadline.preprocess import Preprocess
 
@@ -38,7 +38,7 @@ class Options:
 
     Attributes:
         model: name in the catalogue.
-        against: groups of :data:`~leadline.benchmark.contenders.GROUPS`.
+        against: groups of :data:`~leadline.speed.contenders.GROUPS`.
         size: (height, width) of the network's input; None takes the model's own.
         runs: rounds that count.
         reference: the contender that ratios are to; None takes the first.
@@ -91,7 +91,7 @@ def contenders_of(options: Options) -> tuple[str, ...]:
 
 
 def run(options: Options, *, say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
-    """Measure, and return the result as plain data; :mod:`leadline.benchmark.report` prints it.
+    """Measure, and return the result as plain data; :mod:`leadline.speed.report` prints it.
 
     Args:
         options: what to measure.

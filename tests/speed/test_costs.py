@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from leadline import catalog
-from leadline.benchmark.costs import cost_of
+from leadline.speed.costs import cost_of
 from leadline.cli import main
 from leadline.errors import InputError
 

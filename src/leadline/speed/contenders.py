@@ -1,6 +1,6 @@
 """Who runs: the ways people run a network, and ours, behind one call.
 
-Every contender opens files that :mod:`leadline.benchmark.inputs` wrote from the same weights, in a
+Every contender opens files that :mod:`leadline.speed.inputs` wrote from the same weights, in a
 process of its own.
 """
 
@@ -68,7 +68,7 @@ class Contender:
 def _transformers(setup: Setup, *, half: bool = False, compiled: bool = False) -> Run:
     import torch
 
-    from leadline.benchmark.inputs import transformers_module
+    from leadline.speed.inputs import transformers_module
 
     _use_threads(torch, setup.threads)
     kind = torch.bfloat16 if half else torch.float32
@@ -87,7 +87,7 @@ def _transformers(setup: Setup, *, half: bool = False, compiled: bool = False) -
 def _leadline_torch(setup: Setup, *, precision: Precision) -> Run:
     import torch
 
-    from leadline.benchmark.inputs import torch_module
+    from leadline.speed.inputs import torch_module
     from leadline.runtime.torch import TorchRuntime
 
     _use_threads(torch, setup.threads)

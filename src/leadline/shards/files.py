@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leadline.bulk.manifest import MANIFEST, check_manifest, described, write_manifest
-from leadline.bulk.receipts import Receipt, Tally
-from leadline.bulk.worker import BulkJob, label_of, label_record
+from leadline.shards.manifest import MANIFEST, check_manifest, described, write_manifest
+from leadline.shards.receipts import Receipt, Tally
+from leadline.shards.worker import BulkJob, label_of, label_record
 from leadline.errors import InputError
 from leadline.io import Ledger, encode_png16, read_png16_record
 from leadline.jobs import Failure, JobReport, Progress, atomic_write, run_job

@@ -20,7 +20,7 @@ from leadline.preprocess import Preprocess
 from leadline.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from leadline.benchmark.contenders import Setup
+    from leadline.speed.contenders import Setup
     from leadline.models.base import DepthModule
 
 SCENES = ("room", "street", "nature")
@@ -161,7 +161,7 @@ def gflop(setup: Setup) -> float:
     """10^9 additions and multiplications for one picture: convolutions, matrices, attention."""
     import torch
 
-    from leadline.benchmark.costs import count_gflop
+    from leadline.speed.costs import count_gflop
 
     with torch.device("meta"):
         module = torch_module(replace(setup, weights=None))

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from leadline.bulk.receipts import Receipt, read_receipt, receipt_name
-from leadline.bulk.sources import (
+from leadline.shards.receipts import Receipt, read_receipt, receipt_name
+from leadline.shards.sources import (
     SHARD_SUFFIX,
     inside,
     is_address,
@@ -45,7 +45,7 @@ def plan(
 
     Args:
         out: folder or address of the job's results.
-        sources: see :func:`leadline.bulk.list_sources`.
+        sources: see :func:`leadline.shards.list_sources`.
         per_part: pictures of a part; a WebDataset shard is a part of its own.
         anew: forget the division that is there; for folders without any map.
     """
@@ -80,7 +80,7 @@ def todo(
     Args:
         out: folder or address of the job's results.
         parts: from :func:`plan`.
-        suffix: of the shards, see :data:`leadline.bulk.LAYOUTS`.
+        suffix: of the shards, see :data:`leadline.shards.LAYOUTS`.
         on_kept: called with a part's index and why it is left although a picture was mended.
     """
     names = names_in(out)

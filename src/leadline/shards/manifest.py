@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from leadline import __version__
-from leadline.bulk.sources import inside, names_in, read_bytes, write_bytes
+from leadline.shards.sources import inside, names_in, read_bytes, write_bytes
 from leadline.errors import InputError
 from leadline.kinds import DepthKind
 
 if TYPE_CHECKING:
-    from leadline.bulk.receipts import Tally
-    from leadline.bulk.worker import BulkJob
+    from leadline.shards.receipts import Tally
+    from leadline.shards.worker import BulkJob
 
 MANIFEST = "manifest.json"
 _MUST_AGREE = (

@@ -11,7 +11,7 @@ import pytest
 from leadline.camera import Camera
 from leadline.errors import InputError, KindError
 from leadline.kinds import DepthKind
-from leadline.metres import floor_depth
+from leadline.metric_scale import floor_depth
 from leadline.prediction import Prediction
 
 H, W = 40, 60

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image as PilImage
 
 import leadline
-from leadline.bulk import (
+from leadline.shards import (
     BulkJob,
     ModelChoice,
     ShardWriter,
@@ -24,7 +24,7 @@ from leadline.bulk import (
     run_bulk,
     todo,
 )
-from leadline.bulk.manifest import check_manifest, described
+from leadline.shards.manifest import check_manifest, described
 from leadline.datasets import open_labels
 from leadline.errors import InputError, UnknownNameError
 from leadline.io import decode_png16
@@ -146,7 +146,7 @@ def test_shards_elsewhere_are_not_brought_here_to_look(
     store.pipe_file("/far/in.tar", (tmp_path / "in.tar").read_bytes())
     sources = ["memory://far/in.tar"]
     assert len(run_bulk(job, sources).tally.failed) == 1
-    monkeypatch.setattr("leadline.bulk.parts.pictures_of", lambda *_: pytest.fail("was brought"))
+    monkeypatch.setattr("leadline.shards.parts.pictures_of", lambda *_: pytest.fail("was brought"))
     assert run_bulk(job, sources).skipped == 1
     store.rm("/far", recursive=True)
 

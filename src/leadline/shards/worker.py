@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from leadline import __version__
-from leadline.bulk.parts import Part, shard_name, would_be_lost
-from leadline.bulk.receipts import Receipt, read_receipt, receipt_name, write_receipt
-from leadline.bulk.sources import (
+from leadline.shards.parts import Part, shard_name, would_be_lost
+from leadline.shards.receipts import Receipt, read_receipt, receipt_name, write_receipt
+from leadline.shards.sources import (
     Picture,
     inside,
     is_address,
@@ -31,7 +31,7 @@ from leadline.hub import sha256_of, sha256_of_model, weights_beside
 from leadline.io import encode_png16, read_image
 from leadline.jobs import run_job
 from leadline.prediction import Prediction
-from leadline.provenance import Origin, identify
+from leadline.resolve import Origin, identify
 from leadline.resample import resize
 
 if TYPE_CHECKING:

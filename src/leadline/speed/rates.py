@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from leadline.benchmark.contenders import Setup
+from leadline.speed.contenders import Setup
 from leadline.image import Image
 
 PICTURES = ((480, 640), (1080, 1920), (3000, 4000))

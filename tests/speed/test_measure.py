@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leadline.benchmark import CONTENDERS, GROUPS, Options, as_markdown, as_text, contenders_of
-from leadline.benchmark.machine import Load, Ticks, load_between, peak_memory_mb, ticks
-from leadline.benchmark.measure import summarise
-from leadline.benchmark.worker import Worker
+from leadline.speed import CONTENDERS, GROUPS, Options, as_markdown, as_text, contenders_of
+from leadline.speed.machine import Load, Ticks, load_between, peak_memory_mb, ticks
+from leadline.speed.measure import summarise
+from leadline.speed.worker import Worker
 from leadline.errors import InputError, JobError, UnknownNameError
 
 ROOT = Path(__file__).parents[2]

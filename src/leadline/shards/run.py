@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from leadline import cluster, jobs
-from leadline.bulk.manifest import check_manifest, described, holds_maps, write_manifest
-from leadline.bulk.parts import Part, plan, todo
-from leadline.bulk.receipts import Receipt, Tally, gather
-from leadline.bulk.worker import BulkJob, ShardWriter
+from leadline.shards.manifest import check_manifest, described, holds_maps, write_manifest
+from leadline.shards.parts import Part, plan, todo
+from leadline.shards.receipts import Receipt, Tally, gather
+from leadline.shards.worker import BulkJob, ShardWriter
 from leadline.jobs import Outcome, Progress
 
 
@@ -81,7 +81,7 @@ def run_bulk(
 
     Args:
         job: what to make.
-        sources: from :func:`leadline.bulk.list_sources`.
+        sources: from :func:`leadline.shards.list_sources`.
         where: see :class:`Where`; None works in this process.
         per_part: pictures of a shard.
         on_progress: called after every part; it counts parts.

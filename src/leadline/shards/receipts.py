@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
-from leadline.bulk.sources import inside, names_in, read_bytes, write_bytes
+from leadline.shards.sources import inside, names_in, read_bytes, write_bytes
 from leadline.errors import InputError
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from leadline.benchmark.contenders import CONTENDERS, Setup
+from leadline.speed.contenders import CONTENDERS, Setup
 from leadline.errors import JobError, LeadlineError
 
 Task = Callable[..., Any]

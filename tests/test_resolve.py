@@ -8,7 +8,7 @@ import pytest
 from leadline import catalog, hub
 from leadline.errors import InputError, MissingWeightsError, UnknownNameError, WeightsError
 from leadline.kinds import DepthKind
-from leadline.provenance import identify
+from leadline.resolve import identify
 from leadline.spec import Sidecar, sidecar_path
 
 CONFIG = {
