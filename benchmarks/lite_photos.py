@@ -38,7 +38,8 @@ from leadline import catalog, hub, world
 from leadline.datasets import GROUPS
 from leadline.evaluation import macro_mean
 from leadline.io import list_images
-from leadline.shards import BulkJob, ModelChoice, label_files
+from leadline.load_options import LoadOptions
+from leadline.shards import BulkJob, label_files
 from leadline.training import TrainConfig
 
 VIEWS = 12
@@ -118,7 +119,7 @@ def version() -> str:
 def labels_of(pictures: Path, threads: int) -> str:
     """Labels by the embedded model, at a larger size and mirrored; those that are there stay."""
     out = CACHE / "labels" / f"{pictures.name}-{version()}"
-    choice = ModelChoice(name="lite", policy="flip", size=320, threads=threads or None)
+    choice = LoadOptions(model="lite", policy="flip", size=320, threads=threads or None)
     job = BulkJob(model=choice, out=str(out), disparity=True)
     files = {path: out / "depth" / f"{path.stem}.png" for path in list_images(pictures)}
     label_files(job, files).raise_failures()

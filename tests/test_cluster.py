@@ -13,7 +13,8 @@ from PIL import Image as PilImage
 
 from leadline.cluster import _connected, run_parts
 from leadline.errors import InputError, JobError
-from leadline.shards import BulkJob, ModelChoice, Where, list_sources, run_bulk
+from leadline.load_options import LoadOptions
+from leadline.shards import BulkJob, Where, list_sources, run_bulk
 
 pytest.importorskip("ray.data", exc_type=ImportError)
 
@@ -72,7 +73,7 @@ def _kill_one(out: Path, killed: list[int]) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the actors in /proc")
 def test_a_killed_worker_loses_and_doubles_nothing(photos: Path, tmp_path: Path) -> None:
-    alone = BulkJob(model=ModelChoice(threads=1), out=str(tmp_path / "alone"), batch_size=4)
+    alone = BulkJob(model=LoadOptions(threads=1), out=str(tmp_path / "alone"), batch_size=4)
     job = replace(alone, out=str(tmp_path / "cluster"))
     sources = list_sources([photos])
     run_bulk(alone, sources, per_part=2)

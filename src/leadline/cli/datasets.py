@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from leadline.cli.options import Every, Json
+
 if TYPE_CHECKING:
     from leadline.datasets import DatasetSpec, FrameRef
 
@@ -21,7 +23,6 @@ Root = Annotated[
     Path | None, typer.Option("--root", help="Folder of the data set.", show_default=False)
 ]
 Split = Annotated[str | None, typer.Option(help="Part of the set.", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @datasets.callback()
@@ -90,7 +91,7 @@ def audit(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report.")],
     root: Root = None,
     split: Split = None,
-    every: Annotated[int, typer.Option(help="Only every n-th frame of a sequence.")] = 1,
+    every: Every = 1,
     against: Annotated[
         str | None,
         typer.Option(help="Another data set of the same frames in the same folder, to compare."),

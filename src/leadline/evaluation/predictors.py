@@ -20,7 +20,7 @@ from leadline.estimator import DepthEstimator
 from leadline.evaluation.protocol import Protocol
 from leadline.evaluation.sampling import sample
 from leadline.kinds import DepthKind
-from leadline.load_options import load
+from leadline.load_options import LoadOptions
 from leadline.prediction import Prediction, read_prediction
 
 if TYPE_CHECKING:
@@ -68,9 +68,11 @@ class ModelPredictor:
         return lambda frame: predict(protocol.view(frame.image))
 
 
-def of_model(name: str) -> Predictor:
-    """A baseline, or a model that :func:`leadline.load` takes."""
-    return BASELINES[name] if name in BASELINES else ModelPredictor(load(name))
+def of_model(model: LoadOptions | str) -> Predictor:
+    """A baseline by its name, or a model that is opened as the options say."""
+    options = LoadOptions.of(model)
+    name = str(options.model)
+    return BASELINES[name] if name in BASELINES else ModelPredictor(options.open())
 
 
 def by_protocol(predict: Predictor, protocol: Protocol) -> Predictor:

@@ -17,7 +17,7 @@ from leadline.geometry.epipolar import (
     sampson_error,
     second_from_first,
 )
-from leadline.geometry.filling import fill
+from leadline.geometry.filling import complete, fill
 from leadline.geometry.matching import DETECTORS, Features, Matches, detect, match, match_features
 from leadline.geometry.pose import RelativePose, decompose_essential, relative_pose
 from leadline.geometry.pose_refinement import (
@@ -52,6 +52,7 @@ __all__ = [
     "TwoView",
     "check_poses",
     "check_rectified",
+    "complete",
     "decompose_essential",
     "depth_from_pair",
     "detect",

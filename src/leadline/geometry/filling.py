@@ -135,6 +135,25 @@ def fill(
     return replace(prediction, values=values, valid=None, confidence=confidence, image=image)
 
 
+def complete(prediction: Prediction, other: Prediction) -> Prediction:
+    """Values everywhere, of another map of the same view that is fitted to this one.
+
+    Args:
+        prediction: metric or scaled depth with holes.
+        other: of any kind; scale and shift that its kind leaves open are fitted to what
+            ``prediction`` knows.
+
+    Raises:
+        InputError: no pixel has both values, or the sizes differ.
+    """
+    fitted = other.aligned_to(prediction.values, prediction.known).values
+    confidence = prediction.confidence
+    if confidence is not None:
+        confidence = np.where(prediction.known, confidence, 0)
+    values = np.where(prediction.known, prediction.values, fitted)
+    return replace(prediction, values=values, valid=None, confidence=confidence)
+
+
 def spread_along_edges(
     values: Float[np.ndarray, "h w"],
     weights: Float[np.ndarray, "h w"],

@@ -47,7 +47,7 @@ def label_files(
     """
     record = described(job, FOLDER)
     check_manifest(job.out, record)
-    estimator = job.model.load()
+    estimator = job.model.open()
     folder = Path(job.out) / "depth"
     way = {key: value for key, value in record.items() if key != "leadline_version"}
     outputs = {source: [file] for source, file in files.items()}

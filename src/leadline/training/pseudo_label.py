@@ -23,7 +23,8 @@ from leadline.errors import InputError, JobError
 from leadline.io import list_images
 from leadline.jobs import atomic_write
 from leadline.kinds import DepthKind
-from leadline.shards import BulkJob, ModelChoice, label_files
+from leadline.load_options import LoadOptions
+from leadline.shards import BulkJob, label_files
 from leadline.training.parallel import renders_here
 from leadline.training.perturb import random_box, strong_colours
 from leadline.training.recipe import Batch, BatchSource, sample_generator, step_size
@@ -173,7 +174,7 @@ def labels_of(
                 f"{place} holds pictures of the same name in several folders; label them with "
                 "`leadline label`, which tells them apart, and give options.labels."
             )
-        job = BulkJob(model=ModelChoice(name=teacher), out=str(out), disparity=True)
+        job = BulkJob(model=LoadOptions(model=teacher), out=str(out), disparity=True)
         label_files(job, files).raise_failures()
     deadline = time.monotonic() + patience_s
     while not _complete(out):
