@@ -1,7 +1,7 @@
 import pytest
 
 from leadline.cli import main
-from leadline.cli.original_flags import answer_to
+from leadline.cli.foreign_flags import answer_to
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,22 @@ def test_the_equivalent_command_parses(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit):
         main(["predict", *words, "--help"])
     assert "Usage" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("triangulate a b --baseline 2 -o c", "--baseline is --baseline-m since 0.2"),
+        ("triangulate a b --camera-height=2", "--camera-height-m"),
+        ("leaderboard sets.toml --models lite", "--model "),
+        ("segment a.jpg --fill", "--paint"),
+        ("segment a.jpg --size 300", "--max-side"),
+        ("export -m lite --size 480x640", "--fixed-size"),
+        ("benchmark --size=480x640", "--fixed-size"),
+        ("export -m lite --size 480", None),
+        ("triangulate a b --baseline-m 2", None),
+    ],
+)
+def test_flags_of_before_are_answered_with_their_new_name(given: str, wanted: str | None) -> None:
+    answer = answer_to(given.split())
+    assert (answer is None) if wanted is None else (answer is not None and wanted in answer)

@@ -1,4 +1,7 @@
-"""The flags of the original Depth Anything scripts, answered with the equivalent command.
+"""Flags that are not ours (any more), answered with what does the same.
+
+Those of before 0.2 are in :data:`RENAMED`; those of the original Depth Anything scripts are answered
+with the equivalent command.
 
 Source: ``run.py`` of Depth-Anything (V1: --img-path --outdir --encoder --pred-only --grayscale),
 of Depth-Anything-V2 (+ --input-size) and of its metric_depth folder (+ --load-from --max-depth
@@ -24,8 +27,36 @@ _TELLING = {"--encoder", "--img-path", "--outdir", "--pred-only", "--grayscale",
 """Flags that no command of ours has."""
 
 
+RENAMED = {
+    ("triangulate", "--baseline"): "--baseline-m",
+    ("triangulate", "--camera-height"): "--camera-height-m",
+    ("leaderboard", "--models"): "--model",
+    ("segment", "--fill"): "--paint",
+    ("segment", "--size"): "--max-side",
+}
+"""(command, flag of before 0.2) -> its name of today."""
+
+_SIZED = ("export", "benchmark")  # their --size took HEIGHTxWIDTH, too
+
+
 def answer_to(arguments: Sequence[str]) -> str | None:
-    """What to say to the original scripts' flags, or None when there are none."""
+    """What to say to flags of before and of the original scripts; None when there are none."""
+    return _name_renamed(arguments) or _translate(arguments)
+
+
+def _name_renamed(arguments: Sequence[str]) -> str | None:
+    command, *words = arguments or [""]
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name, _, value = word.partition("=")
+        today = RENAMED.get((command, name))
+        if command in _SIZED and name == "--size" and "x" in (value or following):
+            today = "--fixed-size"
+        if today is not None:
+            return f"{command} {name} is {today} since 0.2; the rest of the command stays as it is."
+    return None
+
+
+def _translate(arguments: Sequence[str]) -> str | None:
     if not arguments or not (arguments[0] == "predict" or arguments[0].startswith("-")):
         return None
     flags = _parse(arguments)
