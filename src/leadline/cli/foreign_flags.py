@@ -1,7 +1,7 @@
 """Flags that are not ours (any more), answered with what does the same.
 
-Those of before 0.2 are in :data:`RENAMED`; those of the original Depth Anything scripts are answered
-with the equivalent command.
+Those of before 0.2 are in :data:`RENAMED`; those of the original Depth Anything scripts are
+answered with the equivalent command.
 
 Source: ``run.py`` of Depth-Anything (V1: --img-path --outdir --encoder --pred-only --grayscale),
 of Depth-Anything-V2 (+ --input-size) and of its metric_depth folder (+ --load-from --max-depth
@@ -45,8 +45,8 @@ def answer_to(arguments: Sequence[str]) -> str | None:
 
 
 def _name_renamed(arguments: Sequence[str]) -> str | None:
-    command, *words = arguments or [""]
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    command, *words = [*arguments] or [""]
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         name, _, value = word.partition("=")
         today = RENAMED.get((command, name))
         if command in _SIZED and name == "--size" and "x" in (value or following):
