@@ -14,7 +14,7 @@ import numpy as np
 
 from leadline.errors import InputError
 from leadline.evaluation.protocol import BINS, Protocol, Scored
-from leadline.evaluation.pixel_sums import FIELDS, add
+from leadline.metrics.pixel_sums import FIELDS, add_sums
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,7 +99,7 @@ class Accumulator:
 
     def pooled(self) -> dict[str, float]:
         """Metrics over all pixels of all images at once; those that no sum gives are left out."""
-        found = self.protocol.metrics_of(add(row.sums for row in self.rows))
+        found = self.protocol.compute_metrics(add_sums(row.sums for row in self.rows))
         return {name: found[name] for name in self.metrics if name in found}
 
     def mean(self) -> dict[str, float]:
@@ -110,13 +110,13 @@ class Accumulator:
 
     def by_distance(self) -> dict[str, dict[str, float]]:
         """Near, mid, far -> metrics over the pixels of that range, and its share of pixels."""
-        total = add(row.sums for row in self.rows)[FIELDS.index("count")]
+        total = add_sums(row.sums for row in self.rows)[FIELDS.index("count")]
         found = {}
         for name in BINS:
             parts = [row.bins[name] for row in self.rows if name in row.bins]
-            sums = add(parts)
+            sums = add_sums(parts)
             if parts and sums[0]:
-                metrics = self.protocol.metrics_of(sums)
+                metrics = self.protocol.compute_metrics(sums)
                 shown = {key: metrics[key] for key in self.metrics if key in metrics}
                 found[name] = {**shown, "share": float(sums[0] / total)}
         return found
@@ -153,7 +153,7 @@ class Accumulator:
 
     def _resampled_pools(self, counts: np.ndarray) -> dict[str, np.ndarray]:
         sums = counts @ np.stack([row.sums for row in self.rows])
-        made = [self.protocol.metrics_of(row) for row in sums]
+        made = [self.protocol.compute_metrics(row) for row in sums]
         return {name: np.array([m[name] for m in made]) for name in made[0]}
 
     def _first(self) -> Row:

@@ -16,9 +16,9 @@ from leadline.evaluation.crops import CROPS, Framing, framed, picture_in_frame
 from leadline.evaluation.prediction_input import Align, GivenMap, given_map
 from leadline.evaluation.protocol import BINS, STANDARD, Given, Protocol, Scored, real_map
 from leadline.evaluation.sampling import Resize, sample
-from leadline.evaluation.pixel_sums import METRICS as SUMMED
-from leadline.evaluation.pixel_sums import binned_sums, metrics_of, pixel_sums
 from leadline.metrics import METRICS, ordinal
+from leadline.metrics.pixel_sums import METRICS as SUMMED
+from leadline.metrics.pixel_sums import compute_metrics, sum_bins, sum_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -142,7 +142,7 @@ class DepthProtocol(Protocol):
         p, scale, shift = self._in_metres(raw, t, one, align)
         sums, bins = self._sums(p, t)
         names = self.metrics if metrics is None else tuple(metrics)
-        found = self.metrics_of(sums)
+        found = self.compute_metrics(sums)
         found |= self._others(names, p, t, pixels, truth.shape)
         return Scored(
             metrics={name: found[name] for name in names} | {"pixels": float(len(pixels))},
@@ -153,9 +153,9 @@ class DepthProtocol(Protocol):
             coverage=len(pixels) / len(counting),
         )
 
-    def metrics_of(self, sums: Float[np.ndarray, " 13"]) -> dict[str, float]:
+    def compute_metrics(self, sums: Float[np.ndarray, " 13"]) -> dict[str, float]:
         """The pixelwise metrics of sums, in this protocol's definitions."""
-        found = metrics_of(sums, silog_focus=self.silog_focus, silog_factor=self.silog_factor)
+        found = compute_metrics(sums, silog_focus=self.silog_focus, silog_factor=self.silog_factor)
         if self.decimal_rmse_log:
             found["rmse_log"] /= float(np.log(10))
         if self.units_per_metre != 1:  # inverse errors are per unit then, not per kilometre
@@ -381,8 +381,8 @@ class DepthProtocol(Protocol):
         if scale != 1:
             first, second = first * scale, second * scale
         if self.mask == "either":  # infinities: there is no bin for a truth of 0
-            return pixel_sums(first, second), {}
-        rows = binned_sums(first, second, t, (self.max_depth / 4, self.max_depth / 2))
+            return sum_pixels(first, second), {}
+        rows = sum_bins(first, second, t, (self.max_depth / 4, self.max_depth / 2))
         return rows.sum(0), dict(zip(BINS, rows, strict=True))
 
     def _others(

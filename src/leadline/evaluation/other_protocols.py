@@ -14,9 +14,9 @@ import numpy as np
 from leadline.errors import InputError, KindError, UnknownNameError
 from leadline.evaluation.protocol import STANDARD, Given, Protocol, Scored, real_map
 from leadline.evaluation.sampling import sample
-from leadline.evaluation.pixel_sums import FIELDS, metrics_of, pixel_sums
 from leadline.kinds import DepthKind
 from leadline.metrics import d1_all
+from leadline.metrics.pixel_sums import FIELDS, compute_metrics, sum_pixels
 from leadline.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -81,13 +81,13 @@ class StereoProtocol(Protocol):
         factor = self.focal_px[width] * self.baseline_m
         with np.errstate(divide="ignore"):
             depth = np.clip(factor / disparity, self.min_depth, self.max_depth)
-        sums = pixel_sums(depth, factor / t)
-        found = metrics_of(sums) | {"d1_all": d1_all(disparity, t), "pixels": float(len(t))}
+        sums = sum_pixels(depth, factor / t)
+        found = compute_metrics(sums) | {"d1_all": d1_all(disparity, t), "pixels": float(len(t))}
         return Scored(metrics={n: found[n] for n in (*STANDARD, "d1_all", "pixels")}, sums=sums)
 
-    def metrics_of(self, sums: Float[np.ndarray, " 13"]) -> dict[str, float]:
+    def compute_metrics(self, sums: Float[np.ndarray, " 13"]) -> dict[str, float]:
         """The pixelwise metrics of sums."""
-        return metrics_of(sums)
+        return compute_metrics(sums)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,9 +127,9 @@ class PairProtocol(Protocol):
         right = nearer > farther if known == "disparity" else nearer < farther
         sums = np.zeros(len(FIELDS))
         sums[0], sums[FIELDS.index("within1")] = len(right), np.count_nonzero(right)
-        return Scored(metrics=self.metrics_of(sums) | {"pixels": float(len(right))}, sums=sums)
+        return Scored(metrics=self.compute_metrics(sums) | {"pixels": float(len(right))}, sums=sums)
 
-    def metrics_of(self, sums: Float[np.ndarray, " 13"]) -> dict[str, float]:
+    def compute_metrics(self, sums: Float[np.ndarray, " 13"]) -> dict[str, float]:
         """Share of pairs in the right order."""
         return {"ordinal": float(sums[FIELDS.index("within1")] / sums[0])}
 

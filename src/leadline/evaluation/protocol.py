@@ -50,7 +50,7 @@ class Scored:
 
     Attributes:
         metrics: name -> number, and ``pixels``, how many were counted.
-        sums: over the pixels, see :mod:`leadline.evaluation.pixel_sums`.
+        sums: over the pixels, see :mod:`leadline.metrics.pixel_sums`.
         bins: near, mid, far -> sums.
         scale, shift: of the alignment; 1 and 0 where nothing was aligned.
         coverage: share of the pixels to count that the prediction tells something about; the
@@ -105,7 +105,7 @@ class Protocol(ABC):
         """Score one map, with what is needed to score many; see :meth:`score`."""
 
     @abstractmethod
-    def metrics_of(self, sums: Float[np.ndarray, " 13"]) -> dict[str, float]:
+    def compute_metrics(self, sums: Float[np.ndarray, " 13"]) -> dict[str, float]:
         """The pixelwise metrics of sums, in this protocol's definitions."""
 
     def score(self, pred: Any, target: Any, valid: Any = None, **options: Any) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Sums over pixels, from which every pixelwise metric follows; sums of parts add up to the whole.
 
-Source: the metrics' own, see :mod:`leadline.metrics.pixelwise`.
+Source: Eigen et al. 2014, sec. 4; Uhrig et al. 2017 (KITTI's SILog and inverse errors).
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ METRICS = (
     *("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "sc_inv", "delta1", "delta2"),
     *("delta3", "irmse", "imae", "mae"),
 )
-"""What :func:`metrics_of` gives."""
+"""What :func:`compute_metrics` gives."""
 
 
-def pixel_sums(
+def sum_pixels(
     pred: Float[np.ndarray, " n"], target: Float[np.ndarray, " n"]
 ) -> Float[np.ndarray, " 13"]:
-    """Sums over pixels with positive depths, in float64 and in the order of :data:`FIELDS`.
+    """Sum over pixels with positive depths, in float64, in the order of :data:`FIELDS`.
 
     Args:
         pred: depths; a 0 gives the infinities that the formulas give.
@@ -43,18 +43,18 @@ def pixel_sums(
         return _terms(pred, target).sum(1)
 
 
-def binned_sums(
+def sum_bins(
     pred: Float[np.ndarray, " n"],
     target: Float[np.ndarray, " n"],
     values: Float[np.ndarray, " n"],
     edges: Sequence[float],
 ) -> Float[np.ndarray, "bins 13"]:
-    """:func:`pixel_sums` of every bin, in one pass.
+    """Do :func:`sum_pixels` for every bin, in one pass.
 
     Args:
         pred: positive, finite depths.
         target: positive, finite depths in the same unit.
-        values: what decides on the bin.
+        values: the quantity that decides on the bin.
         edges: ascending; a value at an edge belongs to the bin above it.
     """
     terms, count = _terms(pred, target), len(values)
@@ -62,7 +62,7 @@ def binned_sums(
     for row, edge in enumerate(edges, 1):
         members[row] = values >= edge
         members[row - 1] -= members[row]
-    # Larger products would wake the threads of numpy's BLAS, which get in the way of ours.
+    # Larger products would start the threads of numpy's BLAS, which compete with ours.
     sums = np.zeros((len(members), len(FIELDS)))
     for start in range(0, count, _BLOCK):
         part = np.s_[:, start : start + _BLOCK]
@@ -92,13 +92,13 @@ def _terms(pred: np.ndarray, target: np.ndarray) -> Float[np.ndarray, "13 n"]:
     return terms
 
 
-def metrics_of(
+def compute_metrics(
     sums: Float[np.ndarray, " 13"], *, silog_focus: float = 1.0, silog_factor: float = 100.0
 ) -> dict[str, float]:
-    """Every pixelwise metric from sums; NaN when no pixel was counted.
+    """Compute every pixelwise metric from sums; NaN when no pixel was counted.
 
     Args:
-        sums: from :func:`pixel_sums`, or the sum of several.
+        sums: from :func:`sum_pixels`, or the sum of several.
         silog_focus: lambda of silog = factor * sqrt(mean(e^2) - lambda * mean(e)^2).
         silog_factor: the factor.
     """
@@ -126,8 +126,8 @@ def metrics_of(
     }
 
 
-def add(parts: Iterable[Float[np.ndarray, " 13"]]) -> Float[np.ndarray, " 13"]:
-    """Exact sum of sums, the same in any order."""
+def add_sums(parts: Iterable[Float[np.ndarray, " 13"]]) -> Float[np.ndarray, " 13"]:
+    """Add sums exactly; the result is the same in any order."""
     rows = list(parts)
     if not rows:
         return np.zeros(len(FIELDS))
