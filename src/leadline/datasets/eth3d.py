@@ -67,6 +67,6 @@ SPECS = (
         source="eth3d.net, high-resolution multi-view training: JPG pictures and depth",
         terms="CC BY-NC-SA 4.0",
         protocol="depth-anything-zero-shot",
-        open=lambda root, options: eth3d_refs(root)[:: options.every],
+        open=lambda root, options: eth3d_refs(root),
     ),
 )

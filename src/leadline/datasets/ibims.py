@@ -115,6 +115,6 @@ SPECS = (
         source="asg.ed.tum.de/lmf/ibims1",
         terms="see its page",
         protocol="depth-anything-v2-metric",
-        open=lambda root, options: ibims_refs(root)[:: options.every],
+        open=lambda root, options: ibims_refs(root),
     ),
 )

@@ -90,9 +90,7 @@ def _frame(path: Path, grid: Path | None, quantity: Quantity, central: bool) -> 
 
 
 def _open(quantity: Quantity) -> Open:
-    return lambda root, options: make3d_refs(root, options.split or "test", quantity=quantity)[
-        :: options.every
-    ]
+    return lambda root, options: make3d_refs(root, options.split or "test", quantity=quantity)
 
 
 _LAYOUT = (

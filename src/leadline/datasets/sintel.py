@@ -117,5 +117,6 @@ SPECS = (
         protocol="depth-anything-zero-shot",
         splits=("final", "clean"),
         open=lambda root, options: sintel_refs(root, options.split or "final", every=options.every),
+        applies_every=True,
     ),
 )

@@ -82,6 +82,6 @@ SPECS = (
         terms="research",
         protocol="depth-anything-v2-metric",
         splits=("filled", "raw"),
-        open=lambda root, options: sunrgbd_refs(root, options.split or "filled")[:: options.every],
+        open=lambda root, options: sunrgbd_refs(root, options.split or "filled"),
     ),
 )

@@ -24,7 +24,7 @@ _HYPERSIM_FOCAL_PX = 886.81
 _VKITTI_PER_METRE = 100
 
 
-def vkitti2_refs(root: Path, *, every: int = 1) -> list[FrameRef]:
+def vkitti2_refs(root: Path) -> list[FrameRef]:
     """Frames ``SceneNN/VARIANT/frames/rgb/Camera_0/rgb_N.jpg`` with ``depth_N.png`` (cm)."""
 
     def read(path: Path, name: str) -> Frame:
@@ -39,14 +39,14 @@ def vkitti2_refs(root: Path, *, every: int = 1) -> list[FrameRef]:
         )
 
     found = []
-    for path in sorted(root.glob("Scene*/*/frames/rgb/Camera_0/rgb_*.jpg"))[::every]:
+    for path in sorted(root.glob("Scene*/*/frames/rgb/Camera_0/rgb_*.jpg")):
         scene, variant = path.relative_to(root).parts[:2]
         name = f"{scene}/{variant}/{path.stem.partition('_')[2]}"
         found.append(FrameRef(name=name, read=partial(read, path, name)))
     return found
 
 
-def hypersim_refs(root: Path, *, every: int = 1) -> list[FrameRef]:
+def hypersim_refs(root: Path) -> list[FrameRef]:
     """Frames of ``ai_*/images/scene_cam_NN_final_preview`` with their ``_geometry_hdf5``.
 
     The files hold distances along the ray; they become depth along the axis here.
@@ -71,7 +71,7 @@ def hypersim_refs(root: Path, *, every: int = 1) -> list[FrameRef]:
         )
 
     found = []
-    for path in sorted(root.glob("ai_*/images/*_final_preview/frame.*.tonemap.jpg"))[::every]:
+    for path in sorted(root.glob("ai_*/images/*_final_preview/frame.*.tonemap.jpg")):
         scene, camera = path.parents[2].name, path.parent.name.removesuffix("_final_preview")
         name = f"{scene}/{camera}/{path.name.split('.')[1]}"
         found.append(FrameRef(name=name, read=partial(read, path, name)))

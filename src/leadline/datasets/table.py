@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from leadline.datasets import (
     da2k,
@@ -45,7 +45,7 @@ _RAW_LAYOUT = (
 )
 
 
-def _eigen(target: str) -> Open:
+def _eigen(target: Literal["lidar", "annotated"]) -> Open:
     def open_(root: Path, options: Options) -> list[FrameRef]:
         name = f"kitti-eigen-{options.split or 'test'}"
         if options.split == "bts-train":
@@ -53,9 +53,9 @@ def _eigen(target: str) -> Open:
         return kitti.kitti_eigen_refs(
             root,
             name,
-            target="annotated" if target == "annotated" else "lidar",
+            target=target,
             right=options.right,
-        )[:: options.every]
+        )
 
     return open_
 
@@ -85,9 +85,7 @@ _ALL = (
         splits=("test", "train", "all"),
         training="train",
         validation="test",
-        open=lambda root, options: nyu.nyu_labelled_refs(root, options.split or "test")[
-            :: options.every
-        ],
+        open=lambda root, options: nyu.nyu_labelled_refs(root, options.split or "test"),
     ),
     DatasetSpec(
         name="nyu-labelled-raw",
@@ -101,7 +99,7 @@ _ALL = (
         validation="test",
         open=lambda root, options: nyu.nyu_labelled_refs(
             root, options.split or "test", depth="raw"
-        )[:: options.every],
+        ),
     ),
     DatasetSpec(
         name="nyu-sync",
@@ -113,9 +111,7 @@ _ALL = (
         splits=("test", "train"),
         training="train",
         validation="test",
-        open=lambda root, options: nyu.nyu_sync_refs(root, options.split or "test")[
-            :: options.every
-        ],
+        open=lambda root, options: nyu.nyu_sync_refs(root, options.split or "test"),
     ),
     DatasetSpec(
         name="nyu-raw",
@@ -125,6 +121,7 @@ _ALL = (
         terms="research",
         protocol="nyu-official-mask",
         open=lambda root, options: nyu_raw.nyu_raw_refs(root, every=options.every),
+        applies_every=True,
     ),
     DatasetSpec(
         name="nyu-folder",
@@ -133,7 +130,7 @@ _ALL = (
         source="made from any of the above",
         terms="research",
         protocol="nyu-eigen",
-        open=lambda root, options: nyu.nyu_folder_refs(root)[:: options.every],
+        open=lambda root, options: nyu.nyu_folder_refs(root),
     ),
     DatasetSpec(
         name="kitti-eigen",
@@ -168,9 +165,7 @@ _ALL = (
         source="cvlibs.net/datasets/kitti/raw_data.php",
         terms=_KITTI_TERMS,
         protocol="kitti-eigen-garg",
-        open=lambda root, options: kitti.kitti_raw_refs(root, right=options.right)[
-            :: options.every
-        ],
+        open=lambda root, options: kitti.kitti_raw_refs(root, right=options.right),
     ),
     DatasetSpec(
         name="kitti-depth",
@@ -179,7 +174,7 @@ _ALL = (
         source="cvlibs.net/datasets/kitti/eval_depth.php",
         terms=_KITTI_TERMS,
         protocol="kitti-eigen-benchmark",
-        open=lambda root, options: kitti.kitti_depth_refs(root)[:: options.every],
+        open=lambda root, options: kitti.kitti_depth_refs(root),
     ),
     DatasetSpec(
         name="kitti-object",
@@ -188,7 +183,7 @@ _ALL = (
         source="cvlibs.net/datasets/kitti/eval_object.php",
         terms=_KITTI_TERMS,
         protocol="kitti-eigen-garg",
-        open=lambda root, options: kitti.kitti_object_refs(root)[:: options.every],
+        open=lambda root, options: kitti.kitti_object_refs(root),
     ),
     DatasetSpec(
         name="kitti-odometry",
@@ -198,9 +193,7 @@ _ALL = (
         terms=_KITTI_TERMS,
         protocol="kitti-eigen-garg",
         splits=tuple(f"{number:02d}" for number in range(22)),
-        open=lambda root, options: kitti.kitti_odometry_refs(root, options.split or "00")[
-            :: options.every
-        ],
+        open=lambda root, options: kitti.kitti_odometry_refs(root, options.split or "00"),
     ),
     DatasetSpec(
         name="kitti-stereo-2015",
@@ -209,7 +202,7 @@ _ALL = (
         source="cvlibs.net/datasets/kitti/eval_scene_flow.php?benchmark=stereo",
         terms=_KITTI_TERMS,
         protocol="kitti-eigen-garg",
-        open=lambda root, options: kitti.kitti_stereo_refs(root)[:: options.every],
+        open=lambda root, options: kitti.kitti_stereo_refs(root),
     ),
     DatasetSpec(
         name="7scenes",
@@ -221,6 +214,7 @@ _ALL = (
         open=lambda root, options: rgbd.seven_scenes_refs(
             root, every=options.every, following=options.following
         ),
+        applies_every=True,
     ),
     DatasetSpec(
         name="tum",
@@ -229,7 +223,7 @@ _ALL = (
         source="cvg.cit.tum.de/data/datasets/rgbd-dataset",
         terms="CC BY 4.0",
         protocol="depth-anything-v2-metric",
-        open=lambda root, options: rgbd.tum_refs(root)[:: options.every],
+        open=lambda root, options: rgbd.tum_refs(root),
     ),
     DatasetSpec(
         name="kinect-poses",
@@ -238,7 +232,7 @@ _ALL = (
         source="the sample of a public SLAM tutorial",
         terms="see its repository",
         protocol="depth-anything-v2-metric",
-        open=lambda root, options: rgbd.kinect_refs(root)[:: options.every],
+        open=lambda root, options: rgbd.kinect_refs(root),
     ),
     DatasetSpec(
         name="icl-nuim",
@@ -247,7 +241,7 @@ _ALL = (
         source="doc.ic.ac.uk/~ahanda/VaFRIC/iclnuim.html, Open3D's copy",
         terms="CC BY 3.0",
         protocol="depth-anything-v2-metric",
-        open=lambda root, options: rgbd.icl_refs(root)[:: options.every],
+        open=lambda root, options: rgbd.icl_refs(root),
     ),
     DatasetSpec(
         name="middlebury",
@@ -260,7 +254,7 @@ _ALL = (
         source="vision.middlebury.edu/stereo/data",
         terms="research",
         protocol="depth-anything-v2-metric",
-        open=lambda root, options: stereo.middlebury_refs(root)[:: options.every],
+        open=lambda root, options: stereo.middlebury_refs(root),
     ),
     DatasetSpec(
         name="diode",
@@ -273,9 +267,7 @@ _ALL = (
         terms="MIT",
         protocol="depth-anything-v2-metric",
         splits=("indoors", "outdoor"),
-        open=lambda root, options: diode.diode_refs(root, options.split or "indoors")[
-            :: options.every
-        ],
+        open=lambda root, options: diode.diode_refs(root, options.split or "indoors"),
     ),
     DatasetSpec(
         name="vkitti2",
@@ -284,7 +276,7 @@ _ALL = (
         source="europe.naverlabs.com, proxy virtual worlds",
         terms="CC BY-NC-SA 3.0",
         protocol="kitti-eigen-garg-kbcrop",
-        open=lambda root, options: synthetic.vkitti2_refs(root, every=options.every),
+        open=lambda root, options: synthetic.vkitti2_refs(root),
     ),
     DatasetSpec(
         name="hypersim",
@@ -296,7 +288,7 @@ _ALL = (
         source="github.com/apple/ml-hypersim",
         terms="CC BY-SA 3.0",
         protocol="depth-anything-v2-metric",
-        open=lambda root, options: synthetic.hypersim_refs(root, every=options.every),
+        open=lambda root, options: synthetic.hypersim_refs(root),
     ),
     *sintel.SPECS,
     *eth3d.SPECS,
@@ -315,9 +307,7 @@ _ALL = (
         source="yours",
         terms="yours",
         protocol="depth-anything-v2-metric",
-        open=lambda root, options: folder.folder_refs(root, per_metre=options.per_metre)[
-            :: options.every
-        ],
+        open=lambda root, options: folder.folder_refs(root, per_metre=options.per_metre),
     ),
     DatasetSpec(
         name="world-rooms",
@@ -327,6 +317,7 @@ _ALL = (
         terms="as Leadline",
         protocol="depth-anything-v2-metric",
         open=_world("room"),
+        applies_every=True,
         needs_root=False,
     ),
     DatasetSpec(
@@ -337,6 +328,7 @@ _ALL = (
         terms="as Leadline",
         protocol="depth-anything-v2-metric",
         open=_world("street"),
+        applies_every=True,
         needs_root=False,
     ),
 )
@@ -386,7 +378,7 @@ def open_dataset(
             f"{folder_} holds no frame of {name}, which has below it:\n{spec.layout}\n"
             "Give the folder that holds these, or another --dataset."
         )
-    return refs
+    return refs if spec.applies_every else refs[:: options.every]
 
 
 def iter_dataset(
