@@ -26,45 +26,13 @@ from leadline.errors import InputError, UnknownNameError
 from leadline.io import list_images
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from leadline.image import Image
 
-__all__ = [
-    "MAX_DEPTH_M",
-    "iter_kitti_depth",
-    "iter_kitti_object",
-    "iter_kitti_raw",
-    "kitti_depth_refs",
-    "kitti_eigen_refs",
-    "kitti_film_refs",
-    "kitti_object_refs",
-    "kitti_odometry_refs",
-    "kitti_raw_refs",
-    "kitti_stereo_refs",
-    "project_velodyne",
-    "read_calibration",
-    "read_velodyne",
-]
-
 MAX_DEPTH_M = 80.0
 _TESTS = ("kitti-eigen-test", "kitti-eigen-benchmark-test")
-
-
-def iter_kitti_raw(root: Path) -> Iterator[Frame]:
-    """Frames of raw drives, with their scans projected."""
-    return (ref.read() for ref in kitti_raw_refs(root))
-
-
-def iter_kitti_object(root: Path) -> Iterator[Frame]:
-    """Frames of the object benchmark's training part, with their scans projected."""
-    return (ref.read() for ref in kitti_object_refs(root))
-
-
-def iter_kitti_depth(root: Path) -> Iterator[Frame]:
-    """Frames of ``image_02``, ``groundtruth`` (256 per metre) and camera.json."""
-    return (ref.read() for ref in kitti_depth_refs(root))
 
 
 def kitti_raw_refs(root: Path, *, right: bool = False) -> list[FrameRef]:

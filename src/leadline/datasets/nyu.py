@@ -19,17 +19,11 @@ from leadline.image import Image
 from leadline.io import list_images
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 MAX_DEPTH_M = 10.0
 CAMERA = {"fx": 518.8579, "fy": 519.4696, "cx": 325.5824, "cy": 253.7362}
 """Intrinsics of the colour camera in the toolbox; its pixel numbers begin at 1, as used by all."""
-
-
-def iter_nyu(root: Path) -> Iterator[Frame]:
-    """Frames of ``rgb``, ``depth`` (1000 per metre) and camera.json."""
-    return (ref.read() for ref in nyu_folder_refs(root))
 
 
 def nyu_folder_refs(root: Path) -> list[FrameRef]:
@@ -98,23 +92,6 @@ def nyu_labelled_refs(
         FrameRef(name=f"{index:05d}", read=partial(_labelled_frame, path, index, key))
         for index in indices
     ]
-
-
-def read_splits(path: Path) -> dict[str, list[int]]:
-    """``splits.mat`` (MATLAB 5, not HDF5): ``test`` and ``train`` indices, counted from 0."""
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise MissingDependencyError("scipy", "reading splits.mat", "data") from error
-    try:
-        data = loadmat(path)
-        found = {"test": data["testNdxs"], "train": data["trainNdxs"]}
-    except (OSError, ValueError, KeyError, NotImplementedError, TypeError) as error:
-        raise InputError(
-            f"{path} is not NYU's splits.mat ({error}); the lists also come with Leadline: leave "
-            "the file out."
-        ) from error
-    return {name: (values.ravel().astype(int) - 1).tolist() for name, values in found.items()}
 
 
 def open_mat(path: Path) -> Any:

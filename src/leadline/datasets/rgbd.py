@@ -25,7 +25,6 @@ from leadline.errors import InputError
 from leadline.io import list_images, read_depth_png
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from jaxtyping import Float
@@ -37,16 +36,6 @@ _KINECT = {"fx": 518.0, "fy": 519.0, "cx": 325.5, "cy": 253.5}
 _PRIMESENSE = {"fx": 525.0, "fy": 525.0, "cx": 319.5, "cy": 239.5}
 _TUM_PER_METRE = 5000
 _TUM_GAP_S = 0.02
-
-
-def iter_seven_scenes(root: Path, *, every: int = 1) -> Iterator[Frame]:
-    """Frames of a 7-Scenes sequence; see :func:`seven_scenes_refs`."""
-    return (ref.read() for ref in seven_scenes_refs(root, every=every))
-
-
-def iter_kinect_poses(root: Path) -> Iterator[Frame]:
-    """Frames of ``color``, ``depth`` and pose.txt; see :func:`kinect_refs`."""
-    return (ref.read() for ref in kinect_refs(root))
 
 
 def seven_scenes_refs(root: Path, *, every: int = 1, following: bool = False) -> list[FrameRef]:
