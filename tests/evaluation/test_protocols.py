@@ -283,6 +283,38 @@ def test_da_2k_counts_pairs():
         da2k.score(disparity, [[2, 4, 0, 0]])
 
 
+IN_DOUBLE = (
+    *("eigen14-nyu", "eigen14-kitti", "nyu-official-mask", "depth-anything-zero-shot"),
+    *("make3d-godard", "make3d-c1"),
+)
+"""No original program is published, or it computes in double precision (Make3D's targets are)."""
+
+
+def test_the_ratio_is_as_precise_as_in_the_original():
+    """2.455 / 1.964 as float32 rounds up to 1.25, so an original in float32 does not count it."""
+    types = {
+        n: p.ratio_type for n, p in protocols.PROTOCOLS.items() if isinstance(p, DepthProtocol)
+    }
+    assert types == {n: "float64" if n in IN_DOUBLE else "float32" for n in types}
+    for name in ("kitti-eigen-garg-kbcrop", "kitti-bts", "kitti-eigen-garg", "nyu-eigen"):
+        shape = (480, 640) if name == "nyu-eigen" else (375, 1242)
+        target, pred = np.full(shape, 2.455, np.float32), np.full(shape, 1.964, np.float32)
+        protocol = protocols.get_depth(name)
+        assert protocol.score(pred, target)["delta1"] == 0
+        assert replace(protocol, ratio_type="float64").score(pred, target)["delta1"] == 1
+    midas = replace(protocols.get_depth("midas-zero-shot"), align="none", given="depth")
+    assert midas.score(pred, target)["bad_pixel_percent"] == 0  # neither above 1.25 nor below
+    assert midas.score(pred, target)["delta1"] == 0
+    assert protocols.get("eigen14-nyu").score(pred, target)["delta1"] == 1
+
+
+def test_stereo_ratios_are_single_precision_too():
+    target, pred = np.zeros((375, 1242)), np.ones((375, 1242))
+    target[100, 100], pred[100, 100] = 70, np.nextafter(np.float32(56), np.float32(57))
+    assert target[100, 100] / pred[100, 100] < 1.25  # of the depths too, in double precision
+    assert protocols.get("kitti-stereo-2015").score(pred, target)["delta1"] == 0
+
+
 # --- inputs ------------------------------------------------------------------------------------
 
 

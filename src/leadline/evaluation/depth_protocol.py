@@ -18,7 +18,13 @@ from leadline.evaluation.protocol import BINS, STANDARD, Given, Protocol, Scored
 from leadline.evaluation.sampling import Resize, sample
 from leadline.metrics import METRICS, ordinal
 from leadline.metrics.pixel_sums import METRICS as SUMMED
-from leadline.metrics.pixel_sums import compute_metrics, sum_bins, sum_pixels
+from leadline.metrics.pixel_sums import (
+    RatioType,
+    compute_metrics,
+    larger_ratio,
+    sum_bins,
+    sum_pixels,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,6 +71,8 @@ class DepthProtocol(Protocol):
         units_per_metre: of the numbers in the original.
         silog_focus, silog_factor: silog = factor * sqrt(mean(e^2) - focus * mean(e)^2).
         decimal_rmse_log: rmse_log is of decimal logarithms.
+        ratio_type: see :data:`leadline.metrics.pixel_sums.RatioType`; the original's, or float64
+            where no original program is published.
         min_pixels: fewer counting pixels are refused.
     """
 
@@ -79,6 +87,7 @@ class DepthProtocol(Protocol):
         "align": get_args(Align),
         "singular": ("mean", "zero"),
         "clamp": get_args(Clamp),
+        "ratio_type": get_args(RatioType),
     }
 
     given: Given = "depth"
@@ -101,6 +110,7 @@ class DepthProtocol(Protocol):
     silog_focus: float = 1.0
     silog_factor: float = 100.0
     decimal_rmse_log: bool = False
+    ratio_type: RatioType = "float64"
     min_pixels: int = 1
 
     def with_cap(self, max_depth: float) -> DepthProtocol:
@@ -381,8 +391,8 @@ class DepthProtocol(Protocol):
         if scale != 1:
             first, second = first * scale, second * scale
         if self.mask == "either":  # infinities: there is no bin for a truth of 0
-            return sum_pixels(first, second), {}
-        rows = sum_bins(first, second, t, (self.max_depth / 4, self.max_depth / 2))
+            return sum_pixels(first, second, self.ratio_type), {}
+        rows = sum_bins(first, second, t, (self.max_depth / 4, self.max_depth / 2), self.ratio_type)
         return rows.sum(0), dict(zip(BINS, rows, strict=True))
 
     def _others(
@@ -399,7 +409,7 @@ class DepthProtocol(Protocol):
             if name == "ordinal":
                 found[name] = ordinal(p, t)
             elif name == "bad_pixel_percent":
-                found[name] = float(100 * np.mean(np.maximum(p / t, t / p) > 1.25))
+                found[name] = float(100 * np.mean(larger_ratio(p, t, self.ratio_type) > 1.25))
             elif name in WHOLE_MAP:
                 maps = np.zeros((2, *size))
                 for row, values in zip(maps, (p, t), strict=True):

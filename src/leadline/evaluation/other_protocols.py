@@ -81,7 +81,7 @@ class StereoProtocol(Protocol):
         factor = self.focal_px[width] * self.baseline_m
         with np.errstate(divide="ignore"):
             depth = np.clip(factor / disparity, self.min_depth, self.max_depth)
-        sums = sum_pixels(depth, factor / t)
+        sums = sum_pixels(depth, factor / t, "float32")  # as the original computes the ratios
         found = compute_metrics(sums) | {"d1_all": d1_all(disparity, t), "pixels": float(len(t))}
         return Scored(metrics={n: found[n] for n in (*STANDARD, "d1_all", "pixels")}, sums=sums)
 

@@ -32,6 +32,7 @@ _MONODEPTH = DepthProtocol(
     takes="network",
     resize="centres",
     resized_as="disparity",
+    ratio_type="float32",
     quirks=(
         "the target is projected LiDAR whose values are the scanner's forward distance, about "
         ".27 m more than depth: project_velodyne(depth='lidar_x')",
@@ -57,6 +58,7 @@ _NYU = DepthProtocol(
     crop="nyu_bts",
     takes="network",
     nan_is_min=True,
+    ratio_type="float32",
     quirks=(
         "the crop is one row and one column short of the toolbox's",
         "a NaN prediction counts as 1 mm, an infinite one as the cap",
@@ -75,6 +77,7 @@ _MIDAS = DepthProtocol(
     align="disparity",
     singular="zero",
     clamp="none",
+    ratio_type="float32",
     metrics=("bad_pixel_percent", *STANDARD, "ordinal"),
     quirks=(
         "every known pixel takes part in the fit, those beyond the cap too",
@@ -137,6 +140,7 @@ _ALL: tuple[Protocol, ...] = (
         crop="garg",
         takes="network",
         nan_is_min=True,
+        ratio_type="float32",
         quirks=(
             "rows 166:372 and columns 56:1185 of a 375 x 1242 frame count: 13 rows of far "
             "pixels fewer than in kitti-eigen-garg and kitti-bts",
@@ -148,6 +152,7 @@ _ALL: tuple[Protocol, ...] = (
         summary="KITTI Eigen split, prediction of the benchmark crop put back, Garg's full frame",
         source="BTS (Lee et al. 2019)",
         frame="kb_paste",
+        ratio_type="float32",
         crop="garg",
     ),
     _BENCHMARK,
@@ -174,6 +179,7 @@ _ALL: tuple[Protocol, ...] = (
         source="Silberman et al. 2012, toolbox, get_projection_mask",
         crop="nyu_official",
         nan_is_min=False,
+        ratio_type="float64",
         quirks=(),
     ),
     DepthProtocol(
@@ -188,6 +194,7 @@ _ALL: tuple[Protocol, ...] = (
         takes="network",
         resize="centres",
         swapped=True,
+        ratio_type="float32",
         quirks=("abs_rel and sq_rel divide by the prediction, not by the truth",),
     ),
     DepthProtocol(
@@ -198,6 +205,7 @@ _ALL: tuple[Protocol, ...] = (
         max_depth=10.0,
         mask="either",
         clamp="none",
+        ratio_type="float32",
         metrics=("irmse", "imae", "rmse", "mae", "abs_rel", "log10", "delta1", "delta2", "delta3"),
         units_per_metre=1000.0,
         quirks=(
@@ -218,6 +226,7 @@ _ALL: tuple[Protocol, ...] = (
         takes="picture",
         singular="mean",
         clamp="both",
+        ratio_type="float64",
         metrics=(*STANDARD, "ordinal"),
         quirks=("only pixels below the cap take part in the fit",),
     ),
@@ -232,6 +241,7 @@ _ALL: tuple[Protocol, ...] = (
         clamp="none",
         silog_focus=0.5,
         silog_factor=1.0,
+        ratio_type="float32",
         min_pixels=10,
         quirks=("silog = sqrt(mean(e^2) - mean(e)^2 / 2), not times 100",),
     ),

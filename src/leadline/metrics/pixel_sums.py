@@ -6,7 +6,7 @@ Source: Eigen et al. 2014, sec. 4; Uhrig et al. 2017 (KITTI's SILog and inverse 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -21,6 +21,10 @@ FIELDS = (
 )
 """What is summed, in this order."""
 
+RatioType = Literal["float64", "float32"]
+"""Precision of max(pred/target, target/pred): in float32 a ratio may round up to a threshold that it
+stays below in float64, and then it no longer counts as below."""
+
 _BLOCK = 2048
 
 METRICS = (
@@ -31,16 +35,19 @@ METRICS = (
 
 
 def sum_pixels(
-    pred: Float[np.ndarray, " n"], target: Float[np.ndarray, " n"]
+    pred: Float[np.ndarray, " n"],
+    target: Float[np.ndarray, " n"],
+    ratio_type: RatioType = "float64",
 ) -> Float[np.ndarray, " 13"]:
     """Sum over pixels with positive depths, in float64, in the order of :data:`FIELDS`.
 
     Args:
         pred: depths; a 0 gives the infinities that the formulas give.
         target: depths in the same unit.
+        ratio_type: see :data:`RatioType`.
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return _terms(pred, target).sum(1)
+        return _terms(pred, target, ratio_type).sum(1)
 
 
 def sum_bins(
@@ -48,6 +55,7 @@ def sum_bins(
     target: Float[np.ndarray, " n"],
     values: Float[np.ndarray, " n"],
     edges: Sequence[float],
+    ratio_type: RatioType = "float64",
 ) -> Float[np.ndarray, "bins 13"]:
     """Do :func:`sum_pixels` for every bin, in one pass.
 
@@ -56,8 +64,9 @@ def sum_bins(
         target: positive, finite depths in the same unit.
         values: the quantity that decides on the bin.
         edges: ascending; a value at an edge belongs to the bin above it.
+        ratio_type: see :data:`RatioType`.
     """
-    terms, count = _terms(pred, target), len(values)
+    terms, count = _terms(pred, target, ratio_type), len(values)
     members = np.ones((len(edges) + 1, count))
     for row, edge in enumerate(edges, 1):
         members[row] = values >= edge
@@ -70,7 +79,17 @@ def sum_bins(
     return sums
 
 
-def _terms(pred: np.ndarray, target: np.ndarray) -> Float[np.ndarray, "13 n"]:
+def larger_ratio(
+    pred: Float[np.ndarray, " n"], target: Float[np.ndarray, " n"], ratio_type: RatioType
+) -> Float[np.ndarray, " n"]:
+    """max(pred/target, target/pred), computed in ``ratio_type``."""
+    p, t = pred.astype(ratio_type, copy=False), target.astype(ratio_type, copy=False)
+    return np.maximum(p / t, t / p)
+
+
+def _terms(
+    pred: np.ndarray, target: np.ndarray, ratio_type: RatioType
+) -> Float[np.ndarray, "13 n"]:
     """What is summed, for every pixel."""
     terms = np.empty((len(FIELDS), len(target)))
     terms[0] = 1
@@ -79,13 +98,12 @@ def _terms(pred: np.ndarray, target: np.ndarray) -> Float[np.ndarray, "13 n"]:
     np.divide(absolute, target, out=terms[1])
     np.multiply(difference, difference, out=terms[3])
     np.divide(terms[3], target, out=terms[2])
-    ratio = pred / target
-    logarithm = np.log(ratio, out=terms[6])
+    logarithm = np.log(pred / target, out=terms[6])
     np.multiply(logarithm, logarithm, out=terms[5])
     np.abs(logarithm, out=terms[7])
-    far = np.maximum(ratio, target / pred)
+    ratio = larger_ratio(pred, target, ratio_type)
     for row, power in ((8, 1), (9, 2), (10, 3)):
-        terms[row] = far < 1.25**power
+        terms[row] = ratio < 1.25**power
     inverse = np.subtract(1 / pred, 1 / target)
     np.multiply(inverse, inverse, out=terms[11])
     np.abs(inverse, out=terms[12])
