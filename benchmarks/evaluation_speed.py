@@ -32,7 +32,7 @@ import numpy as np
 from PIL import Image as PilImage
 
 from leadline.datasets import project_velodyne
-from leadline.datasets.frame import depth_png
+from leadline.datasets.frame import read_depth16
 from leadline.evaluation import Accumulator, protocols
 from leadline.resample import resize
 
@@ -142,7 +142,7 @@ def read_share(folder: Path, count: int = 40) -> dict[str, float]:
     whole, decode = [], []
     for path, blob in zip(paths, blobs, strict=True):  # in turns, so that load hits both
         start = time.perf_counter()
-        depth_png(path, per_unit=256)
+        read_depth16(path, per_unit=256)
         middle = time.perf_counter()
         PilImage.open(io.BytesIO(blob)).load()
         whole.append(middle - start)

@@ -16,7 +16,7 @@ from typing import Any
 
 from leadline import __version__
 from leadline.evaluation.leaderboard import read_entries, run_leaderboard, to_markdown
-from leadline.evaluation.predictors import of_model
+from leadline.evaluation.predictors import open_predictor
 from leadline.jobs import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -118,7 +118,7 @@ def main() -> None:
     names = [name.strip() for name in arguments.models.split(",")]
     entries = read_entries(arguments.sets)
     cells = run_leaderboard(
-        {name: partial(of_model, name) for name in names},
+        {name: partial(open_predictor, name) for name in names},
         entries,
         arguments.out,
         base=arguments.sets.resolve().parent,

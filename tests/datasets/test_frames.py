@@ -89,10 +89,12 @@ def test_kinect_layout(tmp_path):
 
 def test_quaternions():
     half = np.sqrt(0.5)
-    pose = rgbd.rigid_from(np.array([1, 2, 3, 0, 0, 2 * half, 2 * half]))  # 90 degrees about z
+    pose = rgbd.pose_from_quaternion(
+        np.array([1, 2, 3, 0, 0, 2 * half, 2 * half])
+    )  # 90 degrees about z
     np.testing.assert_allclose(pose @ [1, 0, 0, 1], [1, 3, 3, 1], atol=1e-12)
     with pytest.raises(InputError):
-        rgbd.rigid_from(np.zeros(7))
+        rgbd.pose_from_quaternion(np.zeros(7))
 
 
 def test_frames_refuse_depth_of_another_size():

@@ -139,7 +139,7 @@ def test_each_depth_gets_the_nearest_picture(tmp_path):
         (tmp_path / f"d-{time}-1.pgm").touch()
     for time in ("9.9", "10.04", "10.12", "10.5"):
         (tmp_path / f"r-{time}-1.ppm").touch()
-    pairs = nyu_raw.synchronised(tmp_path)
+    pairs = nyu_raw.synchronise(tmp_path)
     assert [p.name for _, p in pairs] == ["r-10.04-1.ppm", "r-10.12-1.ppm", "r-10.12-1.ppm"]
 
 

@@ -12,8 +12,8 @@ from leadline.datasets import Frame, FrameRef
 from leadline.errors import InputError, KindError, UnknownNameError
 from leadline.evaluation import protocols
 from leadline.evaluation.leaderboard import Entry, read_entries, run_leaderboard
-from leadline.evaluation.page import error_map, histogram, page_of
-from leadline.evaluation.predictors import BASELINES, constant, of_folder
+from leadline.evaluation.page import draw_error_map, draw_histogram, render_page
+from leadline.evaluation.predictors import BASELINES, constant, open_folder
 from leadline.evaluation.run import evaluate
 from leadline.image import Image
 from leadline.prediction import Prediction
@@ -54,7 +54,7 @@ def test_evaluate_is_the_mean_of_the_frames(ahead):
 def test_the_report_s_files(tmp_path):
     predict = BASELINES["vertical-ramp"]
     report = evaluate(predict, REFS, ZERO_SHOT, model="<ramp>", dataset="d & d")
-    report.save(tmp_path, page=page_of(report, REFS, predict, cases=1))
+    report.save(tmp_path, page=render_page(report, REFS, predict, cases=1))
     record = json.loads((tmp_path / "report.json").read_text())
     assert record["protocol"] == "depth-anything-zero-shot"
     assert record["frames"] == 4
@@ -69,8 +69,8 @@ def test_the_report_s_files(tmp_path):
     assert "<svg" in page
     for outside in ("http://", "https://", "<script", "<link"):
         assert outside not in page
-    assert report.ranked()[0] in page
-    assert report.ranked()[-1] in page
+    assert report.rank_frames()[0] in page
+    assert report.rank_frames()[-1] in page
 
 
 def test_a_bad_frame_ends_it_or_is_counted():
@@ -142,7 +142,7 @@ def write_maps(folder: Path, suffix: str) -> None:
 def test_files_of_other_programs(tmp_path, suffix):
     write_maps(tmp_path / "maps", suffix)
     per_metre = 1000 if suffix == ".png" else None
-    report = evaluate(of_folder(tmp_path / "maps", per_metre=per_metre), REFS, METRIC)
+    report = evaluate(open_folder(tmp_path / "maps", per_metre=per_metre), REFS, METRIC)
     assert report.scores.mean()["abs_rel"] == pytest.approx(0.1, abs=2e-4)
 
 
@@ -153,19 +153,19 @@ def test_bad_files_are_named(tmp_path):
     write_maps(maps, ".npy")
     (maps / "drive_2.npy").unlink()
     with pytest.raises(InputError, match=r"drive/2: none of drive/2\.\*, drive_2\.\*, 2\.\*"):
-        evaluate(of_folder(maps), REFS, METRIC)
+        evaluate(open_folder(maps), REFS, METRIC)
     np.save(maps / "2.npy", np.full((24, 32), np.nan))
     with pytest.raises(InputError, match=r"2\.npy holds no finite"):
-        evaluate(of_folder(maps), REFS, METRIC)
+        evaluate(open_folder(maps), REFS, METRIC)
     np.save(maps / "2.npy", np.full((24, 32), -1.0))
     with pytest.raises(InputError, match=r"2\.npy holds 768 negative"):
-        evaluate(of_folder(maps), REFS, METRIC)
+        evaluate(open_folder(maps), REFS, METRIC)
     (maps / "2.npy").unlink()
     PilImage.fromarray(np.ones((24, 32), np.uint8)).save(maps / "2.png")
     with pytest.raises(InputError, match=r"2\.png is an 8-bit"):
-        evaluate(of_folder(maps, per_metre=256), REFS[2:3], METRIC)
+        evaluate(open_folder(maps, per_metre=256), REFS[2:3], METRIC)
     with pytest.raises(InputError, match="no such folder"):
-        of_folder(tmp_path / "none")
+        open_folder(tmp_path / "none")
 
 
 # --- pictures ------------------------------------------------------------------------------------
@@ -176,14 +176,14 @@ def test_error_maps_are_dark_where_right():
     counts[:5] = False
     pred = truth.copy()
     pred[10:] = 4
-    colours = error_map(pred, truth, counts).astype(int).sum(-1)
+    colours = draw_error_map(pred, truth, counts).astype(int).sum(-1)
     assert colours[7, 7] < 20 < colours[15, 5]
     assert (colours[0] == 100 + 108 + 128).all()
 
 
 def test_histograms_leave_out_what_is_no_number():
-    assert histogram([1, 2, 2, float("nan")], "x").count("<rect") == 5
-    assert histogram([float("nan")], "x") == ""
+    assert draw_histogram([1, 2, 2, float("nan")], "x").count("<rect") == 5
+    assert draw_histogram([float("nan")], "x") == ""
 
 
 # --- leaderboard ---------------------------------------------------------------------------------

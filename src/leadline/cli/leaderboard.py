@@ -30,13 +30,13 @@ def leaderboard(
     Roots in the file are relative to the file. Exit code: 0 all cells are filled, 1 some failed.
     """
     from leadline.evaluation.leaderboard import read_entries, run_leaderboard
-    from leadline.evaluation.predictors import of_model
+    from leadline.evaluation.predictors import open_predictor
 
     names = [word.strip() for word in models.split(",") if word.strip()]
     if not names:
         raise InputError("--models names nothing; give one or more, with commas between.")
     cells = run_leaderboard(
-        {name: partial(of_model, name) for name in names},
+        {name: partial(open_predictor, name) for name in names},
         read_entries(sets),
         out,
         base=sets.resolve().parent,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, FrameRef, depth_array
+from leadline.datasets.frame import Frame, FrameRef, read_depth_array
 from leadline.errors import InputError
 from leadline.io import read_image, read_npy
 
@@ -37,7 +37,7 @@ def diode_refs(root: Path, part: str = "indoors") -> list[FrameRef]:
 
 
 def _frame(root: Path, path: Path, part: str) -> Frame:
-    depth = depth_array(path.with_name(f"{path.stem}_depth.npy"))
+    depth = read_depth_array(path.with_name(f"{path.stem}_depth.npy"))
     mask = read_npy(path.with_name(f"{path.stem}_depth_mask.npy"))
     if mask.shape != depth.shape:
         raise InputError(

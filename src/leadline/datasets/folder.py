@@ -11,10 +11,10 @@ import numpy as np
 from leadline.datasets.frame import (
     Frame,
     FrameRef,
-    depth_array,
-    depth_png,
+    read_depth16,
+    read_depth_array,
     read_json,
-    with_intrinsics,
+    set_intrinsics,
 )
 from leadline.errors import InputError
 from leadline.io import list_images, read_image
@@ -125,18 +125,18 @@ def _frame(
             "take the picture out."
         )
     if target.suffix.lower() in IN_METRES:
-        depth = depth_array(target)
+        depth = read_depth_array(target)
     elif per_metre is None:
         raise InputError(
             f"{target}: integers of unknown scale; say it, --per-metre 1000 (256 for KITTI), or "
             'put {"depth_png_per_metre": 1000} into camera.json.'
         )
     else:
-        depth = depth_png(target, per_unit=per_metre)
+        depth = read_depth16(target, per_unit=per_metre)
     image = read_image(path)
     if all(key in record for key in ("fx", "fy", "cx", "cy")):
         numbers = {key: float(record[key]) for key in ("fx", "fy", "cx", "cy")}
-        image = with_intrinsics(image, **numbers)
+        image = set_intrinsics(image, **numbers)
     if depth.shape != image.size:
         raise InputError(
             f"{target} is a map of {depth.shape} for a picture of {image.size} ({path.name}); the "

@@ -81,19 +81,19 @@ class FrameRef:
     read: Callable[[], Frame]
 
 
-def picture(path: Path, *, fx: float, fy: float, cx: float, cy: float) -> Image:
+def read_picture(path: Path, *, fx: float, fy: float, cx: float, cy: float) -> Image:
     """Read a picture and give it the data set's intrinsics."""
-    return with_intrinsics(read_image(path), fx=fx, fy=fy, cx=cx, cy=cy)
+    return set_intrinsics(read_image(path), fx=fx, fy=fy, cx=cx, cy=cy)
 
 
-def with_intrinsics(image: Image, *, fx: float, fy: float, cx: float, cy: float) -> Image:
+def set_intrinsics(image: Image, *, fx: float, fy: float, cx: float, cy: float) -> Image:
     """The picture with a camera of these intrinsics, in pixels."""
     height, width = image.size
     camera = Camera(width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy, source="data set")
     return replace(image, camera=camera)
 
 
-def depth_png(path: Path, *, per_unit: float) -> Float[np.ndarray, "h w"]:
+def read_depth16(path: Path, *, per_unit: float) -> Float[np.ndarray, "h w"]:
     """Read a 16-bit depth map; 0 = unknown.
 
     Raises:
@@ -119,7 +119,7 @@ def depth_png(path: Path, *, per_unit: float) -> Float[np.ndarray, "h w"]:
     return np.divide(codes, np.float32(per_unit), dtype=np.float32)
 
 
-def depth_array(path: Path) -> Float[np.ndarray, "h w"]:
+def read_depth_array(path: Path) -> Float[np.ndarray, "h w"]:
     """Read depth in metres from ``.npy``, ``.npz`` (its only array) or ``.pfm``; 0 = unknown.
 
     Raises:

@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, FrameRef, depth_png, picture, read_json, read_numbers
+from leadline.datasets.frame import (
+    Frame,
+    FrameRef,
+    read_depth16,
+    read_json,
+    read_numbers,
+    read_picture,
+)
 from leadline.datasets.lists import KittiFrame, kitti_frames
 from leadline.datasets.velodyne import (
     Measure,
-    entry,
+    get_entry,
     pixel_from_velodyne,
     project_velodyne,
     read_calibration,
@@ -163,8 +170,8 @@ def kitti_depth_refs(root: Path) -> list[FrameRef]:
     intrinsics = {key: float(camera[key]) for key in ("fx", "fy", "cx", "cy")}
 
     def read(path: Path) -> Frame:
-        depth = depth_png(root / "groundtruth" / f"{path.stem}.png", per_unit=256)
-        return _frame(picture(path, **intrinsics), depth, "kitti_depth", path.stem)
+        depth = read_depth16(root / "groundtruth" / f"{path.stem}.png", per_unit=256)
+        return _frame(read_picture(path, **intrinsics), depth, "kitti_depth", path.stem)
 
     return [
         FrameRef(name=path.stem, read=partial(read, path))
@@ -185,7 +192,7 @@ def _raw_frame(
     day = root / frame.date
     calibration = _calibration(day)
     image = _picture(
-        _picture_path(root, frame), entry(calibration, f"P_rect_{frame.camera:02d}", (3, 4))
+        _picture_path(root, frame), get_entry(calibration, f"P_rect_{frame.camera:02d}", (3, 4))
     )
     scan = day / frame.sync / "velodyne_points" / "data" / f"{frame.number:010d}.bin"
     side = "left" if frame.side == "l" else "right"
@@ -211,7 +218,7 @@ def _picture_ref(root: Path, frame: KittiFrame, *, right: bool) -> FrameRef:
 
 def _picture_frame(root: Path, frame: KittiFrame, *, right: bool) -> Frame:
     calibration = _calibration(root / frame.date)
-    matrix = entry(calibration, f"P_rect_{frame.camera:02d}", (3, 4))
+    matrix = get_entry(calibration, f"P_rect_{frame.camera:02d}", (3, 4))
     image = _picture(_picture_path(root, frame), matrix)
     other = _other_eye(root, frame, calibration) if right else None
     return Frame(
@@ -236,12 +243,12 @@ def _annotated_frame(root: Path, frame: KittiFrame, *, right: bool) -> Frame:
             "Download KITTI's data_depth_annotated.zip and unpack it in the data set's folder."
         )
     calibration = _calibration(root / frame.date)
-    matrix = entry(calibration, f"P_rect_{frame.camera:02d}", (3, 4))
+    matrix = get_entry(calibration, f"P_rect_{frame.camera:02d}", (3, 4))
     image = _picture(_picture_path(root, frame), matrix)
     other = _other_eye(root, frame, calibration) if right else None
     return Frame(
         image=image,
-        depth=depth_png(path, per_unit=256),
+        depth=read_depth16(path, per_unit=256),
         max_depth=MAX_DEPTH_M,
         group="kitti-eigen-annotated",
         name=frame.name,
@@ -257,7 +264,7 @@ def _other_eye(root: Path, frame: KittiFrame, calibration: Mapping[str, np.ndarr
         number=frame.number,
         side="r" if frame.side == "l" else "l",
     )
-    matrix = entry(calibration, f"P_rect_{other.camera:02d}", (3, 4))
+    matrix = get_entry(calibration, f"P_rect_{other.camera:02d}", (3, 4))
     return _picture(_picture_path(root, other), matrix)
 
 
@@ -267,13 +274,13 @@ def _baseline_m(
     """Metres between the two colour cameras; None where only one is calibrated."""
     if not set(eyes) <= set(calibration):
         return None
-    left, right = (entry(calibration, eye, (3, 4)) for eye in eyes)
+    left, right = (get_entry(calibration, eye, (3, 4)) for eye in eyes)
     return float(left[0, 3] / left[0, 0] - right[0, 3] / right[0, 0])
 
 
 def _object_frame(root: Path, path: Path) -> Frame:
     calibration = read_calibration(root / "training" / "calib" / f"{path.stem}.txt")
-    image = _picture(path, entry(calibration, "P2", (3, 4)))
+    image = _picture(path, get_entry(calibration, "P2", (3, 4)))
     points = read_velodyne(root / "training" / "velodyne" / f"{path.stem}.bin")
     depth = project_velodyne(points, calibration, image.size, pixel_origin=0)
     found = _frame(image, depth.astype(np.float32), "kitti_object", path.stem)
@@ -282,7 +289,7 @@ def _object_frame(root: Path, path: Path) -> Frame:
 
 def _odometry_frame(folder: Path, path: Path, pose: np.ndarray | None) -> Frame:
     calibration = read_calibration(folder / "calib.txt")
-    image = _picture(path, entry(calibration, "P2", (3, 4)))
+    image = _picture(path, get_entry(calibration, "P2", (3, 4)))
     points = read_velodyne(folder / "velodyne" / f"{path.stem}.bin")
     depth = project_velodyne(points, calibration, image.size, pixel_origin=0)
     if pose is not None and image.camera is not None:
@@ -294,9 +301,9 @@ def _odometry_frame(folder: Path, path: Path, pose: np.ndarray | None) -> Frame:
 
 def _stereo_frame(folder: Path, path: Path) -> Frame:
     calibration = read_calibration(folder / "calib_cam_to_cam" / f"{path.stem[:6]}.txt")
-    p2, p3 = (entry(calibration, f"P_rect_0{i}", (3, 4)) for i in (2, 3))
+    p2, p3 = (get_entry(calibration, f"P_rect_0{i}", (3, 4)) for i in (2, 3))
     image, baseline = _picture(path, p2), p2[0, 3] / p2[0, 0] - p3[0, 3] / p3[0, 0]
-    disparity = depth_png(folder / "disp_noc_0" / f"{path.stem}.png", per_unit=256)
+    disparity = read_depth16(folder / "disp_noc_0" / f"{path.stem}.png", per_unit=256)
     known = disparity > 0
     depth = np.where(known, p2[0, 0] * baseline / np.where(known, disparity, 1), 0)
     return Frame(
@@ -335,7 +342,7 @@ def _picture_path(root: Path, frame: KittiFrame) -> Path:
 
 def _picture(path: Path, projection: np.ndarray) -> Image:
     fx, fy, cx, cy = projection[[0, 1, 0, 1], [0, 1, 2, 2]]
-    return picture(path, fx=fx, fy=fy, cx=cx, cy=cy)
+    return read_picture(path, fx=fx, fy=fy, cx=cx, cy=cy)
 
 
 def _frame(image: Image, depth: np.ndarray, group: str, name: str) -> Frame:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, FrameRef, depth_png, picture, read_json, with_intrinsics
+from leadline.datasets.frame import (
+    Frame,
+    FrameRef,
+    read_depth16,
+    read_json,
+    read_picture,
+    set_intrinsics,
+)
 from leadline.datasets.lists import read_list
 from leadline.errors import InputError, MissingDependencyError, UnknownNameError
 from leadline.image import Image
@@ -32,9 +39,12 @@ def nyu_folder_refs(root: Path) -> list[FrameRef]:
     intrinsics = {key: float(camera[key]) for key in ("fx", "fy", "cx", "cy")}
 
     def read(path: Path) -> Frame:
-        image = picture(path, **intrinsics)
+        image = read_picture(path, **intrinsics)
         return _frame(
-            image, depth_png(root / "depth" / f"{path.stem}.png", per_unit=1000), "nyu", path.stem
+            image,
+            read_depth16(root / "depth" / f"{path.stem}.png", per_unit=1000),
+            "nyu",
+            path.stem,
         )
 
     return [
@@ -137,7 +147,7 @@ def _labelled_frame(path: Path, index: int, key: str) -> Frame:
         depth = file[key][index].T
     image = Image(pixels=np.ascontiguousarray(pixels), name=f"{path.name}[{index}]")
     return _frame(
-        with_intrinsics(image, **CAMERA),
+        set_intrinsics(image, **CAMERA),
         np.ascontiguousarray(depth, dtype=np.float32),
         "nyu-labelled",
         f"{index:05d}",
@@ -151,8 +161,8 @@ def _sync_frame(root: Path, scene: str, number: str, *, inner: bool) -> Frame:
             f"{path}: no such file. Unpack BTS's sync archive (or the test part made by its "
             "extractor) so that the scenes are folders of the data set's folder."
         )
-    depth = depth_png(root / scene / f"sync_depth_{number}.png", per_unit=1000)
-    image = picture(path, **CAMERA)
+    depth = read_depth16(root / scene / f"sync_depth_{number}.png", per_unit=1000)
+    image = read_picture(path, **CAMERA)
     if inner:
         part = np.s_[45:472, 43:608]
         pixels, depth = np.ascontiguousarray(image.pixels[part]), depth[part].copy()

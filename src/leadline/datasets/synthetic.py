@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, FrameRef, depth_png, picture, with_intrinsics
+from leadline.datasets.frame import Frame, FrameRef, read_depth16, read_picture, set_intrinsics
 from leadline.errors import InputError, MissingDependencyError
 from leadline.io import read_image
 
@@ -31,8 +31,8 @@ def vkitti2_refs(root: Path) -> list[FrameRef]:
         number = path.stem.partition("_")[2]
         target = path.parents[2] / "depth" / "Camera_0" / f"depth_{number}.png"
         return Frame(
-            image=picture(path, **_VKITTI),
-            depth=depth_png(target, per_unit=_VKITTI_PER_METRE),
+            image=read_picture(path, **_VKITTI),
+            depth=read_depth16(target, per_unit=_VKITTI_PER_METRE),
             max_depth=80.0,
             group="vkitti2",
             name=name,
@@ -63,7 +63,7 @@ def hypersim_refs(root: Path) -> list[FrameRef]:
         centre = {"cx": (width - 1) / 2, "cy": (height - 1) / 2}
         focal = _HYPERSIM_FOCAL_PX * width / 1024
         return Frame(
-            image=with_intrinsics(image, fx=focal, fy=focal, **centre),
+            image=set_intrinsics(image, fx=focal, fy=focal, **centre),
             depth=np.where(np.isfinite(depth), depth, 0).astype(np.float32),
             max_depth=20.0,
             group="hypersim",

@@ -10,8 +10,8 @@ protocols.get("nyu-eigen").score(pred, target)
 from leadline.evaluation import protocols
 from leadline.evaluation.accumulate import Accumulator, Interval
 from leadline.evaluation.depth_protocol import DepthProtocol
-from leadline.evaluation.predictors import of_folder, of_model
-from leadline.evaluation.protocol import Protocol, Scored
+from leadline.evaluation.predictors import open_folder, open_predictor
+from leadline.evaluation.protocol import MapScore, Protocol
 from leadline.evaluation.report import Report
 from leadline.evaluation.run import evaluate, score_frame
 
@@ -19,12 +19,12 @@ __all__ = [
     "Accumulator",
     "DepthProtocol",
     "Interval",
+    "MapScore",
     "Protocol",
     "Report",
-    "Scored",
     "evaluate",
-    "of_folder",
-    "of_model",
+    "open_folder",
+    "open_predictor",
     "protocols",
     "score_frame",
 ]

@@ -19,8 +19,8 @@ from leadline.datasets import Options, open_dataset
 from leadline.datasets import get as get_dataset
 from leadline.errors import InputError, LeadlineError
 from leadline.evaluation import protocols
-from leadline.evaluation.page import document
-from leadline.evaluation.report import text_of
+from leadline.evaluation.page import render_document
+from leadline.evaluation.report import format_number
 from leadline.evaluation.run import evaluate
 from leadline.hub import sha256_of_model
 from leadline.jobs import write_text
@@ -139,7 +139,7 @@ def run_leaderboard(
             cells.append(cell)
     write_text(out / "leaderboard.json", json.dumps([_short(c) for c in cells], indent=2) + "\n")
     write_text(out / "leaderboard.md", to_markdown(cells))
-    write_text(out / "index.html", document("Leaderboard", _to_html(cells)))
+    write_text(out / "index.html", render_document("Leaderboard", _to_html(cells)))
     return cells
 
 
@@ -191,7 +191,7 @@ def _macro(cells: Sequence[Mapping[str, Any]]) -> list[str]:
     lines += ["| --- |" + " --- |" * len(shared)]
     for i, name in enumerate(names):
         means = [_mean([rows[i]["mean"][m] for rows in sets]) for m in shared]
-        lines.append(f"| {name} | " + " | ".join(text_of(v) for v in means) + " |")
+        lines.append(f"| {name} | " + " | ".join(format_number(v) for v in means) + " |")
     return [*lines, ""]
 
 
@@ -268,8 +268,8 @@ def _metrics(cell: Mapping[str, Any]) -> list[str]:
 
 def _value(cell: Mapping[str, Any], metric: str) -> str:
     low, high = cell["interval_95"][metric]
-    value = text_of(cell["mean"][metric])
-    return value if low is None else f"{value} ({text_of(low)} to {text_of(high)})"
+    value = format_number(cell["mean"][metric])
+    return value if low is None else f"{value} ({format_number(low)} to {format_number(high)})"
 
 
 def _arrow(metric: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, depth_png
+from leadline.datasets.frame import Frame, read_depth16
 from leadline.errors import InputError, KindError
 from leadline.estimator import DepthEstimator, load
 from leadline.evaluation.protocol import Protocol
@@ -59,25 +59,25 @@ class ModelPredictor:
         """The map at the picture's size."""
         return self.estimator.predict(frame.image)
 
-    def by(self, protocol: Protocol) -> Predictor:
+    def adapt(self, protocol: Protocol) -> Predictor:
         """The maps that a protocol is defined on."""
         estimator = self.estimator
-        own = protocol.takes == "network"
+        own = protocol.map_source == "network"
         predict = estimator.predict_unresized if own else estimator.predict
         return lambda frame: predict(protocol.view(frame.image))
 
 
-def of_model(name: str) -> Predictor:
+def open_predictor(name: str) -> Predictor:
     """A baseline, or a model that :func:`leadline.load` takes."""
     return BASELINES[name] if name in BASELINES else ModelPredictor(load(name))
 
 
-def by_protocol(predict: Predictor, protocol: Protocol) -> Predictor:
+def adapt_to_protocol(predict: Predictor, protocol: Protocol) -> Predictor:
     """The predictor as the protocol wants it; only models can be asked for another map."""
-    return predict.by(protocol) if isinstance(predict, ModelPredictor) else predict
+    return predict.adapt(protocol) if isinstance(predict, ModelPredictor) else predict
 
 
-def of_folder(
+def open_folder(
     folder: Path, *, kind: DepthKind | str | None = None, per_metre: float | None = None
 ) -> Predictor:
     """Predictions of another program: one file per frame, found by the frame's name.
@@ -111,7 +111,7 @@ def _read(path: Path, kind: DepthKind | None, per_metre: float | None) -> Predic
         plain = read_prediction(path, kind=kind or DepthKind.METRIC_DEPTH)
         found = replace(plain, valid=None)
     elif path.suffix == ".png" and per_metre is not None:
-        values = depth_png(path, per_unit=per_metre)
+        values = read_depth16(path, per_unit=per_metre)
         values = np.where(values > 0, values, np.nan)
         return Prediction(values=values, kind=kind or DepthKind.METRIC_DEPTH)
     else:
