@@ -19,6 +19,7 @@ from leadline.datasets.frame import (
     read_mat,
     read_picture,
     set_intrinsics,
+    zero_unknown,
 )
 from leadline.datasets.spec import DatasetSpec
 from leadline.errors import InputError
@@ -96,10 +97,9 @@ def _frame(image: Image, depth: np.ndarray, masks: list[np.ndarray], name: str =
             f"{name or image.name}: masks of {[m.shape for m in masks]} for depth of "
             f"{depth.shape}; unpack the archive again."
         )
-    known = np.logical_and.reduce([*masks, np.isfinite(depth), depth > 0])
     return Frame(
         image=image,
-        depth=np.where(known, depth, 0).astype(np.float32),
+        depth=zero_unknown(depth, np.logical_and.reduce(masks)),
         max_depth=MAX_DEPTH_M,
         group="ibims",
         name=name or image.name.replace("\\", "/").rpartition("/")[2].rpartition(".")[0],

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, FrameRef, read_mat
+from leadline.datasets.frame import Frame, FrameRef, read_mat, zero_unknown
 from leadline.datasets.spec import DatasetSpec, Open
 from leadline.errors import InputError
 from leadline.io import read_image
@@ -67,8 +67,7 @@ def _frame(path: Path, grid: Path | None, quantity: Quantity, central: bool) -> 
     values = read_mat(grid, "Position3DGrid")
     if values.shape != (*GRID, 4):
         raise InputError(f"{grid} holds a grid of {values.shape}; (55, 305, 4) is needed.")
-    depth = values[:, :, _CHANNEL[quantity]].astype(np.float32)
-    depth = np.where(np.isfinite(depth) & (depth > 0), depth, 0)
+    depth = zero_unknown(values[:, :, _CHANNEL[quantity]])
     image = read_image(path)
     if central:
         height, width = image.size
@@ -81,7 +80,7 @@ def _frame(path: Path, grid: Path | None, quantity: Quantity, central: bool) -> 
         image, depth = replace(image, pixels=pixels, camera=None), depth[_ROWS]
     return Frame(
         image=image,
-        depth=depth.astype(np.float32),
+        depth=depth,
         max_depth=MAX_DEPTH_M,
         group="make3d",
         name=path.stem.partition("-")[2],

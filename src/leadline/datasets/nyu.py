@@ -16,7 +16,7 @@ from leadline.datasets.frame import (
     Frame,
     FrameRef,
     read_depth16,
-    read_json,
+    read_intrinsics,
     read_picture,
     set_intrinsics,
 )
@@ -35,8 +35,7 @@ CAMERA = {"fx": 518.8579, "fy": 519.4696, "cx": 325.5824, "cy": 253.7362}
 
 def nyu_folder_refs(root: Path) -> list[FrameRef]:
     """Frames of ``rgb``, ``depth`` (1000 per metre) and camera.json."""
-    camera = read_json(root / "camera.json")
-    intrinsics = {key: float(camera[key]) for key in ("fx", "fy", "cx", "cy")}
+    intrinsics = read_intrinsics(root / "camera.json")
 
     def read(path: Path) -> Frame:
         image = read_picture(path, **intrinsics)

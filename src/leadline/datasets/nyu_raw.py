@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, FrameRef, set_intrinsics
+from leadline.datasets.frame import Frame, FrameRef, set_intrinsics, zero_unknown
 from leadline.datasets.nyu import CAMERA, MAX_DEPTH_M
 from leadline.errors import InputError, MissingDependencyError
 from leadline.image import Image
@@ -252,7 +252,7 @@ def _frame(depth: Path, picture: Path, name: str) -> Frame:
     projected, colour = project_depth(read_raw_depth(depth), read_image(picture).pixels)
     return Frame(
         image=set_intrinsics(Image(pixels=colour, name=str(picture)), **CAMERA),
-        depth=np.where(projected >= MAX_DEPTH_M, 0, projected).astype(np.float32),
+        depth=zero_unknown(projected, projected < MAX_DEPTH_M),
         max_depth=MAX_DEPTH_M,
         group="nyu-raw",
         name=name,

@@ -16,10 +16,11 @@ from leadline.datasets.frame import (
     Frame,
     FrameRef,
     read_depth16,
-    read_json,
+    read_intrinsics,
     read_lines,
     read_numbers,
     read_picture,
+    zero_unknown,
 )
 from leadline.errors import InputError
 from leadline.io import list_images, read_depth_png
@@ -101,10 +102,8 @@ def tum_refs(root: Path) -> list[FrameRef]:
     Depth is 5000 per metre. Pictures without a depth map within .02 s are left out, as in the
     benchmark's own association. ``camera.json`` beside them gives other intrinsics than f 525.
     """
-    intrinsics = dict(_PRIMESENSE)
-    if (root / "camera.json").is_file():
-        record = read_json(root / "camera.json")
-        intrinsics = {key: float(record[key]) for key in intrinsics}
+    camera = root / "camera.json"
+    intrinsics = read_intrinsics(camera) if camera.is_file() else _PRIMESENSE
     depths = _stamped(root / "depth.txt")
     poses_file = root / "groundtruth.txt"
     poses = _stamped(poses_file) if poses_file.is_file() else []
@@ -135,7 +134,7 @@ def pose_from_quaternion(row: Float[np.ndarray, " 7"]) -> Float[np.ndarray, "4 4
 def _seven_scenes_frame(path: Path, matrix: np.ndarray, after: Path | None) -> Frame:
     stem = path.name.partition(".")[0]
     depth = read_depth16(path.parent / f"{stem}.depth.png", per_unit=1000)
-    depth = np.where(depth > 65, 0, depth).astype(np.float32)  # code 65535: no value
+    depth = zero_unknown(depth, depth <= 65)  # code 65535: no value
     frame = _frame(_seven_scenes_picture(path, matrix), depth, path.parent, stem)
     if after is None:
         return frame

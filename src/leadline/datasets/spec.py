@@ -18,7 +18,7 @@ class Options:
     Attributes:
         split: part of the set; default: its test part.
         every: only every n-th frame of a sequence.
-        right: the other eye of a stereo pair too.
+        right: the other picture of a stereo pair too.
         following: the next picture of a sequence too.
         normals: surface normals too, where they are known.
         per_metre: codes per metre of a folder's integer depth files.

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, FrameRef, read_depth16, read_numbers, read_picture
+from leadline.datasets.frame import (
+    Frame,
+    FrameRef,
+    read_depth16,
+    read_numbers,
+    read_picture,
+    zero_unknown,
+)
 from leadline.datasets.spec import DatasetSpec
 from leadline.errors import InputError
 
@@ -56,7 +63,7 @@ def _frame(folder: Path, kind: str, name: str) -> Frame:
     depth = decode_depth(read_depth16(depth_file, per_unit=1).astype(np.uint16))
     return Frame(
         image=read_picture(picture_file, fx=k[0], fy=k[4], cx=k[2], cy=k[5]),
-        depth=np.where(depth < MAX_DEPTH_M, depth, 0).astype(np.float32),
+        depth=zero_unknown(depth, depth < MAX_DEPTH_M),
         max_depth=MAX_DEPTH_M,
         group="sunrgbd",
         name=name,

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, FrameRef, read_depth16, read_picture, set_intrinsics
+from leadline.datasets.frame import (
+    Frame,
+    FrameRef,
+    read_depth16,
+    read_picture,
+    set_intrinsics,
+    zero_unknown,
+)
 from leadline.errors import InputError, MissingDependencyError
 from leadline.io import read_image
 
@@ -59,12 +66,12 @@ def hypersim_refs(root: Path) -> list[FrameRef]:
         stem = ".".join(path.name.split(".")[:2])
         target = path.parents[1] / f"{camera}_geometry_hdf5" / f"{stem}.depth_meters.hdf5"
         distance = _read_hdf5(target)
-        depth = distance_to_depth(distance, _HYPERSIM_FOCAL_PX * width / 1024)
-        centre = {"cx": (width - 1) / 2, "cy": (height - 1) / 2}
         focal = _HYPERSIM_FOCAL_PX * width / 1024
+        depth = distance_to_depth(distance, focal)
+        centre = {"cx": (width - 1) / 2, "cy": (height - 1) / 2}
         return Frame(
             image=set_intrinsics(image, fx=focal, fy=focal, **centre),
-            depth=np.where(np.isfinite(depth), depth, 0).astype(np.float32),
+            depth=zero_unknown(depth),
             max_depth=20.0,
             group="hypersim",
             name=name,

@@ -311,7 +311,7 @@ _ALL = (
     ),
     DatasetSpec(
         name="world-rooms",
-        summary="rendered rooms, to 10 m: exact depth, right eye, next frame, poses, normals",
+        summary="rendered rooms, to 10 m: exact depth, right view, next frame, poses, normals",
         layout="nothing: rendered here",
         source="leadline.world",
         terms="as Leadline",

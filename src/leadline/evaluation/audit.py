@@ -76,7 +76,7 @@ def audit(
     Args:
         refs: the frames, in the sequence's order.
         against: the same frames, by name, from another source.
-        on_frame: told of each.
+        on_frame: called with each audit.
 
     Returns:
         The audits, figures as HTML of those with most to show, and what could not be read.
@@ -152,9 +152,7 @@ def find_see_through(
     return known & np.isfinite(beside) & (depth > _FARTHER * beside)
 
 
-def measure_edge_holes(
-    depth: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"]
-) -> float:
+def measure_edge_holes(depth: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"]) -> float:
     """Share of unknown pixels inside the frame that have both near and far depth around them."""
     holes = ~known
     if not holes.any() or not known.any():

@@ -117,7 +117,7 @@ def run_leaderboard(
         out: folder of the results.
         base: folder that the entries' roots are relative to.
         skip_bad: see :func:`leadline.evaluation.evaluate`.
-        say: is told what happens.
+        say: called with a line for every cell that is filled.
 
     Returns:
         The cells, models within sets. A cell that failed holds ``error`` and is tried again by the

@@ -87,7 +87,7 @@ def open_folder(
 
     Args:
         folder: of the files.
-        kind: what they hold; default ``metric_depth``. Files that Leadline wrote tell it
+        kind: what they hold; default ``metric_depth``. Files that Leadline wrote say it
             themselves, and another kind is refused.
         per_metre: codes per metre of 16-bit PNGs that other programs wrote; refused for other
             files, whose numbers are not codes.

@@ -37,7 +37,7 @@ _MONODEPTH = DepthProtocol(
         "the target is projected LiDAR whose values are the scanner's forward distance, about "
         ".27 m more than depth: project_velodyne(depth='lidar_x')",
         "disparities are resized, then inverted; so are depths of another size than the target's",
-        "a network that gives the disparity of an eye pair is scored by the frame's own focal "
+        "a network that gives the disparity of a stereo pair is scored by the frame's own focal "
         "length and baseline, as monodepth's",
     ),
 )

@@ -105,13 +105,13 @@ class Report:
         return "\n".join([*lines, "+ more is better, - less is better"])
 
     def describe_left_out(self) -> list[str]:
-        """A sentence on pixels that the predictions tell nothing about, where there are any."""
+        """A sentence on pixels at which the predictions have no value, where there are any."""
         missing = 1 - self.scores.coverage
         if not missing > 0:
             return []
         return [
-            f"{100 * missing:.2g} % of the pixels to count are left out: the predictions tell "
-            "nothing there"
+            f"{100 * missing:.2g} % of the pixels to count are left out: the predictions have "
+            "no value there"
         ]
 
     def csv(self) -> str:

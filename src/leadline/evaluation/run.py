@@ -54,10 +54,10 @@ def evaluate(
         model: name for the report.
         dataset: name for the report.
         metrics: more metrics than the protocol's own, of :data:`leadline.metrics.METRICS`.
-        skip_bad: go on past frames that cannot be read, predicted or scored, and tell them in the
+        skip_bad: go on past frames that cannot be read, predicted or scored, and list them in the
             report; otherwise the first of them ends the evaluation.
         on_progress: as of :func:`leadline.jobs.run_job`.
-        on_failure: as of :func:`leadline.jobs.run_job`; told of frames that are left out.
+        on_failure: as of :func:`leadline.jobs.run_job`; called for frames that are left out.
         ahead: threads that read and score; 0 does everything in this one.
 
     Raises:

@@ -22,8 +22,8 @@ FIELDS = (
 """What is summed, in this order."""
 
 RatioType = Literal["float64", "float32"]
-"""Precision of max(pred/target, target/pred): in float32 a ratio may round up to a threshold that it
-stays below in float64, and then it no longer counts as below."""
+"""Precision of max(pred/target, target/pred): in float32 a ratio may round up to a threshold that
+it stays below in float64, and then it no longer counts as below."""
 
 _BLOCK = 2048
 
