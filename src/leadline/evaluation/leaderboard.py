@@ -137,7 +137,7 @@ def run_leaderboard(
                 cell["key"] = key
                 write_text(path, json.dumps(cell, indent=2) + "\n")
             cells.append(cell)
-    write_text(out / "leaderboard.json", json.dumps([_short(c) for c in cells], indent=2) + "\n")
+    write_text(out / "leaderboard.json", json.dumps([_shorten(c) for c in cells], indent=2) + "\n")
     write_text(out / "leaderboard.md", to_markdown(cells))
     write_text(out / "index.html", render_document("Leaderboard", _to_html(cells)))
     return cells
@@ -276,7 +276,7 @@ def _arrow(metric: str) -> str:
     return "↑" if metric in LARGER_IS_BETTER else "↓"
 
 
-def _short(cell: Mapping[str, Any]) -> dict[str, Any]:
+def _shorten(cell: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in cell.items() if name not in ("per_frame", "key")}
 
 
