@@ -21,8 +21,8 @@ from leadline.evaluation.leaderboard import (
     run_leaderboard,
     to_markdown,
 )
-from leadline.evaluation.predictors import open_predictor
 from leadline.jobs import write_text
+from leadline.load_options import LoadOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 SETS = ROOT / "benchmarks" / "real_frames.toml"
@@ -136,7 +136,7 @@ def main() -> None:
     names = [name.strip() for name in arguments.models.split(",")]
     entries = read_entries(arguments.sets)
     cells = run_leaderboard(
-        {name: partial(open_predictor, name) for name in names},
+        {name: LoadOptions(model=name) for name in names},
         entries,
         arguments.out,
         base=arguments.sets.resolve().parent,

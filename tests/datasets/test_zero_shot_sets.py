@@ -16,7 +16,7 @@ from leadline.errors import InputError
 from leadline.evaluation import protocols
 from leadline.evaluation.audit import audit_frame
 from leadline.evaluation.page import render_page
-from leadline.evaluation.predictors import open_predictor
+from leadline.evaluation.predictors import BASELINES
 from leadline.evaluation.run import evaluate, score_frame
 from leadline.kinds import DepthKind
 from leadline.prediction import Prediction
@@ -250,7 +250,7 @@ def test_a_folder_of_pairs_is_in_order(da2k: Path, capsys: pytest.CaptureFixture
 def test_da2k_is_evaluated_by_pairs(da2k: Path):
     refs = open_dataset("da-2k", da2k)
     assert [ref.name for ref in refs] == ["indoor/a", "outdoor/a"]
-    protocol, ramp = protocols.get("da-2k"), open_predictor("vertical-ramp")
+    protocol, ramp = protocols.get("da-2k"), BASELINES["vertical-ramp"]
     report = evaluate(ramp, refs, protocol)  # lower is nearer: right but for the last pair
     assert report.scores.mean()["ordinal"] == pytest.approx(4 / 5)
     assert "indoor/a" in render_page(report, refs, ramp)
@@ -266,4 +266,4 @@ def test_da2k_is_evaluated_by_pairs(da2k: Path):
 def test_pairs_are_needed_for_da2k(sintel: Path):
     frame = open_dataset("sintel", sintel)[0].read()
     with pytest.raises(InputError, match="take the data set da-2k"):
-        score_frame(open_predictor("constant")(frame), frame, protocols.get("da-2k"))
+        score_frame(BASELINES["constant"](frame), frame, protocols.get("da-2k"))

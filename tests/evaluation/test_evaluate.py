@@ -10,12 +10,19 @@ import pytest
 
 from leadline.datasets import Frame, FrameRef
 from leadline.errors import InputError, KindError, UnknownNameError
-from leadline.evaluation import protocols
+from leadline.evaluation import leaderboard, protocols
 from leadline.evaluation.leaderboard import Entry, read_entries, run_leaderboard
 from leadline.evaluation.page import draw_error_map, draw_histogram, render_page
-from leadline.evaluation.predictors import BASELINES, constant, open_folder
+from leadline.evaluation.predictors import (
+    BASELINES,
+    Predictor,
+    constant,
+    open_folder,
+    open_predictor,
+)
 from leadline.evaluation.run import evaluate
 from leadline.image import Image
+from leadline.load_options import LoadOptions
 from leadline.prediction import Prediction
 
 ZERO_SHOT = protocols.get("depth-anything-zero-shot")
@@ -188,6 +195,8 @@ def test_histograms_leave_out_what_is_no_number():
 
 # --- leaderboard ---------------------------------------------------------------------------------
 
+CONSTANT = {"constant": LoadOptions(model="constant")}
+
 
 @pytest.fixture
 def sets(tmp_path: Path) -> Path:
@@ -210,10 +219,11 @@ def sets(tmp_path: Path) -> Path:
     return tmp_path / "sets.toml"
 
 
-def test_a_graph_with_other_weights_is_measured_again(sets, tmp_path):
+def test_a_graph_with_other_weights_is_measured_again(sets, tmp_path, monkeypatch):
     graph, told = tmp_path / "net.xml", []
     graph.write_text("<net/>")
-    models = {str(graph): lambda: BASELINES["constant"]}
+    models = {str(graph): LoadOptions(model=graph)}
+    monkeypatch.setattr(leaderboard, "open_predictor", lambda options: BASELINES["constant"])
     for weights in (b"one", b"one", b"two"):
         graph.with_suffix(".bin").write_bytes(weights)
         run_leaderboard(
@@ -222,17 +232,15 @@ def test_a_graph_with_other_weights_is_measured_again(sets, tmp_path):
     assert len(told) == 4
 
 
-def test_a_leaderboard_resumes(sets, tmp_path):
+def test_a_leaderboard_resumes(sets, tmp_path, monkeypatch):
     calls = []
 
-    def opener(name: str):
-        def open_() -> object:
-            calls.append(name)
-            return BASELINES[name]
+    def open_counted(options: LoadOptions) -> Predictor:
+        calls.append(options.model)
+        return open_predictor(options)
 
-        return open_
-
-    models = {name: opener(name) for name in BASELINES}
+    monkeypatch.setattr(leaderboard, "open_predictor", open_counted)
+    models = {name: LoadOptions(model=name) for name in BASELINES}
     out = tmp_path / "board"
     told: list[str] = []
     cells = run_leaderboard(models, read_entries(sets), out, base=tmp_path, say=told.append)
@@ -258,7 +266,7 @@ def test_another_protocol_is_another_cell(sets, tmp_path, monkeypatch):
     from types import MappingProxyType
 
     told: list[str] = []
-    board = partial(run_leaderboard, {"constant": lambda: constant}, base=tmp_path, say=told.append)
+    board = partial(run_leaderboard, CONSTANT, base=tmp_path, say=told.append)
     entries = [replace(read_entries(sets)[0], in_mean=False), *read_entries(sets)[1:]]
     board(entries, tmp_path / "b")
     changed = replace(protocols.get_depth("depth-anything-zero-shot"), max_depth=5.0)
@@ -269,13 +277,19 @@ def test_another_protocol_is_another_cell(sets, tmp_path, monkeypatch):
     assert "Mean over sets" not in (tmp_path / "b" / "leaderboard.md").read_text()
 
 
+def test_a_model_opened_otherwise_is_another_cell(sets, tmp_path):
+    told: list[str] = []
+    for policy in ("single", "flip", "flip"):
+        models = {"constant": LoadOptions(model="constant", policy=policy)}
+        run_leaderboard(models, read_entries(sets), tmp_path / "b", base=tmp_path, say=told.append)
+    assert told == ["constant on mine, all", "constant on half"] * 2
+
+
 def test_cells_that_fail_are_told_and_tried_again(sets, tmp_path):
     entries = [Entry(name="gone", dataset="folder", root="none"), *read_entries(sets)]
     told: list[str] = []
     for _ in range(2):
-        cells = run_leaderboard(
-            {"constant": lambda: constant}, entries, tmp_path / "b", base=tmp_path, say=told.append
-        )
+        cells = run_leaderboard(CONSTANT, entries, tmp_path / "b", base=tmp_path, say=told.append)
         assert "no such folder" in cells[0]["error"]
     assert told.count("constant on gone") == 2
     assert len(told) == 4

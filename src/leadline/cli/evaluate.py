@@ -103,6 +103,7 @@ def _predictor(
     from leadline.errors import UnknownNameError
     from leadline.evaluation.predictors import open_folder, open_predictor
     from leadline.kinds import DepthKind
+    from leadline.load_options import LoadOptions
 
     if model is not None and predictions is not None:
         raise InputError("--model and --predictions are both given; one of them is needed.")
@@ -117,4 +118,4 @@ def _predictor(
         raise UnknownNameError("depth kind", kind, list(DepthKind))
     if predictions is not None:
         return open_folder(predictions, kind=kind, per_metre=per_metre), predictions.name
-    return open_predictor(model or "lite"), model or "lite"
+    return open_predictor(LoadOptions(model=model)), model or "lite"

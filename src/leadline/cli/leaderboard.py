@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -30,13 +29,13 @@ def leaderboard(
     Roots in the file are relative to the file. Exit code: 0 all cells are filled, 1 some failed.
     """
     from leadline.evaluation.leaderboard import read_entries, run_leaderboard
-    from leadline.evaluation.predictors import open_predictor
+    from leadline.load_options import LoadOptions
 
     names = [word.strip() for word in models.split(",") if word.strip()]
     if not names:
         raise InputError("--models names nothing; give one or more, with commas between.")
     cells = run_leaderboard(
-        {name: partial(open_predictor, name) for name in names},
+        {name: LoadOptions(model=name) for name in names},
         read_entries(sets),
         out,
         base=sets.resolve().parent,

@@ -1,4 +1,4 @@
-"""Where predictions come from: a model, the files of another program, or a guess that sees nothing.
+"""Where predictions come from: a model, the files of another program, or a guess without a look.
 
 A predictor is a function from a Frame to a Prediction at the frame's size, or at any size that the
 protocol resizes. A model is one too; a protocol may take its network's own map.
@@ -16,7 +16,7 @@ import numpy as np
 
 from leadline.datasets.frame import Frame, read_depth16
 from leadline.errors import InputError, KindError
-from leadline.estimator import DepthEstimator, load
+from leadline.estimator import DepthEstimator
 from leadline.evaluation.protocol import Protocol
 from leadline.evaluation.sampling import sample
 from leadline.kinds import DepthKind
@@ -24,6 +24,8 @@ from leadline.prediction import Prediction, read_prediction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from leadline.load_options import LoadOptions
 
 Predictor = Callable[[Frame], Prediction]
 
@@ -67,13 +69,14 @@ class ModelPredictor:
         return lambda frame: predict(protocol.view(frame.image))
 
 
-def open_predictor(name: str) -> Predictor:
-    """A baseline, or a model that :func:`leadline.load` takes."""
-    return BASELINES[name] if name in BASELINES else ModelPredictor(load(name))
+def open_predictor(options: LoadOptions) -> Predictor:
+    """Open a model, or a guess of :data:`BASELINES`, which needs nothing but its name."""
+    guess = BASELINES.get(str(options.model))
+    return ModelPredictor(options.open()) if guess is None else guess
 
 
 def adapt_to_protocol(predict: Predictor, protocol: Protocol) -> Predictor:
-    """The predictor as the protocol wants it; only models can be asked for another map."""
+    """The predictor whose maps the protocol compares; only models can give another map."""
     return predict.adapt(protocol) if isinstance(predict, ModelPredictor) else predict
 
 

@@ -2,7 +2,8 @@
 
 ```python
 refs = open_dataset("nyu-labelled", "data/nyu")
-report = evaluate(open_predictor("lite"), refs, protocols.get("midas-zero-shot"))
+predict = open_predictor(LoadOptions(model="lite"))
+report = evaluate(predict, refs, protocols.get("midas-zero-shot"))
 print(report.table())
 ```
 """
