@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,8 @@ def evaluate_ratio(
     count: int, threads: int, resized: Resizer = own_resize
 ) -> tuple[Callable[[], object], Callable[[], object]]:
     preds, truths = maps(count)
-    protocol = protocols.get("kitti-eigen-garg")
+    # The straightforward evaluator resizes depth; the protocol's own rule resizes disparity.
+    protocol = replace(protocols.get_depth("kitti-eigen-garg"), resized_as="given")
 
     def ours() -> object:
         gathered = Accumulator(protocol=protocol)
