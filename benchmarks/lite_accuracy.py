@@ -5,8 +5,8 @@
 Prints AbsRel, delta1 and ordinal accuracy per folder of frames, and the mean over folders. AbsRel
 and delta1 are those of the protocol `depth-anything-zero-shot`: the disparity is fitted to the
 known depths by least squares over scale and shift, inverted and clamped to the data set's cap (80 m
-KITTI, 10 m indoors). The order of pixel pairs is judged on the disparity itself: a fit would turn a
-map round that is upside down.
+KITTI, 10 m indoors). The order of pixel pairs is judged on the disparity itself: a fit would invert
+a reversed map.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def test_the_truth_is_perfect_whatever_its_scale_and_shift(frame):
 
 def test_depth_in_place_of_disparity_is_punished(frame):
     score = score_disparity(frame.depth, frame)
-    assert score.ordinal == 0  # the fit turns the map round, but its own order is wrong
+    assert score.ordinal == 0  # the fit inverts the map, but its own order is wrong
     assert score.abs_rel > 0.1
 
 

@@ -1,4 +1,4 @@
-"""Where predictions come from: a model, the files of another program, or a guess without a look.
+"""Where predictions come from: a model, the files of another program, or a blind guess.
 
 A predictor is a function from a Frame to a Prediction at the frame's size, or at any size that the
 protocol resizes. A model is one too; a protocol may take its network's own map.
