@@ -92,33 +92,27 @@ def _open(quantity: Quantity) -> Open:
     return lambda root, options: make3d_refs(root, options.split or "test", quantity=quantity)
 
 
-_LAYOUT = (
-    "Test134/img-NAME.jpg, Train400Img/img-NAME.jpg\n"
-    "anywhere below: depth_sph_corr-NAME.mat (Gridlaserdata, Train400Depth)"
+_MAKE3D = DatasetSpec(
+    name="make3d",
+    summary="Make3D, 134 test pictures with 55 x 305 laser ranges, as evaluations take them",
+    layout=(
+        "Test134/img-NAME.jpg, Train400Img/img-NAME.jpg\n"
+        "anywhere below: depth_sph_corr-NAME.mat (Gridlaserdata, Train400Depth)"
+    ),
+    source="make3d.cs.cornell.edu/data.html",
+    terms="research",
+    protocol="make3d-c1",
+    splits=tuple(_FOLDERS),
+    training="train",
+    validation="test",
+    open=_open("range"),
 )
 SPECS = (
-    DatasetSpec(
-        name="make3d",
-        summary="Make3D, 134 test pictures with 55 x 305 laser ranges, as evaluations take them",
-        layout=_LAYOUT,
-        source="make3d.cs.cornell.edu/data.html",
-        terms="research",
-        protocol="make3d-c1",
-        splits=tuple(_FOLDERS),
-        training="train",
-        validation="test",
-        open=_open("range"),
-    ),
-    DatasetSpec(
+    _MAKE3D,
+    replace(
+        _MAKE3D,
         name="make3d-z",
         summary="the same with depth along the optical axis in place of the range",
-        layout=_LAYOUT,
-        source="make3d.cs.cornell.edu/data.html",
-        terms="research",
-        protocol="make3d-c1",
-        splits=tuple(_FOLDERS),
-        training="train",
-        validation="test",
         open=_open("z"),
     ),
 )

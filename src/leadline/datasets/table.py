@@ -5,6 +5,7 @@ Sets with a file of their own say what they are there (``SPECS``); the rest stan
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
@@ -74,29 +75,36 @@ def _world(kind: str) -> Open:
     return open_
 
 
+_NYU_LABELLED = DatasetSpec(
+    name="nyu-labelled",
+    summary="NYU Depth v2, 1449 labelled frames; official 654 test and 795 training frames",
+    layout="nyu_depth_v2_labeled.mat",
+    source="cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html",
+    terms="research",
+    protocol="nyu-eigen",
+    splits=("test", "train", "all"),
+    training="train",
+    validation="test",
+    open=lambda root, options: nyu.nyu_labelled_refs(root, options.split or "test"),
+)
+_WORLD_ROOMS = DatasetSpec(
+    name="world-rooms",
+    summary="rendered rooms, to 10 m: exact depth, right view, next frame, poses, normals",
+    layout="nothing: rendered here",
+    source="leadline.world",
+    terms="as Leadline",
+    protocol="depth-anything-v2-metric",
+    open=_world("room"),
+    applies_every=True,
+    needs_root=False,
+)
+
 _ALL = (
-    DatasetSpec(
-        name="nyu-labelled",
-        summary="NYU Depth v2, 1449 labelled frames; official 654 test and 795 training frames",
-        layout="nyu_depth_v2_labeled.mat",
-        source="cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html",
-        terms="research",
-        protocol="nyu-eigen",
-        splits=("test", "train", "all"),
-        training="train",
-        validation="test",
-        open=lambda root, options: nyu.nyu_labelled_refs(root, options.split or "test"),
-    ),
-    DatasetSpec(
+    _NYU_LABELLED,
+    replace(
+        _NYU_LABELLED,
         name="nyu-labelled-raw",
         summary="the same frames with depth as measured, holes left open",
-        layout="nyu_depth_v2_labeled.mat",
-        source="cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html",
-        terms="research",
-        protocol="nyu-eigen",
-        splits=("test", "train", "all"),
-        training="train",
-        validation="test",
         open=lambda root, options: nyu.nyu_labelled_refs(
             root, options.split or "test", depth="raw"
         ),
@@ -309,27 +317,12 @@ _ALL = (
         protocol="depth-anything-v2-metric",
         open=lambda root, options: folder.folder_refs(root, per_metre=options.per_metre),
     ),
-    DatasetSpec(
-        name="world-rooms",
-        summary="rendered rooms, to 10 m: exact depth, right view, next frame, poses, normals",
-        layout="nothing: rendered here",
-        source="leadline.world",
-        terms="as Leadline",
-        protocol="depth-anything-v2-metric",
-        open=_world("room"),
-        applies_every=True,
-        needs_root=False,
-    ),
-    DatasetSpec(
+    _WORLD_ROOMS,
+    replace(
+        _WORLD_ROOMS,
         name="world-streets",
         summary="rendered streets, to 80 m",
-        layout="nothing: rendered here",
-        source="leadline.world",
-        terms="as Leadline",
-        protocol="depth-anything-v2-metric",
         open=_world("street"),
-        applies_every=True,
-        needs_root=False,
     ),
 )
 
