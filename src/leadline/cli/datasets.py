@@ -111,7 +111,7 @@ def audit(
     refs = open_dataset(name, root, options)[: frames or None]
     others = open_dataset(against, root, options) if against else []
     found, figures, failed = auditing.audit(refs, against=others)
-    write_text(out / "index.html", auditing.page_of(name, found, figures, failed))
+    write_text(out / "index.html", auditing.render_page(name, found, figures, failed))
     record = auditing.to_dict(name, found, failed)
     write_text(out / "audit.json", json.dumps(record, indent=2) + "\n")
     for key, value in record["median"].items():

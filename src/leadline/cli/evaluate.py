@@ -66,7 +66,7 @@ def evaluate(
     from leadline.cli.progress import progress_bar
     from leadline.datasets import Options, get, open_dataset
     from leadline.evaluation import protocols
-    from leadline.evaluation.page import page_of
+    from leadline.evaluation.page import render_page
     from leadline.evaluation.run import evaluate as run
 
     chosen = protocols.get(protocol or get(dataset).protocol)
@@ -88,7 +88,7 @@ def evaluate(
             ),
         )
     if out is not None:
-        report.save(out, page=page_of(report, refs, predict))
+        report.save(out, page=render_page(report, refs, predict))
     typer.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.table())
     if report.skipped:
         raise typer.Exit(1)
@@ -98,7 +98,7 @@ def _predictor(
     load: LoadOptions, predictions: Path | None, kind: str | None, per_metre: float | None
 ) -> tuple[Predictor, str]:
     from leadline.errors import UnknownNameError
-    from leadline.evaluation.predictors import of_folder, of_model
+    from leadline.evaluation.predictors import open_folder, open_predictor
     from leadline.kinds import DepthKind
 
     if load.model is not None and predictions is not None:
@@ -113,5 +113,5 @@ def _predictor(
     if kind is not None and kind not in list(DepthKind):
         raise UnknownNameError("depth kind", kind, list(DepthKind))
     if predictions is not None:
-        return of_folder(predictions, kind=kind, per_metre=per_metre), predictions.name
-    return of_model(load), str(load.model or load.weights or "lite")
+        return open_folder(predictions, kind=kind, per_metre=per_metre), predictions.name
+    return open_predictor(load), str(load.model or load.weights or "lite")

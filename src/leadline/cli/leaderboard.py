@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,13 +32,12 @@ def leaderboard(
     Roots in the file are relative to the file. Exit code: 0 all cells are filled, 1 some failed.
     """
     from leadline.evaluation.leaderboard import read_entries, run_leaderboard
-    from leadline.evaluation.predictors import of_model
 
     names = split_words(str(load.model))
     if not names:
         raise InputError("--model names nothing; give one or more, with commas between.")
     cells = run_leaderboard(
-        {name: partial(of_model, replace(load, model=name)) for name in names},
+        {name: replace(load, model=name) for name in names},
         read_entries(sets),
         out,
         base=sets.resolve().parent,

@@ -35,7 +35,7 @@ def described(job: BulkJob, layout: str) -> dict[str, Any]:
             "disparity or metric depth."
         )
     if job.disparity and not kind.larger_is_nearer:
-        kind = DepthKind.AFFINE_DISPARITY
+        kind = DepthKind.SCALED_DISPARITY
     return {
         "format": "leadline-maps",
         "schema": 1,

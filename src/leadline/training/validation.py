@@ -17,7 +17,7 @@ from leadline.datasets import Frame
 from leadline.datasets.rendered import world_refs
 from leadline.estimator import DepthEstimator
 from leadline.evaluation import Accumulator, protocols, score_frame
-from leadline.evaluation.predictors import ModelPredictor, by_protocol
+from leadline.evaluation.predictors import ModelPredictor, adapt_to_protocol
 from leadline.kinds import DepthKind
 from leadline.prediction import Prediction
 from leadline.runtime.torch import TorchRuntime
@@ -83,7 +83,7 @@ def measure(predict: Predictor, frames: Iterable[Frame], protocol: Protocol) -> 
 
     Metres below 1 mm, and those that are NaN, count as 1 mm.
     """
-    predict = by_protocol(predict, protocol)
+    predict = adapt_to_protocol(predict, protocol)
     gathered = Accumulator(protocol=protocol)
     for frame in frames:
         pred = predict(frame)

@@ -1,12 +1,12 @@
 """Sums over pixels, from which every pixelwise metric follows; sums of parts add up to the whole.
 
-Source: the metrics' own, see :mod:`leadline.metrics.pixelwise`.
+Source: Eigen et al. 2014, sec. 4; Uhrig et al. 2017 (KITTI's SILog and inverse errors).
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -21,48 +21,57 @@ FIELDS = (
 )
 """What is summed, in this order."""
 
+RatioType = Literal["float64", "float32"]
+"""Precision of max(pred/target, target/pred): in float32 a ratio may round up to a threshold that
+it stays below in float64, and then it no longer counts as below."""
+
 _BLOCK = 2048
 
 METRICS = (
     *("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "sc_inv", "delta1", "delta2"),
     *("delta3", "irmse", "imae", "mae"),
 )
-"""What :func:`metrics_of` gives."""
+"""What :func:`compute_metrics` gives."""
 
 
-def pixel_sums(
-    pred: Float[np.ndarray, " n"], target: Float[np.ndarray, " n"]
+def sum_pixels(
+    pred: Float[np.ndarray, " n"],
+    target: Float[np.ndarray, " n"],
+    ratio_type: RatioType = "float64",
 ) -> Float[np.ndarray, " 13"]:
-    """Sums over pixels with positive depths, in float64 and in the order of :data:`FIELDS`.
+    """Sum over pixels with positive depths, in float64, in the order of :data:`FIELDS`.
 
     Args:
         pred: depths; a 0 gives the infinities that the formulas give.
         target: depths in the same unit.
+        ratio_type: see :data:`RatioType`.
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return _terms(pred, target).sum(1)
+        return _terms(pred, target, ratio_type).sum(1)
 
 
-def binned_sums(
+def sum_bins(
     pred: Float[np.ndarray, " n"],
     target: Float[np.ndarray, " n"],
     values: Float[np.ndarray, " n"],
     edges: Sequence[float],
+    ratio_type: RatioType = "float64",
 ) -> Float[np.ndarray, "bins 13"]:
-    """:func:`pixel_sums` of every bin, in one pass.
+    """Do :func:`sum_pixels` for every bin, in one pass.
 
     Args:
         pred: positive, finite depths.
         target: positive, finite depths in the same unit.
-        values: what decides on the bin.
+        values: the quantity that decides on the bin.
         edges: ascending; a value at an edge belongs to the bin above it.
+        ratio_type: see :data:`RatioType`.
     """
-    terms, count = _terms(pred, target), len(values)
+    terms, count = _terms(pred, target, ratio_type), len(values)
     members = np.ones((len(edges) + 1, count))
     for row, edge in enumerate(edges, 1):
         members[row] = values >= edge
         members[row - 1] -= members[row]
-    # Larger products would wake the threads of numpy's BLAS, which get in the way of ours.
+    # Larger products would start the threads of numpy's BLAS, which compete with ours.
     sums = np.zeros((len(members), len(FIELDS)))
     for start in range(0, count, _BLOCK):
         part = np.s_[:, start : start + _BLOCK]
@@ -70,7 +79,17 @@ def binned_sums(
     return sums
 
 
-def _terms(pred: np.ndarray, target: np.ndarray) -> Float[np.ndarray, "13 n"]:
+def larger_ratio(
+    pred: Float[np.ndarray, " n"], target: Float[np.ndarray, " n"], ratio_type: RatioType
+) -> Float[np.ndarray, " n"]:
+    """max(pred/target, target/pred), computed in ``ratio_type``."""
+    p, t = pred.astype(ratio_type, copy=False), target.astype(ratio_type, copy=False)
+    return np.maximum(p / t, t / p)
+
+
+def _terms(
+    pred: np.ndarray, target: np.ndarray, ratio_type: RatioType
+) -> Float[np.ndarray, "13 n"]:
     """What is summed, for every pixel."""
     terms = np.empty((len(FIELDS), len(target)))
     terms[0] = 1
@@ -79,26 +98,25 @@ def _terms(pred: np.ndarray, target: np.ndarray) -> Float[np.ndarray, "13 n"]:
     np.divide(absolute, target, out=terms[1])
     np.multiply(difference, difference, out=terms[3])
     np.divide(terms[3], target, out=terms[2])
-    ratio = pred / target
-    logarithm = np.log(ratio, out=terms[6])
+    logarithm = np.log(pred / target, out=terms[6])
     np.multiply(logarithm, logarithm, out=terms[5])
     np.abs(logarithm, out=terms[7])
-    far = np.maximum(ratio, target / pred)
+    ratio = larger_ratio(pred, target, ratio_type)
     for row, power in ((8, 1), (9, 2), (10, 3)):
-        terms[row] = far < 1.25**power
+        terms[row] = ratio < 1.25**power
     inverse = np.subtract(1 / pred, 1 / target)
     np.multiply(inverse, inverse, out=terms[11])
     np.abs(inverse, out=terms[12])
     return terms
 
 
-def metrics_of(
+def compute_metrics(
     sums: Float[np.ndarray, " 13"], *, silog_focus: float = 1.0, silog_factor: float = 100.0
 ) -> dict[str, float]:
-    """Every pixelwise metric from sums; NaN when no pixel was counted.
+    """Compute every pixelwise metric from sums; NaN when no pixel was counted.
 
     Args:
-        sums: from :func:`pixel_sums`, or the sum of several.
+        sums: from :func:`sum_pixels`, or the sum of several.
         silog_focus: lambda of silog = factor * sqrt(mean(e^2) - lambda * mean(e)^2).
         silog_factor: the factor.
     """
@@ -126,8 +144,8 @@ def metrics_of(
     }
 
 
-def add(parts: Iterable[Float[np.ndarray, " 13"]]) -> Float[np.ndarray, " 13"]:
-    """Exact sum of sums, the same in any order."""
+def add_sums(parts: Iterable[Float[np.ndarray, " 13"]]) -> Float[np.ndarray, " 13"]:
+    """Add sums exactly; the result is the same in any order."""
     rows = list(parts)
     if not rows:
         return np.zeros(len(FIELDS))
