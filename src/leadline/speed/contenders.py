@@ -87,8 +87,8 @@ def _transformers(setup: Setup, *, half: bool = False, compiled: bool = False) -
 def _leadline_torch(setup: Setup, *, precision: Precision) -> Run:
     import torch
 
-    from leadline.speed.inputs import torch_module
     from leadline.runtime.torch import TorchRuntime
+    from leadline.speed.inputs import torch_module
 
     _use_threads(torch, setup.threads)
     device: Any = setup.device

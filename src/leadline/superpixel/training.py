@@ -31,8 +31,8 @@ from leadline.superpixel.context import (
 )
 from leadline.superpixel.examples import Example, from_icl, from_view, log_depth_target
 from leadline.superpixel.features import SHAPE_NAMES, TEXTURE_COUNT, Features
-from leadline.superpixel.model import Parameters
 from leadline.superpixel.linear_program import PlaneConfig
+from leadline.superpixel.model import Parameters
 from leadline.superpixel.regression import (
     Scaling,
     fit_banded,
