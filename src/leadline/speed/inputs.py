@@ -8,7 +8,8 @@ photographs.
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,13 +22,35 @@ from leadline.spec import ModelSpec
 
 if TYPE_CHECKING:
     from leadline.models.base import DepthModule
-    from leadline.speed.contenders import Setup
 
 SCENES = ("room", "street", "nature")
 """Kinds of the rendered pictures; the error is taken over all of them."""
 
 OPSET = 18
 """Of the plain ONNX export that ONNX Runtime and plain OpenVINO run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What a contender needs to open itself; small and picklable.
+
+    Attributes:
+        model: name in the catalogue.
+        folder: where the prepared files lie.
+        size: (height, width) of the network's input.
+        threads: of every contender; None leaves each library its default.
+        device: ``cpu`` or ``cuda``.
+        seed: of the random weights.
+        weights: a checkpoint in place of random weights.
+    """
+
+    model: str
+    folder: Path
+    size: tuple[int, int]
+    threads: int | None = None
+    device: str = "cpu"
+    seed: int = 0
+    weights: Path | None = None
 
 
 def spec_of(setup: Setup) -> ModelSpec:

@@ -20,8 +20,8 @@ import numpy as np
 from leadline.errors import InputError, JobError, UnknownNameError
 from leadline.preprocess import Preprocess
 from leadline.speed import rates, worker
-from leadline.speed.contenders import CONTENDERS, GROUPS, OURS, Setup, check_installed
-from leadline.speed.inputs import prepare, spec_of
+from leadline.speed.contenders import CONTENDERS, GROUPS, OURS, check_installed
+from leadline.speed.inputs import Setup, prepare, spec_of
 from leadline.speed.machine import Load, facts, load_between, load_over, peak_memory_mb, ticks
 from leadline.speed.worker import Worker
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from leadline.image import Image
-from leadline.speed.contenders import Setup
+from leadline.speed.inputs import Setup
 
 PICTURES = ((480, 640), (1080, 1920), (3000, 4000))
 """(height, width) of the photographs that go in."""

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from leadline.errors import JobError, LeadlineError
-from leadline.speed.contenders import CONTENDERS, Setup
+from leadline.speed.contenders import CONTENDERS
+from leadline.speed.inputs import Setup
 
 Task = Callable[..., Any]
 """A function of a module: its name is what travels."""

@@ -1,6 +1,6 @@
 """Linear light of many pictures at once in torch: the batch behind `render.render_batch`.
 
-What a surface looks like is `render.shade`, as in numpy. Here are the parts that differ: rays by
+What a surface looks like is `shading.shade`, as in numpy. Here are the parts that differ: rays by
 `raster`, numbers of pictures spread over their pixels, and in place of OpenCV's filters torch's.
 """
 
@@ -22,7 +22,8 @@ from leadline.world.arrays import take
 from leadline.world.light import SHADOWS, Setting, occlusion, shadow_view
 from leadline.world.materials import TextureBank, Textures
 from leadline.world.raster import look, trace_views
-from leadline.world.render import (
+from leadline.world.scene import Scene
+from leadline.world.shading import (
     directions_of,
     pose_of,
     shade,
@@ -30,7 +31,6 @@ from leadline.world.render import (
     soften_edges,
     supersample,
 )
-from leadline.world.scene import Scene
 from leadline.world.surfaces import Planes
 
 T = TypeVar("T")
