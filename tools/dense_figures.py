@@ -57,7 +57,7 @@ def sweeps() -> None:
 
 
 def pairs() -> None:
-    """The same for a pair side by side: what only one eye sees is filled from behind."""
+    """The same for a pair side by side: what only one view shows is filled from behind."""
     tiles = []
     for seed in (3, 21):
         (left, right), depth = views(seed, [[0, 0, 0], [0.15, 0, 0]])

@@ -36,7 +36,7 @@ WORDS = {
 SHOWN = {
     "noisy": ("AbsRel by quality of the truth", "noisy-truth.png"),
     "video": (
-        "Held-out streets, their disparity, eye pairs without and with truth, film without and "
+        "Held-out streets, their disparity, stereo pairs without and with truth, film without and "
         "with truth",
         "self-supervised.jpg",
     ),

@@ -15,7 +15,7 @@ from leadline import catalog, hub, viz, world
 from leadline.io import read_image
 from leadline.kinds import DepthKind
 from leadline.resample import resize
-from leadline.superpixel import HeightPrior, Stages, SuperpixelModel, open_model, outlined
+from leadline.superpixel import HeightPrior, Stages, SuperpixelModel, draw_outlines, open_model
 from leadline.superpixel.features import FILTER_NAMES, filter_responses
 from tools.pages import ROOT, save_picture
 
@@ -67,7 +67,7 @@ def stages_of(model: SuperpixelModel, picture: np.ndarray) -> list[np.ndarray]:
     near = viz.nearness(np.exp(regression), DepthKind.SCALED_DEPTH)
     return [
         picture,
-        outlined(picture, stages.segments),
+        draw_outlines(picture, stages.segments),
         classes(picture, stages),
         viz.colorize(near),
         borders(picture, stages),

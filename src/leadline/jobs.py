@@ -110,7 +110,7 @@ class Progress:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds left at this rate, or None when nothing tells."""
+        """Seconds left at this rate, or None while it is unknown."""
         return (self.total - self.finished) / self.rate if self.rate else None
 
 
@@ -312,7 +312,7 @@ class _Run(Generic[Item, Result]):
         pool: Executor,
         ahead: int,
     ) -> None:
-        self._tell()
+        self._report()
         before: deque[Future[Ready]] = deque()
         after: deque[tuple[int, Future[Result]]] = deque()
         for index, item in enumerate(items):
@@ -335,16 +335,16 @@ class _Run(Generic[Item, Result]):
         except self._catch as error:
             self._fail(index, items[index], error)
         else:
-            self._tell()
+            self._report()
 
     def _fail(self, index: int, item: Item, error: Exception) -> None:
         failure = Failure(item=item, error=error)
         self.failures[index] = failure
         if self._on_failure is not None:
             self._on_failure(failure)
-        self._tell()
+        self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if self._on_progress is not None:
             self._on_progress(
                 Progress(

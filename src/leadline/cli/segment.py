@@ -42,7 +42,7 @@ def segment(
 
     from leadline.io import read_image
     from leadline.jobs import atomic_write
-    from leadline.superpixel import SegmentConfig, outlined
+    from leadline.superpixel import SegmentConfig, draw_outlines
     from leadline.superpixel import segment as run
 
     file = out or Path(f"{Path(image).stem}.segments.png")
@@ -60,7 +60,7 @@ def segment(
     )
     pixels = _shrunk(read_image(image).pixels, size)
     segments = run(pixels, config)
-    drawn = Image.fromarray(outlined(pixels, segments, fill=fill))
+    drawn = Image.fromarray(draw_outlines(pixels, segments, fill=fill))
     with atomic_write(file) as opened:
         drawn.save(opened, format="PNG" if file.suffix.lower() == ".png" else "JPEG")
     if labels is not None:

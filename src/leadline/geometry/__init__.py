@@ -1,4 +1,4 @@
-"""Depth from motion: what two or more pictures of one scene tell about it.
+"""Depth from motion: what two or more pictures of one scene say about it.
 
 Pixels are (n, 2) arrays of x and y with centres of pixels at integers; cameras look along z, x
 right, y down; poses are ``world_from_camera``; depth is z. See docs/conventions.md. Two pictures

@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 _SMALL, _LARGE, _EDGE, _FORBIDDEN, _TRUST = 5, 60, 5.0, 120, 40
 
 
-def hidden_by_nearer(
+def fill_from_behind(
     disparity: Float[np.ndarray, "h w"],
     seen: Bool[np.ndarray, "h w"],
     other: Float[np.ndarray, "h w"],
     guide: UInt8[np.ndarray, "h w"],
     count: int,
 ) -> Float[np.ndarray, "h w"]:
-    """Disparity of what one eye alone sees.
+    """Disparity of what one view alone shows.
 
-    A disparity is possible where the other eye, at the place that it names, sees something as near
-    or nearer, or where that place is outside its picture, and that lies between what is seen to the
-    left and to the right in the row. Possible ones spread from the seen pixels by semi-global
-    paths.
+    A disparity is possible where the other view shows something as near or nearer at the pixel
+    that it points to, or where that pixel is outside the other picture; and where it lies between
+    what is seen to the left and to the right in the row. Possible ones spread from the seen pixels
+    by semi-global paths.
 
     Args:
         disparity: of the left picture; trusted where ``seen``.
-        seen: where both eyes agree.
+        seen: where both views agree.
         other: disparity of the right picture.
         guide: the left picture, grey.
         count: number of disparities from 0.

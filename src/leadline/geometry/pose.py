@@ -1,7 +1,7 @@
 """How a camera moved between two pictures: rotation, and direction of the translation.
 
-The length of the translation cannot be told from two pictures: it is 1 here, and depths that follow
-are in units of it.
+Two pictures do not give the length of the translation: it is 1 here, and depths that follow are in
+units of it.
 
 An essential matrix from MAGSAC++ starts a maximum-likelihood fit of rotation and direction: Sampson
 distances in pixels follow a heavy-tailed distribution where a match is right, a uniform one where
@@ -20,7 +20,7 @@ import numpy as np
 
 from leadline.errors import DegenerateError, InputError
 from leadline.geometry.epipolar import homogeneous, sampson_error, skew
-from leadline.geometry.motion_fit import Motion, fit_motion, rotation_from, with_spread
+from leadline.geometry.motion_fit import Motion, add_deviations, fit_motion, rotation_from
 from leadline.geometry.opencv import opencv
 from leadline.geometry.two_view import (
     fundamental,
@@ -123,7 +123,7 @@ def relative_pose(
     focals = np.array([[first.fx, first.fy], [second.fx, second.fy]])
     starts = _starts(matches, first, second, threshold_px)
     motion = fit_motion(rays, focals, starts)
-    motion = with_spread(_in_front(motion, rays, far_baselines), rays, focals)
+    motion = add_deviations(_in_front(motion, rays, far_baselines), rays, focals)
     E = skew(motion.direction) @ motion.rotation
     F = np.linalg.inv(second.matrix).T @ E @ np.linalg.inv(first.matrix)
     error = sampson_error(F, matches.first, matches.second)

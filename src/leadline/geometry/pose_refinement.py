@@ -127,7 +127,7 @@ def sparse_depth(
     own, camera = features[0], cameras[0]
     others = list(zip(features[1:], cameras[1:], strict=True))
     moves = np.array([second_from_first(camera, other) for _, other in others])
-    seen = [_shared(own, camera, *other, config.refuse) for other in others]
+    seen = [_match_source(own, camera, *other, config.refuse) for other in others]
     used = [k for k, (rows, _) in enumerate(seen) if len(rows) >= _LEAST]
     slopes = (own.points - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
     corrected = list(cameras[1:])
@@ -157,7 +157,7 @@ def sparse_depth(
         move = np.eye(4)
         move[:3, :3], move[:3, 3] = rotation, place
         corrected[k] = cameras[k + 1].moved(world @ inverse_rigid(move))
-    deviation, views = fit.judged(rotations, places, inverse)
+    deviation, views = fit.judge(rotations, places, inverse)
     good = np.nonzero((inverse > 0) & np.isfinite(deviation))[0]
     return SparseDepth(
         rows=good,
@@ -170,7 +170,7 @@ def sparse_depth(
 
 
 def contradiction(which: str, error_px: float, limit_px: float) -> InputError:
-    """The error that tells of poses or intrinsics that the pictures contradict."""
+    """The error for poses or intrinsics that the pictures contradict."""
     return InputError(
         f"{which}: matched points lie {error_px:.1f} pixels from where their cameras put them, "
         f"and {limit_px:.1f} or less are needed: the poses or the intrinsics are wrong. "
@@ -185,7 +185,7 @@ def _camera(image: Image) -> Camera:
     return image.camera
 
 
-def _shared(
+def _match_source(
     own: Features, camera: Camera, features: Features, other: Camera, refuse: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which features of the reference another picture sees, and at which slopes."""
@@ -242,7 +242,7 @@ class _Fit:
         longer = float(given / found) if found > 0 and given > 0 else 1.0
         return rotations, places * longer, inverse / longer
 
-    def judged(
+    def judge(
         self, rotations: np.ndarray, places: np.ndarray, inverse: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Deviation of every inverse depth, infinite where a match contradicts it; views."""

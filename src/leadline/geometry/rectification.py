@@ -57,7 +57,7 @@ def rectify(first: Image, second: Image) -> RectifiedPair:
             look in different directions.
         MissingDependencyError: OpenCV is not installed.
     """
-    poses = _checked_poses(first, second)
+    poses = _check_pair(first, second)
     move = poses[1][:3, 3] - poses[0][:3, 3]
     baseline = float(np.linalg.norm(move))
     if baseline < 1e-9:
@@ -81,7 +81,7 @@ def rectify(first: Image, second: Image) -> RectifiedPair:
             f"{_LEAST_ANGLE_DEG:g} or more are needed to rectify: this is forward motion. Use "
             "leadline.geometry.plane_sweep, which takes any motion."
         )
-    return _turned((first, second), poses, move / baseline, ahead, baseline)
+    return _warp_pair((first, second), poses, move / baseline, ahead, baseline)
 
 
 def depth_from_pair(
@@ -106,17 +106,17 @@ def depth_from_pair(
     """
     pair = rectify(first, second)
     left, right = pair.left, pair.right
-    if pair.swapped:  # the matcher gives the left eye's map: mirror, and the first is the left eye
-        left, right = _mirrored(pair.right), _mirrored(pair.left)
+    if pair.swapped:  # the matcher maps the left view: mirrored, the first is the left one
+        left, right = _mirror(pair.right), _mirror(pair.left)
     found = stereo_disparity(left, right, max_disparity=max_disparity, fill=fill)
     turn = -1 if pair.swapped else 1
     disparity, sure = found.values[:, ::turn], found.confidence
     sure = np.ones_like(disparity) if sure is None else sure[:, ::turn]
     view = _camera(pair.right if pair.swapped else pair.left)
-    return _seen_from(first, view, disparity, sure, pair.baseline, metric)
+    return _reproject(first, view, disparity, sure, pair.baseline, metric)
 
 
-def _checked_poses(first: Image, second: Image) -> list[np.ndarray]:
+def _check_pair(first: Image, second: Image) -> list[np.ndarray]:
     poses = []
     for image, name in ((first, "first"), (second, "second")):
         if image.camera is None or image.camera.world_from_camera is None:
@@ -140,7 +140,7 @@ def _camera(image: Image) -> Camera:
     return image.camera
 
 
-def _turned(
+def _warp_pair(
     images: tuple[Image, Image],
     poses: list[np.ndarray],
     along: np.ndarray,
@@ -207,12 +207,12 @@ def _corners(homography: np.ndarray, camera: Camera) -> np.ndarray:
     return mapped[:, :2] / mapped[:, 2:]
 
 
-def _mirrored(image: Image) -> Image:
+def _mirror(image: Image) -> Image:
     pixels = np.ascontiguousarray(image.pixels[:, ::-1])
     return Image(pixels=pixels, camera=_camera(image).flipped(), name=image.name)
 
 
-def _seen_from(
+def _reproject(
     image: Image,
     view: Camera,
     disparity: np.ndarray,

@@ -42,7 +42,7 @@ class Points:
         world: (n, 3) float64 in the world's axes and unit; NaN where fewer than two views see it.
         depths: (v, n) z in every camera's axes, NaN where that camera does not see it.
         error_px: (n,) root mean square distance between pixels and projections, over views.
-        parallax_deg: (n,) largest angle between two of its rays; small angles tell no depth.
+        parallax_deg: (n,) largest angle between two of its rays; small angles give no depth.
         keep: (n,) in front of all cameras that see it, enough parallax, small enough error.
         covariance: (n, 3, 3) of ``world`` for pixels of standard deviation ``sigma_px``, or None.
     """

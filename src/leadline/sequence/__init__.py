@@ -1,4 +1,4 @@
-"""Sequences: what many frames with a moving camera tell together."""
+"""Sequences: what many frames of a moving camera give together."""
 
 from leadline.sequence.motion_metres import (
     KeyframeFit,
@@ -15,7 +15,7 @@ from leadline.sequence.posed import (
     sparse_map,
     triangulate_posed,
 )
-from leadline.sequence.scale import scaled_by_baseline, scaled_by_height
+from leadline.sequence.scale import scale_by_baseline, scale_by_height
 
 __all__ = [
     "KeyframeFit",
@@ -27,8 +27,8 @@ __all__ = [
     "depth_range",
     "metres_from_motion",
     "motion_fit",
-    "scaled_by_baseline",
-    "scaled_by_height",
+    "scale_by_baseline",
+    "scale_by_height",
     "sources_for",
     "sparse_map",
     "track",

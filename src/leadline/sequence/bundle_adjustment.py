@@ -39,7 +39,7 @@ class Observations:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Adjusted:
+class BundleAdjustment:
     """What a bundle adjustment found.
 
     Attributes:
@@ -64,7 +64,7 @@ def adjust_bundle(
     *,
     scale_px: float = 1.0,
     steps: int = 15,
-) -> Adjusted:
+) -> BundleAdjustment:
     """The poses and points near those given with the smallest robust reprojection error.
 
     Args:
@@ -88,7 +88,7 @@ def adjust_bundle(
         moved = None
         system = _System.at(poses, points, seen, weight, free)
         for _ in range(5):
-            tried = _moved(poses, points, free, *system.solve(damping))
+            tried = _move(poses, points, free, *system.solve(damping))
             after, tried_weight = _cost(*tried, seen, scale_px)
             if after < cost:
                 moved, damping = tried, max(damping / 5, 1e-9)
@@ -100,7 +100,7 @@ def adjust_bundle(
         poses, points = moved
         if gain < 1e-5 * cost:
             break
-    return Adjusted(
+    return BundleAdjustment(
         poses=poses,
         points=points,
         error_px=np.linalg.norm(residuals(poses, points, seen), axis=1),
@@ -172,7 +172,7 @@ def _cost(
     return float(np.log1p(squared).sum()), 1 / (1 + squared)
 
 
-def _moved(
+def _move(
     poses: np.ndarray, points: np.ndarray, free: np.ndarray, turns: np.ndarray, shifts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     poses = poses.copy()
@@ -237,8 +237,7 @@ class _System:
         sparse, linear = _scipy()
         k, p = len(self.A), len(self.B)
         diagonal = np.einsum("pii->pi", self.B)
-        eye = np.eye(3)
-        damped = self.B + eye * (damping * diagonal + 1e-9)[:, None, :]
+        damped = self.B + np.eye(3) * (damping * diagonal + 1e-9)[:, None, :]
         inverse = np.linalg.inv(damped)
         order = np.argsort(self.pose, kind="stable")
         starts = np.searchsorted(self.pose[order], np.arange(k + 1))

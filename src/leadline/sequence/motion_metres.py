@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from leadline.prediction import Prediction
 
 _CELLS = 8  # across the picture; points in one cell count as one together
-_TAKES = (
+_ACCEPTED = (
     *(DepthKind.AFFINE_DISPARITY, DepthKind.AFFINE_DEPTH, DepthKind.SCALED_DEPTH),
     DepthKind.PIXEL_DISPARITY,
 )
@@ -147,7 +147,7 @@ def motion_fit(
         raise DegenerateError(
             f"{count} frames with {len(keys)} keyframe: the camera needs to move between them for "
             f"metres to show (rays turn by {config.keyframe_parallax_deg:g} degrees). Give frames "
-            "farther apart; turning the camera alone tells nothing."
+            "farther apart; turning the camera alone gives no depth."
         )
     inverse = kind.larger_is_nearer
     free = kind is not DepthKind.SCALED_DEPTH
@@ -158,7 +158,7 @@ def motion_fit(
             "there is too little parallax or structure. Give frames farther apart, and check that "
             "the poses are in metres and belong to these pictures."
         )
-    lines = _smoothed(systems, config.scale_drift, free)
+    lines = _smooth(systems, config.scale_drift, free)
     space = "disparity" if inverse else "depth"
     places = np.array([key.frame for key in keys])
     scale, shift = (np.interp(np.arange(count), places, lines[:, c]) for c in (0, 1))
@@ -205,7 +205,7 @@ def _keyframes(
     keys: list[_Key] = []
     count, kind, size = 0, DepthKind.AFFINE_DISPARITY, (0, 0)
     for number, image in enumerate(frames):
-        camera, count = _posed(image, number), number + 1
+        camera, count = _posed_camera(image, number), number + 1
         size = size if keys else image.size
         if image.size != size:
             raise InputError(
@@ -222,18 +222,18 @@ def _keyframes(
                 continue
         prediction = predict(image)
         kind = prediction.kind
-        if kind not in _TAKES:
+        if kind not in _ACCEPTED:
             raise KindError(
                 f"{prediction.model or 'the network'} gives {kind}, which needs no metres from "
-                f"motion; this is for {', '.join(_TAKES)}."
+                f"motion; this is for {', '.join(_ACCEPTED)}."
             )
-        values = _sampled(prediction, features.points)
+        values = _sample_at(prediction, features.points)
         name = image.name or f"frame {number}"
         keys.append(_Key(frame=number, features=features, camera=camera, values=values, name=name))
     return keys, count, kind
 
 
-def _posed(image: Image, number: int) -> Camera:
+def _posed_camera(image: Image, number: int) -> Camera:
     camera = image.camera
     if camera is None or camera.world_from_camera is None:
         raise InputError(
@@ -269,7 +269,7 @@ def _rays(points: Float[np.ndarray, "n 2"], camera: Camera) -> Float[np.ndarray,
     return rays / np.linalg.norm(rays, axis=1, keepdims=True)
 
 
-def _sampled(prediction: Prediction, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
+def _sample_at(prediction: Prediction, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
     """The map at points, by the nearest pixel; nan where it has no value."""
     h, w = prediction.size
     x = np.clip(np.rint(points[:, 0]).astype(np.int64), 0, w - 1)
@@ -372,7 +372,7 @@ def _line(x: np.ndarray, y: np.ndarray, weights: np.ndarray, free: bool) -> np.n
     return np.array([scale, mean_y - scale * mean_x])
 
 
-def _smoothed(systems: list[_System], drift: float, free: bool) -> Float[np.ndarray, "k 2"]:
+def _smooth(systems: list[_System], drift: float, free: bool) -> Float[np.ndarray, "k 2"]:
     """Scale and shift of all keyframes at once: their lines, and ties between neighbours.
 
     A line counts as much as its points say, which err alike in one cell of the picture.

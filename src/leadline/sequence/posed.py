@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from leadline.camera import Camera
     from leadline.image import Image
 
-_BASELINE_SHARE = 0.1  # of the depth between two pictures that tell depth well
+_BASELINE_SHARE = 0.1  # of the depth between two pictures that give depth well
 
 
 def triangulate_posed(
@@ -50,7 +50,7 @@ def triangulate_posed(
         DegenerateError: the cameras stand at one place, or no point has parallax.
     """
     if len(frames) < 2:
-        raise InputError(f"{len(frames)} frame: two or more are needed to tell depth.")
+        raise InputError(f"{len(frames)} frame: two or more are needed for depth.")
     cameras = [_camera(frame, i) for i, frame in enumerate(frames)]
     keys, found = _keyframes(frames, cameras, features, keyframe_parallax_deg)
     check_poses(frames[keys[0]], frames[keys[1]])
@@ -130,7 +130,7 @@ def dense_map(
 def sources_for(trajectory: Trajectory, frame: int) -> list[int]:
     """Keyframes to compare a frame with, best first: a tenth of the depth away, seeing the same.
 
-    Nearer ones tell little depth, farther ones look at things from another side.
+    Nearer ones give little depth, farther ones look at things from another side.
     """
     inside = _in_camera(trajectory, frame)
     seen = _in_view(inside, trajectory.cameras[frame])

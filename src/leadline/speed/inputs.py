@@ -138,7 +138,7 @@ def transformers_config(setup: Setup) -> Any:
     )
 
 
-def rendered_pictures(size: tuple[int, int], *, seed: int = 0) -> list[Image]:
+def render_pictures(size: tuple[int, int], *, seed: int = 0) -> list[Image]:
     """One picture of (height, width) for each of :data:`SCENES`."""
     from leadline.world import sample_scene, sample_view
 
@@ -153,7 +153,7 @@ def batches(setup: Setup) -> np.ndarray:
     """The pictures as the network wants them: (n, 1, 3, h, w)."""
     spec = replace(spec_of(setup).preprocess, size=setup.size, resize="exact")
     preprocess = Preprocess(spec)
-    pictures = rendered_pictures(setup.size, seed=setup.seed)
+    pictures = render_pictures(setup.size, seed=setup.seed)
     return np.stack([preprocess(picture).arrays["image"] for picture in pictures])
 
 
@@ -223,7 +223,7 @@ def _write_ours(module: DepthModule, setup: Setup, contenders: tuple[str, ...]) 
     if "leadline-int8" in contenders:
         from leadline.quantize import quantize
 
-        others = rendered_pictures(setup.size, seed=setup.seed + 100)
+        others = render_pictures(setup.size, seed=setup.seed + 100)
         done = quantize(setup.folder / "any.xml", setup.folder / "int8.xml", pictures=others)
         return {"int8_share": done.share}
     return {}

@@ -7,7 +7,7 @@ stages.disparity, stages.confidence
 ```
 
 What is predicted is the logarithm of depth after each picture's inverse depth has been brought to
-[1/4, 1] by a scale and a shift, its 5th and 95th percentile: what one picture cannot tell is left
+[1/4, 1] by a scale and a shift, its 5th and 95th percentile: what one picture cannot show is left
 out. So the map is affine disparity.
 """
 

@@ -67,7 +67,7 @@ def shade(
     occluded: Any,
     shadows: Shadows | None,
 ) -> tuple[Planes, Planes]:
-    """Colour and world normals (facing the eye) of flat pixels that hit something.
+    """Colour and world normals (facing the camera) of flat pixels that hit something.
 
     Args:
         xp: numpy or torch.
@@ -82,16 +82,16 @@ def shade(
     direction = directions_of(setting, rays)
     found = surface(xp, table, ids, t, rays)
     length = xp.sqrt(direction[0] ** 2 + direction[1] ** 2 + direction[2] ** 2)
-    to_eye = [-k / length for k in direction]
+    to_camera = [-k / length for k in direction]
     n = found.normal
-    cosine = n[0] * to_eye[0] + n[1] * to_eye[1] + n[2] * to_eye[2]
+    cosine = n[0] * to_camera[0] + n[1] * to_camera[1] + n[2] * to_camera[2]
     for axis in range(3):
         n[axis] = xp.where(cosine < 0, -n[axis], n[axis])
-    points = [setting.eye[a] + t * direction[a] for a in range(3)]
+    points = [setting.centre[a] + t * direction[a] for a in range(3)]
     base = albedo(xp, table, textures, found, setting.zoom[0], t, xp.abs(cosine))
     ambient = occluded * corner_darkening(xp, setting, points)
     lit = xp.ones_like(t) if shadows is None else lit_fraction(xp, setting, *shadows, points, n)
-    planes = illuminate(xp, setting, found, points, to_eye, (ambient, lit), base)
+    planes = illuminate(xp, setting, found, points, to_camera, (ambient, lit), base)
     if setting.air:
         haze, *fog = setting.air
         clear = xp.exp(-t * length * haze)
