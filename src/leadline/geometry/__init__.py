@@ -11,7 +11,6 @@ Needs OpenCV: ``pip install 'leadline[geometry]'``.
 from leadline.geometry.drawing import draw_epipolar
 from leadline.geometry.epipolar import (
     epipolar_lines,
-    epipoles,
     fundamental_from_cameras,
     line_ends,
     sampson_error,
@@ -57,7 +56,6 @@ __all__ = [
     "detect",
     "draw_epipolar",
     "epipolar_lines",
-    "epipoles",
     "fill",
     "fundamental",
     "fundamental_from_cameras",

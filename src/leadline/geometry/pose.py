@@ -20,6 +20,7 @@ import numpy as np
 
 from leadline.errors import DegenerateError, InputError
 from leadline.geometry.epipolar import homogeneous, sampson_error, skew
+from leadline.geometry.inputs import slopes_of
 from leadline.geometry.motion_fit import Motion, add_deviations, fit_motion, rotation_from
 from leadline.geometry.opencv import opencv
 from leadline.geometry.two_view import (
@@ -169,7 +170,7 @@ def decompose_essential(
 
 def _rays(points: np.ndarray, camera: Camera) -> np.ndarray:
     """(n, 3) with z = 1."""
-    return homogeneous((points - [camera.cx, camera.cy]) / [camera.fx, camera.fy])
+    return homogeneous(slopes_of(points, camera))
 
 
 def _starts(
@@ -179,9 +180,7 @@ def _starts(
     cv2 = opencv("the motion of a camera")
     focal = float(np.mean([first.fx, first.fy, second.fx, second.fy]))
     K = np.diag([focal, focal, 1.0])  # one calibration for both, as OpenCV wants it
-    x1, x2 = (
-        _rays(p, c)[:, :2] * focal for p, c in ((matches.first, first), (matches.second, second))
-    )
+    x1, x2 = slopes_of(matches.first, first) * focal, slopes_of(matches.second, second) * focal
     starts = []
     for method in (cv2.USAC_MAGSAC, cv2.USAC_ACCURATE, cv2.RANSAC, cv2.LMEDS):
         if method in (cv2.RANSAC, cv2.LMEDS) and starts:

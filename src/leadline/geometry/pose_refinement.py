@@ -23,6 +23,7 @@ from leadline.geometry.epipolar import (
     sampson_error,
     second_from_first,
 )
+from leadline.geometry.inputs import camera_of, slopes_of
 from leadline.geometry.matching import Features, detect, match_features
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def refine_poses(
             the pictures.
     """
     images = (reference, *sources)
-    cameras = [_camera(image) for image in images]
+    cameras = [camera_of(image) for image in images]
     try:
         features = [detect(image, limit=3000) for image in images]
     except InputError:  # too little structure to correct anything
@@ -129,7 +130,7 @@ def sparse_depth(
     moves = np.array([second_from_first(camera, other) for _, other in others])
     seen = [_match_source(own, camera, *other, config.refuse) for other in others]
     used = [k for k, (rows, _) in enumerate(seen) if len(rows) >= _LEAST]
-    slopes = (own.points - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
+    slopes = slopes_of(own.points, camera)
     corrected = list(cameras[1:])
     if not used:
         none = np.zeros(0)
@@ -179,12 +180,6 @@ def contradiction(which: str, error_px: float, limit_px: float) -> InputError:
     )
 
 
-def _camera(image: Image) -> Camera:
-    if image.camera is None:
-        raise InputError(f"{image.name or 'picture'} has no camera; give one with its pose.")
-    return image.camera
-
-
 def _match_source(
     own: Features, camera: Camera, features: Features, other: Camera, refuse: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -202,8 +197,7 @@ def _match_source(
     if middle > limit:
         raise contradiction("two of the frames", middle, limit)
     keep = error <= 4 * middle + 1
-    slopes = (found.second[keep] - (other.cx, other.cy)) / (other.fx, other.fy)
-    return found.indices[keep, 0], slopes
+    return found.indices[keep, 0], slopes_of(found.second[keep], other)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -18,6 +18,7 @@ import numpy as np
 
 from leadline.errors import InputError
 from leadline.geometry.filling import fill_from_behind
+from leadline.geometry.inputs import check_size
 from leadline.geometry.matching import match
 from leadline.geometry.opencv import grey_of, opencv
 from leadline.geometry.semi_global import (
@@ -160,12 +161,7 @@ def check_rectified(left: Image, right: Image, *, tolerance_px: float = 2.0) -> 
 
 
 def _check_sizes(left: Image, right: Image) -> None:
-    if left.size != right.size:
-        raise InputError(
-            f"left picture of {left.size[1]}x{left.size[0]} and right of "
-            f"{right.size[1]}x{right.size[0]} pixels: one size is needed; give the pictures of one "
-            "rectified pair."
-        )
+    check_size(right, left.size, "right picture")
     if min(left.size) < 16:
         raise InputError(
             f"pictures of {left.size[1]}x{left.size[0]} pixels: 16 or more on every side are "

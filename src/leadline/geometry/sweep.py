@@ -25,6 +25,7 @@ from leadline.geometry.epipolar import (
     sampson_error,
     second_from_first,
 )
+from leadline.geometry.inputs import camera_of, check_size, posed_camera
 from leadline.geometry.matching import match
 from leadline.geometry.opencv import grey_of, opencv
 from leadline.geometry.pose_refinement import contradiction, refine_poses
@@ -157,7 +158,7 @@ def plane_sweep(
 
 
 def _take_pose(image: Image, other: Image) -> Image:
-    camera = _camera(image).moved(_camera(other).world_from_camera)
+    camera = camera_of(image).moved(camera_of(other).world_from_camera)
     return replace(image, camera=camera)
 
 
@@ -176,7 +177,7 @@ def check_poses(first: Image, second: Image, *, tolerance: float = 0.01) -> None
         return
     if len(found) < 30:
         return
-    matrix = fundamental_from_cameras(_camera(first), _camera(second))
+    matrix = fundamental_from_cameras(camera_of(first), camera_of(second))
     error = float(np.median(sampson_error(matrix, found.first, found.second)))
     limit = tolerance * max(first.size)
     if not error <= limit:
@@ -188,19 +189,9 @@ def _check_inputs(reference: Image, sources: Sequence[Image], near: float, far: 
     if not sources:
         raise InputError("plane_sweep was given no sources: one or more other pictures are needed.")
     for number, image in enumerate((reference, *sources)):
-        name = image.name or ("reference" if number == 0 else f"source {number}")
-        if image.camera is None or image.camera.world_from_camera is None:
-            lacks = "camera" if image.camera is None else "pose"
-            raise InputError(
-                f"{name} has no {lacks}: every picture needs intrinsics and world_from_camera; "
-                "give Image(pixels=..., camera=camera.moved(pose))."
-            )
-        if image.size != reference.size:
-            raise InputError(
-                f"{name} of {image.size[1]}x{image.size[0]} pixels beside a reference of "
-                f"{reference.size[1]}x{reference.size[0]}: one size is needed; resize the picture "
-                "and its camera (camera.resized)."
-            )
+        name = f"source {number}" if number else "reference"
+        posed_camera(image, name)
+        check_size(image, reference.size, name)
     if min(reference.size) < 16:
         raise InputError(f"pictures of {reference.size}: 16 or more pixels a side are needed.")
     if not (np.isfinite([near, far]).all() and 0 < near < far):
@@ -211,7 +202,7 @@ def _check_inputs(reference: Image, sources: Sequence[Image], near: float, far: 
 
 def _check_parallax(frames: Sequence[Image], near: float, far: float) -> float:
     """Pixels that a surface moves between ``near`` and ``far``, in the best source."""
-    spans = [_span_px(_camera(frames[0]), _camera(image), near, far) for image in frames[1:]]
+    spans = [_span_px(camera_of(frames[0]), camera_of(image), near, far) for image in frames[1:]]
     if max(spans) < 2:
         raise DegenerateError(
             f"no parallax: from {near:g} to {far:g} away, points move by {max(spans):.2f} pixels "
@@ -242,12 +233,6 @@ def _homography(first: Camera, second: Camera, inverse: float) -> Float[np.ndarr
     return second.matrix @ plane @ np.linalg.inv(first.matrix)
 
 
-def _camera(image: Image) -> Camera:
-    if image.camera is None:
-        raise InputError(f"{image.name or 'picture'} has no camera; give one with its pose.")
-    return image.camera
-
-
 def _shrink(image: Image, long_side: int) -> Image:
     h, w = image.size
     if max(h, w) <= long_side:
@@ -256,7 +241,7 @@ def _shrink(image: Image, long_side: int) -> Image:
     size = (max(16, round(w * scale)), max(16, round(h * scale)))
     cv2 = opencv()
     pixels = cv2.resize(image.pixels, size, interpolation=cv2.INTER_AREA)
-    return replace(image, pixels=pixels, camera=_camera(image).resized(*size))
+    return replace(image, pixels=pixels, camera=camera_of(image).resized(*size))
 
 
 def _sweep(
@@ -274,7 +259,7 @@ def _sweep(
     inverse = low + at * (high - low) / (count - 1)
     inside = (index > 0) & (index < count - 1)
     sure = np.sqrt(margin(total, index, apart=depths.apart)) * np.where(inside, 1, 0.3)
-    return SweptMap(camera=_camera(reference), inverse=inverse, seen=seen, sure=sure)
+    return SweptMap(camera=camera_of(reference), inverse=inverse, seen=seen, sure=sure)
 
 
 def _volume(
@@ -293,7 +278,7 @@ def _volume(
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     for d, inverse in enumerate(steps):
         for k, (image, grey) in enumerate(zip(sources, pictures, strict=True)):
-            matrix = _homography(_camera(reference), _camera(image), inverse)
+            matrix = _homography(camera_of(reference), camera_of(image), inverse)
             warped = cv2.warpPerspective(
                 grey, matrix, (w, h), flags=flags, borderMode=cv2.BORDER_REPLICATE
             )

@@ -22,7 +22,8 @@ import numpy as np
 from leadline.alignment import Alignment
 from leadline.errors import DegenerateError, InputError, KindError
 from leadline.geometry import Features, RefinementConfig, detect, match_features, sparse_depth
-from leadline.geometry.epipolar import second_from_first
+from leadline.geometry.epipolar import homogeneous, second_from_first
+from leadline.geometry.inputs import check_size, posed_camera, slopes_of
 from leadline.kinds import DepthKind
 
 if TYPE_CHECKING:
@@ -205,14 +206,9 @@ def _keyframes(
     keys: list[_Key] = []
     count, kind, size = 0, DepthKind.AFFINE_DISPARITY, (0, 0)
     for number, image in enumerate(frames):
-        camera, count = _posed_camera(image, number), number + 1
+        camera, count = posed_camera(image, f"frame {number}"), number + 1
         size = size if keys else image.size
-        if image.size != size:
-            raise InputError(
-                f"{image.name or f'frame {number}'} of {image.size[1]}x{image.size[0]} pixels "
-                f"after frames of {size[1]}x{size[0]}: one size is needed; resize, and the camera "
-                "too."
-            )
+        check_size(image, size, f"frame {number}")
         features = _features(image, config.features)
         if features is None:
             continue
@@ -231,16 +227,6 @@ def _keyframes(
         name = image.name or f"frame {number}"
         keys.append(_Key(frame=number, features=features, camera=camera, values=values, name=name))
     return keys, count, kind
-
-
-def _posed_camera(image: Image, number: int) -> Camera:
-    camera = image.camera
-    if camera is None or camera.world_from_camera is None:
-        raise InputError(
-            f"{image.name or f'frame {number}'} has no {'camera' if camera is None else 'pose'}: "
-            "metres from motion need intrinsics and world_from_camera, in metres, of every frame."
-        )
-    return camera
 
 
 def _features(image: Image, limit: int) -> Features | None:
@@ -264,8 +250,7 @@ def _parallax_deg(key: _Key, features: Features, camera: Camera) -> float | None
 
 
 def _rays(points: Float[np.ndarray, "n 2"], camera: Camera) -> Float[np.ndarray, "n 3"]:
-    slopes = (points - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
-    rays = np.concatenate([slopes, np.ones((len(slopes), 1))], axis=1)
+    rays = homogeneous(slopes_of(points, camera))
     return rays / np.linalg.norm(rays, axis=1, keepdims=True)
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from leadline.errors import DegenerateError, InputError
 from leadline.geometry import Matches, detect, match_features, relative_pose, triangulate
 from leadline.geometry.epipolar import inverse_rigid
+from leadline.geometry.inputs import camera_of, check_size, slopes_of
 from leadline.sequence.bundle_adjustment import (
     Observations,
     adjust_bundle,
@@ -120,8 +121,7 @@ class _Frame:
     pose: np.ndarray | None = None  # camera_from_world
 
     def slopes(self, rows: np.ndarray) -> np.ndarray:
-        c = self.camera
-        return (self.features.points[rows] - [c.cx, c.cy]) / [c.fx, c.fy]
+        return slopes_of(self.features.points[rows], self.camera)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -180,25 +180,16 @@ class _Tracker:
 
     def _read(self, image: Image) -> _Frame:
         name = image.name or f"frame {self.count}"
-        if image.camera is None:
-            raise InputError(
-                f"{name} has no camera; give intrinsics, as in replace(image, camera=...)."
-            )
-        if self.keys and (self.keys[0].camera.height, self.keys[0].camera.width) != image.size:
-            raise InputError(
-                f"{name} is of {image.size[1]}x{image.size[0]} pixels and {self.keys[0].name} of "
-                f"{self.keys[0].camera.width}x{self.keys[0].camera.height}: all frames need one "
-                "size; resize or crop them alike."
-            )
+        camera = camera_of(image, name)
+        if self.keys:
+            check_size(image, (self.keys[0].camera.height, self.keys[0].camera.width), name)
         features = detect(image, limit=self.config.features)
-        x, y = np.rint(features.points).astype(int).T
-        x, y = np.clip(x, 0, image.size[1] - 1), np.clip(y, 0, image.size[0] - 1)
         frame = _Frame(
             number=self.count,
             name=name,
-            camera=image.camera,
+            camera=camera,
             features=features,
-            colors=image.pixels[y, x],
+            colors=colors_at(image, features.points),
             point=np.full(len(features), -1),
         )
         self.count += 1
@@ -385,3 +376,9 @@ def _pose_of(frame: _Frame) -> np.ndarray:
 
 def _pose(camera: Camera) -> np.ndarray:
     return np.asarray(camera.world_from_camera)
+
+
+def colors_at(image: Image, points: Float[np.ndarray, "n 2"]) -> UInt8[np.ndarray, "n 3"]:
+    """Colours of the pixels nearest to points."""
+    x, y = np.rint(points).astype(int).T
+    return image.pixels[np.clip(y, 0, image.size[0] - 1), np.clip(x, 0, image.size[1] - 1)]

@@ -268,14 +268,6 @@ def open_model(path: Path) -> SuperpixelModel | HeightPrior:
     return HeightPrior(SegmentConfig(**settings["segments"]))
 
 
-def write_prior(path: Path) -> None:
-    """Write the prior's file: settings and no array."""
-    settings = {"format": FORMAT, "segments": asdict(SegmentConfig())}
-    text = json.dumps(settings, sort_keys=True)
-    with atomic_write(path) as file:
-        np.savez_compressed(file, settings=np.frombuffer(text.encode(), dtype=np.uint8))
-
-
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and settings of a parameter file; WeightsError when it cannot be read."""
     try:
