@@ -136,11 +136,11 @@ def _connect(ray: ModuleType, address: str, cores: float) -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
-def _check_listening(address: str, *, patience_s: float = 10.0) -> None:
+def _check_listening(address: str) -> None:
     """Raise OSError when nothing listens at ``host:port``; Ray itself waits for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=patience_s).close()
+        socket.create_connection((host, int(port)), timeout=10.0).close()
 
 
 def _ray() -> ModuleType:

@@ -211,15 +211,11 @@ class Outcome(Generic[Item, Result]):
     error: str | None = None
 
 
-def attempt(
-    work: Callable[[Item], Result],
-    item: Item,
-    catch: tuple[type[Exception], ...] = (LeadlineError, OSError),
-) -> Outcome[Item, Result]:
-    """Work on one part; an exception of ``catch`` becomes the outcome's error."""
+def attempt(work: Callable[[Item], Result], item: Item) -> Outcome[Item, Result]:
+    """Work on one part; a LeadlineError or OSError becomes the outcome's error."""
     try:
         return Outcome(item=item, result=work(item))
-    except catch as error:
+    except (LeadlineError, OSError) as error:
         return Outcome(item=item, error=" ".join(f"{type(error).__name__}: {error}".split()))
 
 

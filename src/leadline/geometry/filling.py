@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from leadline.prediction import Prediction
 
 _SMALL, _LARGE, _EDGE, _FORBIDDEN, _TRUST = 5, 60, 5.0, 120, 40
+_ROUNDS = 4  # over rows and columns
 
 
 def fill_from_behind(
@@ -141,7 +142,6 @@ def spread_along_edges(
     guide: UInt8[np.ndarray, "h w"],
     smoothness: float,
     edge: float,
-    rounds: int = 4,
 ) -> Float[np.ndarray, "h w"]:
     """Weighted mean of ``values`` that follows the guide; where weights are 0, what is spread.
 
@@ -151,8 +151,8 @@ def spread_along_edges(
     grey = guide.astype(np.float64)
     above, below = weights * values, weights.astype(np.float64)
     ties = [np.exp(-np.abs(np.diff(grey, axis=axis)) / edge) + 1e-4 for axis in (1, 0)]
-    for turn in range(rounds):
-        strength = smoothness**2 * 1.5 * 4.0 ** (rounds - turn - 1) / (4.0**rounds - 1)
+    for turn in range(_ROUNDS):
+        strength = smoothness**2 * 1.5 * 4.0 ** (_ROUNDS - turn - 1) / (4.0**_ROUNDS - 1)
         for axis, tie in zip((1, 0), ties, strict=True):
             both = np.stack([above, below])
             turned = both if axis == 1 else both.swapaxes(1, 2)

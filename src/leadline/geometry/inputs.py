@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leadline.errors import InputError
+from leadline.geometry.epipolar import homogeneous
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -65,3 +66,8 @@ def check_size(image: Image, size: tuple[int, int], name: str = "picture") -> No
 def slopes_of(points: Float[np.ndarray, "n 2"], camera: Camera) -> Float[np.ndarray, "n 2"]:
     """X/Z and Y/Z of the rays through pixels x and y."""
     return (points - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
+
+
+def rays_of(points: Float[np.ndarray, "n 2"], camera: Camera) -> Float[np.ndarray, "n 3"]:
+    """The rays through pixels x and y in the camera's axes, with z = 1."""
+    return homogeneous(slopes_of(points, camera))

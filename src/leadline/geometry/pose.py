@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leadline.errors import DegenerateError, InputError
-from leadline.geometry.epipolar import homogeneous, sampson_error, skew
-from leadline.geometry.inputs import slopes_of
+from leadline.geometry.epipolar import sampson_error, skew
+from leadline.geometry.inputs import rays_of, slopes_of
 from leadline.geometry.motion_fit import Motion, add_deviations, fit_motion, rotation_from
 from leadline.geometry.opencv import opencv
 from leadline.geometry.two_view import (
@@ -120,7 +120,7 @@ def relative_pose(
     """
     second = second or first
     need_matches(matches)
-    rays = _rays(matches.first, first), _rays(matches.second, second)
+    rays = rays_of(matches.first, first), rays_of(matches.second, second)
     focals = np.array([[first.fx, first.fy], [second.fx, second.fy]])
     starts = _starts(matches, first, second, threshold_px)
     motion = fit_motion(rays, focals, starts)
@@ -138,7 +138,7 @@ def relative_pose(
     depths = _depths(motion, rays)
     inliers = close & (depths > 0).all(0)
     need_inliers(int(inliers.sum()), len(matches))
-    parallax = _parallax_deg(motion.rotation, rays)[inliers]
+    parallax = measure_parallax(motion.rotation, rays)[inliers]
     if check and np.median(parallax) < min_parallax_deg:
         raise DegenerateError(
             f"the median parallax is {np.median(parallax):.2f} degrees and {min_parallax_deg} are "
@@ -166,11 +166,6 @@ def decompose_essential(
     W = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
     t = u[:, 2]
     return [(u @ R @ vt, sign * t) for R in (W, W.T) for sign in (1.0, -1.0)]
-
-
-def _rays(points: np.ndarray, camera: Camera) -> np.ndarray:
-    """(n, 3) with z = 1."""
-    return homogeneous(slopes_of(points, camera))
 
 
 def _starts(
@@ -220,7 +215,10 @@ def _in_front(motion: Motion, rays: tuple[np.ndarray, np.ndarray], far: float) -
     return max(options, key=before)
 
 
-def _parallax_deg(R: np.ndarray, rays: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+def measure_parallax(
+    R: Float[np.ndarray, "3 3"], rays: tuple[np.ndarray, np.ndarray]
+) -> Float[np.ndarray, " n"]:
+    """Angles in degrees between rays (n, 3) of two cameras whose rotation is R."""
     a, b = rays[0] @ R.T, rays[1]
     crossed = np.linalg.norm(np.cross(a, b), axis=1)
     return np.degrees(np.arctan2(crossed, (a * b).sum(1)))

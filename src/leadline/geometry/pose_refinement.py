@@ -23,7 +23,7 @@ from leadline.geometry.epipolar import (
     sampson_error,
     second_from_first,
 )
-from leadline.geometry.inputs import camera_of, slopes_of
+from leadline.geometry.inputs import camera_of, rays_of, slopes_of
 from leadline.geometry.matching import Features, detect, match_features
 
 if TYPE_CHECKING:
@@ -130,7 +130,6 @@ def sparse_depth(
     moves = np.array([second_from_first(camera, other) for _, other in others])
     seen = [_match_source(own, camera, *other, config.refuse) for other in others]
     used = [k for k, (rows, _) in enumerate(seen) if len(rows) >= _LEAST]
-    slopes = slopes_of(own.points, camera)
     corrected = list(cameras[1:])
     if not used:
         none = np.zeros(0)
@@ -144,7 +143,7 @@ def sparse_depth(
             cameras=corrected,
         )
     fit = _Fit(
-        rays=np.concatenate([slopes, np.ones((len(slopes), 1))], axis=1),
+        rays=rays_of(own.points, camera),
         rows=[seen[k][0] for k in used],
         slopes=[seen[k][1] for k in used],
         focals=np.array([(others[k][1].fx + others[k][1].fy) / 2 for k in used]),

@@ -318,10 +318,10 @@ def _normal_equations(views: Views, world: np.ndarray) -> tuple[list[np.ndarray]
     return M, g
 
 
-def _gauss_newton(views: Views, world: np.ndarray, steps: int = 5) -> np.ndarray:
+def _gauss_newton(views: Views, world: np.ndarray) -> np.ndarray:
     """The smallest reprojection error; a step that does not lower it is not taken."""
     _, error = _residuals(views, world)
-    for _ in range(steps):
+    for _ in range(5):
         M, g = _normal_equations(views, world)
         moved = world - adjugate_solve(M, g)
         _, after = _residuals(views, moved)

@@ -62,7 +62,6 @@ def adjust_bundle(
     seen: Observations,
     fixed: Bool[np.ndarray, " k"],
     *,
-    scale_px: float = 1.0,
     steps: int = 15,
 ) -> BundleAdjustment:
     """The poses and points near those given with the smallest robust reprojection error.
@@ -72,7 +71,6 @@ def adjust_bundle(
         points: in the world.
         seen: the observations; points that fewer than two poses see stay where they are.
         fixed: poses that stay. Two of them hold the world's scale; with one it may drift.
-        scale_px: error at which an observation begins to lose weight.
         steps: at most.
 
     Raises:
@@ -81,7 +79,7 @@ def adjust_bundle(
     """
     if not fixed.any():
         raise InputError("no pose is fixed, so the world could go anywhere; fix one or two.")
-    cost, weight = _cost(poses, points, seen, scale_px)
+    cost, weight = _cost(poses, points, seen)
     before, damping = cost, 1e-4
     free = np.nonzero(~fixed)[0]
     for _ in range(steps):
@@ -89,7 +87,7 @@ def adjust_bundle(
         system = _System.at(poses, points, seen, weight, free)
         for _ in range(5):
             tried = _move(poses, points, free, *system.solve(damping))
-            after, tried_weight = _cost(*tried, seen, scale_px)
+            after, tried_weight = _cost(*tried, seen)
             if after < cost:
                 moved, damping = tried, max(damping / 5, 1e-9)
                 break
@@ -164,11 +162,9 @@ def _in_cameras(poses: np.ndarray, points: np.ndarray, seen: Observations) -> np
     return np.einsum("mij,mj->mi", R, points[seen.point]) + t
 
 
-def _cost(
-    poses: np.ndarray, points: np.ndarray, seen: Observations, scale_px: float
-) -> tuple[float, np.ndarray]:
-    """The Cauchy cost, and the weight of every observation in its least squares."""
-    squared = (residuals(poses, points, seen) ** 2).sum(1) / scale_px**2
+def _cost(poses: np.ndarray, points: np.ndarray, seen: Observations) -> tuple[float, np.ndarray]:
+    """The Cauchy cost of errors in pixels, and the weight of every observation."""
+    squared = (residuals(poses, points, seen) ** 2).sum(1)
     return float(np.log1p(squared).sum()), 1 / (1 + squared)
 
 

@@ -22,8 +22,9 @@ import numpy as np
 from leadline.alignment import Alignment
 from leadline.errors import DegenerateError, InputError, KindError
 from leadline.geometry import Features, RefinementConfig, detect, match_features, sparse_depth
-from leadline.geometry.epipolar import homogeneous, second_from_first
-from leadline.geometry.inputs import check_size, posed_camera, slopes_of
+from leadline.geometry.epipolar import second_from_first
+from leadline.geometry.inputs import check_size, posed_camera, rays_of
+from leadline.geometry.pose import measure_parallax
 from leadline.kinds import DepthKind
 
 if TYPE_CHECKING:
@@ -242,16 +243,8 @@ def _parallax_deg(key: _Key, features: Features, camera: Camera) -> float | None
     if len(found) < 20:
         return None
     turn = second_from_first(key.camera, camera)[:3, :3]
-    first, second = (
-        _rays(points, c) for points, c in ((found.first, key.camera), (found.second, camera))
-    )
-    cosine = ((first @ turn.T) * second).sum(axis=1)
-    return float(np.median(np.degrees(np.arccos(np.clip(cosine, -1, 1)))))
-
-
-def _rays(points: Float[np.ndarray, "n 2"], camera: Camera) -> Float[np.ndarray, "n 3"]:
-    rays = homogeneous(slopes_of(points, camera))
-    return rays / np.linalg.norm(rays, axis=1, keepdims=True)
+    rays = rays_of(found.first, key.camera), rays_of(found.second, camera)
+    return float(np.median(measure_parallax(turn, rays)))
 
 
 def _sample_at(prediction: Prediction, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:

@@ -21,8 +21,9 @@ import numpy as np
 
 from leadline.errors import DegenerateError, InputError
 from leadline.geometry import Matches, detect, match_features, relative_pose, triangulate
-from leadline.geometry.epipolar import inverse_rigid
+from leadline.geometry.epipolar import homogeneous, inverse_rigid
 from leadline.geometry.inputs import camera_of, check_size, slopes_of
+from leadline.geometry.pose import measure_parallax
 from leadline.sequence.bundle_adjustment import (
     Observations,
     adjust_bundle,
@@ -302,10 +303,8 @@ class _Tracker:
 
     def _parallax_deg(self, key: _Frame, frame: _Frame, rows: np.ndarray) -> float:
         turn = (_pose_of(frame) @ inverse_rigid(_pose_of(key)))[:3, :3]
-        first = np.column_stack([key.slopes(rows[:, 0]), np.ones(len(rows))]) @ turn.T
-        second = np.column_stack([frame.slopes(rows[:, 1]), np.ones(len(rows))])
-        sine = np.linalg.norm(np.cross(first, second), axis=1)
-        return float(np.degrees(np.median(np.arctan2(sine, (first * second).sum(1)))))
+        rays = homogeneous(key.slopes(rows[:, 0])), homogeneous(frame.slopes(rows[:, 1]))
+        return float(np.median(measure_parallax(turn, rays)))
 
     def _grow(self, key: _Frame, frame: _Frame, rows: np.ndarray) -> None:
         """New points from features of both that are no points yet."""

@@ -182,11 +182,7 @@ class SuperpixelModel:
         segments = segment(rgb, known.segments)
         features = describe(rgb, segments)
         horizon = float((known.horizon_scaling.apply(strips(features)[None]) @ known.horizon)[0])
-        place = known.place_scaling.apply(place_features(features, horizon))
-        sky, ground = place @ known.sky, place @ known.ground
-        scene = known.scene_scaling.apply(scene_features(features, horizon, sky, ground))
-        cells = np.concatenate([place[:, :-1], scene], axis=1)
-        log_depth = predict_banded(cells, features.y - horizon, known.depth)
+        sky, ground, cells, log_depth = regress_cells(known, features, horizon)
         error = np.exp(np.clip(cells @ known.error, -5, 2))
         pairs = known.pair_scaling.apply(pair_features(features, segments, log_depth))
         together = sigmoid(pairs @ known.together)
@@ -210,6 +206,17 @@ class SuperpixelModel:
             disparity=np.clip(solution.inverse_depth(segments), low, high).astype(np.float32),
             confidence=_confidence(features, segments, error),
         )
+
+
+def regress_cells(
+    known: Parameters, features: Features, horizon: float
+) -> tuple[Float[np.ndarray, " n"], ...]:
+    """Log odds of sky and ground, scaled features (n, f) and log depth of every cell."""
+    place = known.place_scaling.apply(place_features(features, horizon))
+    sky, ground = place @ known.sky, place @ known.ground
+    scene = known.scene_scaling.apply(scene_features(features, horizon, sky, ground))
+    cells = np.concatenate([place[:, :-1], scene], axis=1)
+    return sky, ground, cells, predict_banded(cells, features.y - horizon, known.depth)
 
 
 def _evidence(

@@ -32,7 +32,7 @@ from leadline.superpixel.context import (
 from leadline.superpixel.examples import Example, from_icl, from_view, log_depth_target
 from leadline.superpixel.features import SHAPE_NAMES, TEXTURE_COUNT, Features
 from leadline.superpixel.linear_program import PlaneConfig
-from leadline.superpixel.model import Parameters
+from leadline.superpixel.model import Parameters, regress_cells
 from leadline.superpixel.regression import (
     Scaling,
     fit_banded,
@@ -286,10 +286,7 @@ def _fit_pairs(
     for path, horizon in zip(paths, horizons, strict=True):
         example = Example.load(path)
         features = example.features
-        place = known.place_scaling.apply(place_features(features, horizon))
-        scene = scene_features(features, horizon, place @ known.sky, place @ known.ground)
-        cells = np.concatenate([place[:, :-1], known.scene_scaling.apply(scene)], axis=1)
-        log_depth = predict_banded(cells, features.y - horizon, known.depth)
+        log_depth = regress_cells(known, features, horizon)[-1]
         labelled = np.isfinite(example.together)
         rows.append(pair_features(features, example.segments, log_depth)[labelled])
         truths.append(example.together[labelled])
