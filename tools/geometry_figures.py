@@ -73,7 +73,7 @@ def from_points_to_depth() -> None:
     sure = np.ones(dense.size, bool) if dense.confidence is None else dense.confidence >= 0.5
     dense = replace(dense, valid=dense.known & sure)
     limits = (1 / float(far), 1 / float(near))
-    fat = replace(points, values=_grown(points.values), valid=None)
+    fat = replace(points, values=_enlarge(points.values), valid=None)
     tiles = [pictures[0].pixels, fat.colorize(limits=limits), dense.colorize(limits=limits)]
     save_picture(
         viz.contact_sheet(tiles, columns=3, cell=(240, 320)),
@@ -99,7 +99,7 @@ def error_curves() -> None:
     _draw_logarithmic(distances, curves, "triangulation-error.png")
 
 
-def _grown(values: np.ndarray) -> np.ndarray:
+def _enlarge(values: np.ndarray) -> np.ndarray:
     """Every known pixel as a square of 5, so that it can be seen."""
     out = np.full_like(values, np.nan)
     for y, x in zip(*np.nonzero(np.isfinite(values)), strict=True):

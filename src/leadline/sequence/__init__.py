@@ -8,7 +8,7 @@ from leadline.sequence.motion_metres import (
     motion_fit,
 )
 from leadline.sequence.odometry import OdometryConfig, Trajectory, track
-from leadline.sequence.posed import (
+from leadline.sequence.posed_frames import (
     dense_map,
     depth_range,
     sources_for,

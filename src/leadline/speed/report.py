@@ -87,11 +87,11 @@ def policy_rows(result: dict[str, Any]) -> list[Row]:
 
 def _work(result: dict[str, Any]) -> str:
     rates = result["matmul_gflops"]
-    rates = ", ".join(
+    shown = ", ".join(
         f"{name} {rate:.0f} GFLOP/s (so at least {1e3 * result['gflop'] / rate:.0f} ms)"
         for name, rate in rates.items()
     )
-    return f"{result['gflop']:.1f} GFLOP a picture; this machine's matrix products: {rates}"
+    return f"{result['gflop']:.1f} GFLOP a picture; this machine's matrix products: {shown}"
 
 
 def _align(rows: Sequence[Row]) -> str:

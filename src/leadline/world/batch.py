@@ -190,11 +190,11 @@ class _Pictures:
             )
         labels = torch.cat([seen.labels, seen.labels.new_full((1,), -1)])[ids]  # -1: the last
         shape = (*depth.shape, 3)
-        return self._filtered(
+        return self._filter(
             color.reshape(shape).clip(0, 6.0), depth, normals.reshape(shape), labels, ids
         )
 
-    def _filtered(
+    def _filter(
         self,
         image: torch.Tensor,
         depth: torch.Tensor,
