@@ -28,10 +28,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import lite_accuracy
-from leadline.bundle import bundle_run
 from leadline.evaluation.predictors import BASELINES
 from leadline.training import TrainConfig, train
 from leadline.training.checkpoint import load_state
+from tools.bundle import bundle_run
 
 ON_A_GPU = {
     "batch": 128,

@@ -29,7 +29,7 @@ from leadline.shards import (
     run_bulk,
     todo,
 )
-from leadline.shards.manifest import check_manifest, described
+from leadline.shards.manifest import check_manifest, describe_maps
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_another_network_is_refused(job: BulkJob, photos: Path, tmp_path: Path) 
 def test_manifests_of_before_are_accepted_as_far_as_they_tell(tmp_path: Path) -> None:
     (tmp_path / "shard-000000.tar").touch()
     model = LoadOptions(model="lite")
-    now = described(BulkJob(model=model, out=str(tmp_path)), "webdataset")
+    now = describe_maps(BulkJob(model=model, out=str(tmp_path)), "webdataset")
     assert now["model_sha256"] != now["file_sha256"]
 
     def check(**there: object) -> None:

@@ -43,7 +43,7 @@ def segment(
 
     from leadline.io import read_image
     from leadline.jobs import atomic_write
-    from leadline.superpixel import SegmentConfig, outlined
+    from leadline.superpixel import SegmentConfig, draw_outlines
     from leadline.superpixel import segment as run
 
     file = out or Path(f"{Path(image).stem}.segments.png")
@@ -61,7 +61,7 @@ def segment(
     )
     pixels = _shrunk(read_image(image).pixels, max_side)
     segments = run(pixels, config)
-    drawn = Image.fromarray(outlined(pixels, segments, fill=paint))
+    drawn = Image.fromarray(draw_outlines(pixels, segments, fill=paint))
     with atomic_write(file) as opened:
         drawn.save(opened, format="PNG" if file.suffix.lower() == ".png" else "JPEG")
     if labels is not None:

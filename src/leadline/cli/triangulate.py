@@ -182,12 +182,12 @@ def _with_poses(frames: list[Image], poses: Path) -> list[Image]:
 def _in_metres(
     found: Trajectory, frames: list[Image], baseline: float | None, height: float | None
 ) -> Trajectory:
-    from leadline.sequence import scaled_by_baseline, scaled_by_height
+    from leadline.sequence import scale_by_baseline, scale_by_height
 
     if baseline is not None:
-        return scaled_by_baseline(found, baseline)
+        return scale_by_baseline(found, baseline)
     if height is not None:
-        return scaled_by_height(found, lambda number: frames[number], height)
+        return scale_by_height(found, lambda number: frames[number], height)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Depth from motion: what two or more pictures of one scene tell about it.
+"""Depth from motion: what two or more pictures of one scene say about it.
 
 Pixels are (n, 2) arrays of x and y with centres of pixels at integers; cameras look along z, x
 right, y down; poses are ``world_from_camera``; depth is z. See docs/conventions.md. Two pictures
@@ -11,7 +11,6 @@ Needs OpenCV: ``pip install 'leadline[geometry]'``.
 from leadline.geometry.drawing import draw_epipolar
 from leadline.geometry.epipolar import (
     epipolar_lines,
-    epipoles,
     fundamental_from_cameras,
     line_ends,
     sampson_error,
@@ -58,7 +57,6 @@ __all__ = [
     "detect",
     "draw_epipolar",
     "epipolar_lines",
-    "epipoles",
     "fill",
     "fundamental",
     "fundamental_from_cameras",

@@ -183,13 +183,13 @@ def label_of(prediction: Prediction, source: str, job: BulkJob) -> Prediction:
     """The map as it is written: a disparity if that is asked for, the sky far away, not too big."""
     label = prediction.to_disparity() if job.disparity else prediction
     if job.sky is not None:
-        label = _with_sky(label, Path(job.sky) / f"{PurePosixPath(source).stem}.png")
+        label = _add_sky(label, Path(job.sky) / f"{PurePosixPath(source).stem}.png")
     if job.side is not None and min(label.size) > job.side:
-        label = _smaller(label, job.side)
+        label = _shrink(label, job.side)
     return label
 
 
-def _with_sky(label: Prediction, mask: Path) -> Prediction:
+def _add_sky(label: Prediction, mask: Path) -> Prediction:
     if not mask.is_file():
         return label
     sky = read_image(mask).pixels.any(axis=2)
@@ -202,7 +202,7 @@ def _with_sky(label: Prediction, mask: Path) -> Prediction:
     return replace(label, values=np.where(sky, far, label.values), valid=label.known | sky)
 
 
-def _smaller(label: Prediction, side: int) -> Prediction:
+def _shrink(label: Prediction, side: int) -> Prediction:
     """The map with a shorter short side; a pixel is known where all that it is made of are."""
     scale = side / min(label.size)
     size = (round(label.size[0] * scale), round(label.size[1] * scale))

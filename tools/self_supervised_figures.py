@@ -1,6 +1,6 @@
 """Pictures and tables of docs/training-self-supervised.md.
 
-    python docs/eye_figures.py
+    python -m tools.self_supervised_figures
 
 Charts are made from benchmarks/results/recipe_{stereo,video,noisy}.json; pictures of trained
 networks from the runs that `python benchmarks/recipes.py stereo` (video, noisy) leaves under
@@ -10,18 +10,16 @@ runs/recipes, and of the film from runs/film; what has no run here stays as it i
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 
 from leadline import viz
+from tools.pages import RESULTS, ROOT, save_picture
 
-ROOT = Path(__file__).resolve().parents[1]
-IMAGES, RESULTS = ROOT / "docs" / "images", ROOT / "benchmarks" / "results"
 RUNS = ROOT / "runs" / "recipes" / "arms"
 SIZE, PAD = (760, 330), 48
 BLACK, RED, BLUE, GREY = (30, 30, 30), (200, 60, 40), (40, 90, 190), (120, 120, 120)
@@ -38,7 +36,7 @@ WORDS = {
 SHOWN = {
     "noisy": ("AbsRel by quality of the truth", "noisy-truth.png"),
     "video": (
-        "Held-out streets, their disparity, eye pairs without and with truth, film without and "
+        "Held-out streets, their disparity, stereo pairs without and with truth, film without and "
         "with truth",
         "self-supervised.jpg",
     ),
@@ -92,7 +90,7 @@ def disparity_falls() -> None:
     right.text("depth (m) from disparity, and with +1 (red) or -1 pixel (blue)", "metres ahead")
     picture.paste(left.picture, (0, 0))
     picture.paste(right.picture, (SIZE[0], 0))
-    _save(picture, "disparity-falls.png")
+    save_picture(picture, "disparity-falls.png", quality=88, optimize=True)
 
 
 def noisy_truth() -> None:
@@ -119,12 +117,11 @@ def noisy_truth() -> None:
         pen.text((12, y + 8), WORDS.get(name, "the mean depth map"), fill=BLACK)
         pen.rectangle((260, y, 260 + length, y + 26), fill=colour)
         pen.text((268 + length, y + 8), f"{value:.3f}", fill=BLACK)
-    _save(picture, "noisy-truth.png")
+    save_picture(picture, "noisy-truth.png", quality=88, optimize=True)
 
 
 def what_they_see(count: int = 5) -> None:
     """Held-out streets: the picture, the truth, and what each trained network makes of it."""
-    sys.path.insert(0, str(ROOT))
     import torch
 
     import leadline
@@ -146,7 +143,12 @@ def what_they_see(count: int = 5) -> None:
             with torch.no_grad():
                 depth = leadline.load(found[-1]).predict(pictures[n]).values
             columns.append(viz.colorize((1 / depth).astype(np.float32)))
-    _save(viz.contact_sheet(columns, columns=2 + len(arms), cell=(96, 192)), "self-supervised.jpg")
+    save_picture(
+        viz.contact_sheet(columns, columns=2 + len(arms), cell=(96, 192)),
+        "self-supervised.jpg",
+        quality=88,
+        optimize=True,
+    )
 
 
 def film(count: int = 8) -> None:
@@ -168,7 +170,12 @@ def film(count: int = 8) -> None:
     tiles = []
     for _, _, picture, disparity in shown:
         tiles += [picture, viz.colorize(disparity, limits=limits)]
-    _save(viz.contact_sheet(tiles, columns=4, cell=(150, 240)), "stereo-film.jpg")
+    save_picture(
+        viz.contact_sheet(tiles, columns=4, cell=(150, 240)),
+        "stereo-film.jpg",
+        quality=88,
+        optimize=True,
+    )
 
 
 class _Axes:
@@ -197,7 +204,7 @@ class _Axes:
         self.pen.text((PAD, 8), above, fill=BLACK)
         self.pen.text((SIZE[0] // 2 - 30, SIZE[1] - 18), below, fill=GREY)
 
-    def _place(self, xs: Sequence[float], ys: Sequence[float]) -> list[tuple[float, float]]:
+    def _place(self, xs: ArrayLike, ys: ArrayLike) -> list[tuple[float, float]]:
         across = (np.asarray(xs) - self.x[0]) / (self.x[1] - self.x[0])
         up = (np.asarray(ys) - self.y[0]) / (self.y[1] - self.y[0])
         wide, tall = SIZE[0] - 2 * PAD, SIZE[1] - 2 * PAD
@@ -208,12 +215,6 @@ def _cells(found: Sequence[dict[str, float]]) -> str:
     names = ("abs_rel", "rmse", "delta1", "abs_rel_whole")
     means = [float(np.mean([each[name] for each in found])) for name in names]
     return f"{means[0]:.3f} | {means[1]:.2f} | {means[2]:.3f} | {means[3]:.3f}"
-
-
-def _save(picture: Image.Image | np.ndarray, name: str) -> None:
-    IMAGES.mkdir(exist_ok=True)
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    image.save(IMAGES / name, quality=88, optimize=True)
 
 
 def draw_all() -> None:

@@ -83,7 +83,7 @@ def _fusion(prefix: str) -> tuple[Stage, ...]:
     )
 
 
-def _fused(*sources: str) -> tuple[tuple[str, str], ...]:
+def _skips_to_fusion(*sources: str) -> tuple[tuple[str, str], ...]:
     """The first three of four encoder maps skip to their fusion."""
     return tuple((label, f"fuse {n}") for n, label in enumerate(sources, 1))
 
@@ -269,7 +269,7 @@ DRAWINGS = (
                 _out("disparity"),
             ),
         ),
-        skips=_fused("layer1", "layer2", "layer3"),
+        skips=_skips_to_fusion("layer1", "layer2", "layer3"),
     ),
     Drawing(
         name="dpt",
@@ -284,7 +284,7 @@ DRAWINGS = (
                 _out("disparity"),
             ),
         ),
-        skips=_fused("block 6", "block 12", "block 18"),
+        skips=_skips_to_fusion("block 6", "block 12", "block 18"),
     ),
     Drawing(
         name="depth-anything",
@@ -299,7 +299,7 @@ DRAWINGS = (
                 _out("disparity"),
             ),
         ),
-        skips=_fused("block 3", "block 6", "block 9"),
+        skips=_skips_to_fusion("block 3", "block 6", "block 9"),
     ),
     Drawing(
         name="zoedepth",

@@ -44,7 +44,7 @@ def bundle_run(run: str | os.PathLike[str], out: str | os.PathLike[str], *, lice
         licence: of the weights.
 
     Raises:
-        WeightsError: the folder holds no weights that tell their architecture.
+        WeightsError: the folder holds no weights with a known architecture.
     """
     from leadline import models
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,11 +10,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-DOCS = Path(__file__).parents[1] / "docs"
-sys.path.append(str(DOCS))
+DOCS = Path(__file__).parents[2] / "docs"
 
-import network_drawings  # noqa: E402
-from networks import DRAWINGS  # noqa: E402
+from tools import network_drawings  # noqa: E402
+from tools.networks import DRAWINGS  # noqa: E402
 
 LIGHT = ("eigen14", "stn")
 BY_NAME = {drawing.name: drawing for drawing in DRAWINGS}
@@ -28,7 +26,7 @@ def test_the_committed_picture_is_of_this_network(name: str):
     drawing = BY_NAME[name]
     text = network_drawings.svg(drawing, network_drawings.shapes_of(drawing))
     committed = DOCS / "images" / f"network-{name}.svg"
-    assert committed.read_text(encoding="utf-8") == text, "run python docs/figures.py"
+    assert committed.read_text(encoding="utf-8") == text, "run python -m tools.figures"
 
 
 def test_every_page_shows_its_network():

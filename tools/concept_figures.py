@@ -1,6 +1,6 @@
 """Make the drawings of docs/concepts/relative-and-metric.md.
 
-    python docs/concept_figures.py
+    python -m tools.concept_figures
 
 Pillow alone: curves in metres on a grid, one colour per case.
 """
@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-IMAGES = Path(__file__).parent / "images"
+from tools.pages import save_picture
+
 SIZE, PAD = (760, 360), 44
 TRUE, LOW, HIGH, BENT = (30, 30, 30), (200, 60, 40), (40, 90, 190), (130, 60, 160)
 
@@ -92,8 +92,7 @@ def _draw(
         pen.text((SIZE[0] - 170, PAD + 4 + 16 * row), curve.label, fill=curve.colour)
     pen.text((SIZE[0] // 2 - 40, SIZE[1] - 18), x_label, fill=(90, 90, 90))
     pen.text((6, 6), y_label, fill=(90, 90, 90))
-    IMAGES.mkdir(exist_ok=True)
-    picture.save(IMAGES / name, optimize=True)
+    save_picture(picture, name, optimize=True)
 
 
 def main() -> None:

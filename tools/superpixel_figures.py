@@ -1,26 +1,24 @@
 """Pictures of every stage and the table of docs/models/superpixel.md.
 
-    python docs/superpixel_figures.py
+    python -m tools.superpixel_figures
 
-docs/figures.py calls :func:`draw_all` and :func:`table`.
+tools/figures.py calls :func:`draw_all` and :func:`table`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from leadline import catalog, hub, viz, world
 from leadline.io import read_image
 from leadline.kinds import DepthKind
 from leadline.resample import resize
-from leadline.superpixel import HeightPrior, Stages, SuperpixelModel, open_model, outlined
+from leadline.superpixel import HeightPrior, Stages, SuperpixelModel, draw_outlines, open_model
 from leadline.superpixel.features import FILTER_NAMES, filter_responses
+from tools.pages import ROOT, save_picture
 
-ROOT = Path(__file__).parents[1]
-IMAGES = ROOT / "docs" / "images"
 CELL = (140, 187)
 
 
@@ -31,11 +29,11 @@ def draw_all() -> None:
         raise SystemExit("the shipped parameters are not those of the learned model.")
     pictures = [_photograph("room"), _street(), _photograph("coffee")]
     rows = [tile for picture in pictures for tile in stages_of(model, picture)]
-    _save(viz.contact_sheet(rows, columns=4, cell=CELL), "superpixel-stages.jpg")
-    _save(filters_of(pictures[0]), "superpixel-filters.jpg")
+    save_picture(viz.contact_sheet(rows, columns=4, cell=CELL), "superpixel-stages.jpg", quality=76)
+    save_picture(filters_of(pictures[0]), "superpixel-filters.jpg", quality=76)
 
 
-def table(results: dict) -> str:
+def table(results: dict[str, Any]) -> str:
     """delta1 by group, the difference with its interval, and what the parts cost."""
     scores = results["accuracy"]
     names = list(scores["mean"])
@@ -69,7 +67,7 @@ def stages_of(model: SuperpixelModel, picture: np.ndarray) -> list[np.ndarray]:
     near = viz.nearness(np.exp(regression), DepthKind.SCALED_DEPTH)
     return [
         picture,
-        outlined(picture, stages.segments),
+        draw_outlines(picture, stages.segments),
         classes(picture, stages),
         viz.colorize(near),
         borders(picture, stages),
@@ -129,11 +127,6 @@ def _photograph(name: str) -> np.ndarray:
 def _street() -> np.ndarray:
     """A street that training did not see."""
     return world.sample_view(world.sample_scene(911, "street"), 3, (240, 320)).rgb
-
-
-def _save(picture: np.ndarray, name: str) -> None:
-    IMAGES.mkdir(exist_ok=True)
-    Image.fromarray(picture).save(IMAGES / name, quality=76)
 
 
 if __name__ == "__main__":

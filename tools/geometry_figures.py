@@ -1,8 +1,8 @@
 """Pictures and tables of docs/concepts/triangulation.md.
 
-    python docs/geometry_figures.py
+    python -m tools.geometry_figures
 
-docs/figures.py calls :func:`draw_all` and takes :data:`TABLES`. The pictures show a procedural
+tools/figures.py calls :func:`draw_all` and takes :data:`TABLES`. The pictures show a procedural
 room, so that the truth is known and nobody else's photo is shown.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -19,8 +19,8 @@ from leadline import geometry, viz, world
 from leadline.camera import Camera
 from leadline.image import Image as Picture
 from leadline.sequence import sparse_map, triangulate_posed
+from tools.pages import save_picture
 
-IMAGES = Path(__file__).parent / "images"
 SIZE, PAD = (760, 340), 52
 COLOURS = ((200, 60, 40), (40, 90, 190), (30, 30, 30))
 
@@ -48,12 +48,23 @@ def epipolar_lines() -> None:
         found = geometry.fundamental(matches)
         right = matches.only(found.inliers)
         rows.append(geometry.draw_epipolar(first, second, right, found.matrix, points=14))
-    _save(viz.contact_sheet(rows, columns=1, cell=(290, 780)), "triangulation-lines.jpg")
+    save_picture(
+        viz.contact_sheet(rows, columns=1, cell=(290, 780)),
+        "triangulation-lines.jpg",
+        quality=82,
+        optimize=True,
+    )
 
 
 def from_points_to_depth() -> None:
     """A picture, its triangulated points, and the depth that its neighbours confirm."""
-    moves = [[0, 0, 0], [0.15, 0, 0.02], [-0.15, 0.02, 0.05], [0.05, -0.1, 0.1], [0.2, 0.1, 0.15]]
+    moves = [
+        [0.0, 0.0, 0.0],
+        [0.15, 0, 0.02],
+        [-0.15, 0.02, 0.05],
+        [0.05, -0.1, 0.1],
+        [0.2, 0.1, 0.15],
+    ]
     pictures, _ = room_pictures(moves)
     found = triangulate_posed(pictures, keyframe_parallax_deg=0.5)
     points = sparse_map(found, pictures[0], 0)
@@ -62,9 +73,14 @@ def from_points_to_depth() -> None:
     sure = np.ones(dense.size, bool) if dense.confidence is None else dense.confidence >= 0.5
     dense = replace(dense, valid=dense.known & sure)
     limits = (1 / float(far), 1 / float(near))
-    fat = replace(points, values=_grown(points.values), valid=None)
+    fat = replace(points, values=_enlarge(points.values), valid=None)
     tiles = [pictures[0].pixels, fat.colorize(limits=limits), dense.colorize(limits=limits)]
-    _save(viz.contact_sheet(tiles, columns=3, cell=(240, 320)), "triangulation-depth.jpg")
+    save_picture(
+        viz.contact_sheet(tiles, columns=3, cell=(240, 320)),
+        "triangulation-depth.jpg",
+        quality=82,
+        optimize=True,
+    )
 
 
 def error_curves() -> None:
@@ -83,7 +99,7 @@ def error_curves() -> None:
     _draw_logarithmic(distances, curves, "triangulation-error.png")
 
 
-def _grown(values: np.ndarray) -> np.ndarray:
+def _enlarge(values: np.ndarray) -> np.ndarray:
     """Every known pixel as a square of 5, so that it can be seen."""
     out = np.full_like(values, np.nan)
     for y, x in zip(*np.nonzero(np.isfinite(values)), strict=True):
@@ -116,11 +132,10 @@ def _draw_logarithmic(x: np.ndarray, curves: list[tuple[str, np.ndarray]], name:
         pen.text((SIZE[0] - 170, SIZE[1] - PAD - 60 + 16 * i), label, fill=COLOURS[i])
     pen.text((SIZE[0] // 2 - 40, SIZE[1] - 20), "metres away", fill=(90,) * 3)
     pen.text((8, 8), "standard deviation of the depth, share of it", fill=(90,) * 3)
-    IMAGES.mkdir(exist_ok=True)
-    picture.save(IMAGES / name, optimize=True)
+    save_picture(picture, name, optimize=True)
 
 
-def pose_table(results: dict) -> str:
+def pose_table(results: dict[str, Any]) -> str:
     """Errors of rotation and direction beside OpenCV's."""
     names = {
         "seven_scenes": "7-Scenes, neighbours",
@@ -145,7 +160,7 @@ def pose_table(results: dict) -> str:
     return "\n".join(lines)
 
 
-def speed_table(results: dict) -> str:
+def speed_table(results: dict[str, Any]) -> str:
     """Seconds for all points."""
     names = {
         "leadline_optimal": "`optimal`",
@@ -160,7 +175,7 @@ def speed_table(results: dict) -> str:
     return "\n".join(lines)
 
 
-def odometry_table(results: dict) -> str:
+def odometry_table(results: dict[str, Any]) -> str:
     """One street, in metres by the camera's height."""
     rows = {
         "frames": f"{results['frames']}",
@@ -179,11 +194,6 @@ TABLES = {
     "triangulation_speed": speed_table,
     "odometry_scale": odometry_table,
 }
-
-
-def _save(picture: np.ndarray, name: str) -> None:
-    IMAGES.mkdir(exist_ok=True)
-    Image.fromarray(picture).save(IMAGES / name, quality=82, optimize=True)
 
 
 def draw_all() -> None:

@@ -12,9 +12,9 @@ pytest.importorskip("onnxscript")
 
 import leadline  # noqa: E402
 from leadline import catalog, models  # noqa: E402
-from leadline.bundle import bundle  # noqa: E402
 from leadline.errors import InputError  # noqa: E402
 from leadline.spec import Sidecar  # noqa: E402
+from tools.bundle import bundle  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -1,24 +1,23 @@
 """Pictures and tables of docs/concepts/dense-from-motion.md.
 
-    python docs/dense_figures.py
+    python -m tools.dense_figures
 
-docs/figures.py calls :func:`draw_all` and takes :data:`TABLES`. The pictures show procedural rooms,
-so that the truth is known and nobody else's photo is shown.
+tools/figures.py calls :func:`draw_all` and takes :data:`TABLES`. The pictures show procedural
+rooms, so that the truth is known and nobody else's photo is shown.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from leadline import geometry, viz, world
 from leadline.image import Image as Picture
 from leadline.prediction import Prediction
+from tools.pages import save_picture
 
-IMAGES = Path(__file__).parent / "images"
 SIZE = (240, 320)
 
 
@@ -42,24 +41,34 @@ def views(seed: int, moves: list[list[float]]) -> tuple[list[Picture], np.ndarra
 
 def sweeps() -> None:
     """Picture, truth, plane sweep, confidence, and the sweep filled from its confident pixels."""
-    moves = [[0, 0, 0], [-0.12, 0, 0], [0.12, 0, 0], [0, 0.1, 0.1], [0.05, -0.08, -0.1]]
+    moves = [[0.0, 0.0, 0.0], [-0.12, 0, 0], [0.12, 0, 0], [0, 0.1, 0.1], [0.05, -0.08, -0.1]]
     tiles = []
     for seed in (3, 21):
         (first, *others), depth = views(seed, moves)
         near, far = 0.8 * float(depth.min()), 1.5 * float(np.percentile(depth, 99))
         found = geometry.plane_sweep(first, others, near=near, far=far, refine=False)
         tiles += _row(first, depth, found)
-    _save(viz.contact_sheet(tiles, columns=5, cell=(150, 200)), "dense-sweep.jpg")
+    save_picture(
+        viz.contact_sheet(tiles, columns=5, cell=(150, 200)),
+        "dense-sweep.jpg",
+        quality=85,
+        optimize=True,
+    )
 
 
 def pairs() -> None:
-    """The same for a pair side by side: what only one eye sees is filled from behind."""
+    """The same for a pair side by side: what only one view shows is filled from behind."""
     tiles = []
     for seed in (3, 21):
         (left, right), depth = views(seed, [[0, 0, 0], [0.15, 0, 0]])
         found = geometry.stereo_disparity(left, right).to_depth(baseline_m=0.15)
         tiles += _row(left, depth, found)[:4]
-    _save(viz.contact_sheet(tiles, columns=4, cell=(170, 227)), "dense-stereo.jpg")
+    save_picture(
+        viz.contact_sheet(tiles, columns=4, cell=(170, 227)),
+        "dense-stereo.jpg",
+        quality=85,
+        optimize=True,
+    )
 
 
 def _row(image: Picture, depth: np.ndarray, found: Prediction) -> list[np.ndarray]:
@@ -75,7 +84,7 @@ def _row(image: Picture, depth: np.ndarray, found: Prediction) -> list[np.ndarra
     ]
 
 
-def plane_sweep(results: dict) -> str:
+def plane_sweep(results: dict[str, Any]) -> str:
     """Rows are ways to sweep, over all reference frames."""
     lines = [
         "| | AbsRel, all pixels | AbsRel, confident | confident | AUSE | gain over random |",
@@ -89,7 +98,7 @@ def plane_sweep(results: dict) -> str:
     return "\n".join(lines)
 
 
-def stereo(results: dict) -> str:
+def stereo(results: dict[str, Any]) -> str:
     """Rows are pairs, columns methods: bad-2.0 in percent at full density."""
     pairs_ = results["pairs"]
     names = list(pairs_[0]["methods"])
@@ -103,7 +112,7 @@ def stereo(results: dict) -> str:
     return "\n".join(lines)
 
 
-def metres_from_motion(results: dict) -> str:
+def metres_from_motion(results: dict[str, Any]) -> str:
     """Rows are ways to metres."""
     lines = ["| | AbsRel | worst frame |", "| --- | ---: | ---: |"]
     for name, row in results["methods"].items():
@@ -120,11 +129,6 @@ def draw_all() -> None:
     """Both pictures."""
     sweeps()
     pairs()
-
-
-def _save(picture: np.ndarray, name: str) -> None:
-    IMAGES.mkdir(exist_ok=True)
-    Image.fromarray(picture).save(IMAGES / name, quality=85, optimize=True)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-ROOT = Path(__file__).resolve().parents[1]
-IMAGES, RESULTS = ROOT / "docs" / "images", ROOT / "benchmarks" / "results"
+from tools.pages import RESULTS, save_picture
+
 SIZE, PAD = (760, 300), 44
 COLOURS = ((200, 60, 40), (40, 90, 190), (50, 140, 70), (150, 90, 170))
 GREY = (120, 120, 120)
@@ -180,8 +179,7 @@ def _draw_curves(results: dict[str, Any]) -> None:
     for n, name in enumerate(names):
         pen.text((PAD + 170 * n, 12), name, fill=COLOURS[n % len(COLOURS)])
     pen.text((SIZE[0] // 2 - 60, SIZE[1] - 22), "share of the run's steps", fill=GREY)
-    IMAGES.mkdir(exist_ok=True)
-    picture.save(IMAGES / _curves(results), optimize=True)
+    save_picture(picture, _curves(results), optimize=True)
 
 
 TABLES = {

@@ -1,6 +1,6 @@
 """Make the pictures and tables that the documents show.
 
-    python docs/figures.py
+    python -m tools.figures
 
 Pictures go to docs/images. Tables are made from benchmarks/results/*.json and replace what stands
 between `<!-- table: NAME -->` and `<!-- /table -->` in the documents.
@@ -10,25 +10,23 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
+from typing import Any
 
-import dense_figures
-import eye_figures
-import geometry_figures
-import network_drawings
 import numpy as np
-import recipe_figures
-import superpixel_figures
 from PIL import Image
-from scale_table import scale
 
 import leadline
 from leadline import viz, world
-
-DOCS = Path(__file__).parent
-ROOT = DOCS.parent
-IMAGES = DOCS / "images"
-RESULTS = ROOT / "benchmarks" / "results"
+from tools import (
+    dense_figures,
+    geometry_figures,
+    network_drawings,
+    recipe_figures,
+    self_supervised_figures,
+    superpixel_figures,
+)
+from tools.pages import DOCS, RESULTS, ROOT, save_picture
+from tools.scale_table import scale
 
 
 def lite_examples() -> None:
@@ -39,8 +37,8 @@ def lite_examples() -> None:
         prediction = estimator.predict(ROOT / "examples" / f"{name}.jpg")
         picture = np.asarray(Image.open(ROOT / "examples" / f"{name}.jpg"))
         rows.append(viz.side_by_side(picture, prediction.colorize()))
-    _save(viz.contact_sheet(rows[:2], columns=2, cell=(260, 740)), "lite.jpg")
-    _save(rows[2], "lite-fails.jpg")
+    save_picture(viz.contact_sheet(rows[:2], columns=2, cell=(260, 740)), "lite.jpg", quality=88)
+    save_picture(rows[2], "lite-fails.jpg", quality=88)
 
 
 def lite_photos() -> None:
@@ -50,7 +48,9 @@ def lite_photos() -> None:
     for path in sorted([*(ROOT / "examples").glob("*.jpg"), *(ROOT / "examples/photos").iterdir()]):
         picture = np.asarray(Image.open(path))
         tiles.append(viz.side_by_side(picture, estimator.predict(path).colorize(), gap=2))
-    _save(viz.contact_sheet(tiles, columns=4, cell=(170, 400)), "lite-photos.jpg")
+    save_picture(
+        viz.contact_sheet(tiles, columns=4, cell=(170, 400)), "lite-photos.jpg", quality=88
+    )
 
 
 def world_sheet() -> None:
@@ -61,10 +61,10 @@ def world_sheet() -> None:
             view = world.sample_view(world.sample_scene(900 + seed, kind), seed, size=(144, 192))
             disparity = (1 / np.maximum(view.depth, 0.05)).astype(np.float32)
             tiles.append(viz.side_by_side(view.rgb, viz.colorize(disparity), gap=2))
-    _save(viz.contact_sheet(tiles, columns=4), "world.jpg")
+    save_picture(viz.contact_sheet(tiles, columns=4), "world.jpg", quality=88)
 
 
-def lite_accuracy(results: dict) -> str:
+def lite_accuracy(results: dict[str, Any]) -> str:
     """Accuracy on real frames: rows are folders of frames, cells AbsRel / delta1 / ordinal."""
     names = list(results)
     lines = ["| frames | n | " + " | ".join(names) + " |", "| --- " * (len(names) + 2) + "|"]
@@ -76,7 +76,7 @@ def lite_accuracy(results: dict) -> str:
     return "\n".join(lines)
 
 
-def model_costs(results: dict) -> str:
+def model_costs(results: dict[str, Any]) -> str:
     """What a picture costs, model by model; the time only when it was measured."""
     timed = any(row["latency_ms"] is not None for row in results["models"])
     lines = [
@@ -94,7 +94,7 @@ def model_costs(results: dict) -> str:
     return "\n".join(lines)
 
 
-def rotated_digits(results: dict) -> str:
+def rotated_digits(results: dict[str, Any]) -> str:
     """Accuracy by angle and steps, of both networks of examples/rotated_digits.py."""
     names = list(results["parameters"])
     lines = [
@@ -110,7 +110,7 @@ def rotated_digits(results: dict) -> str:
     return "\n".join(lines)
 
 
-def evaluation_speed(results: dict) -> str:
+def evaluation_speed(results: dict[str, Any]) -> str:
     """How many times faster than plain ways to the same numbers, and what bounds reading."""
     rows = {
         "evaluate": "652 KITTI-size maps, against whole frames one by one, our own resize",
@@ -140,7 +140,7 @@ TABLES = {
     "rotated_digits": rotated_digits,
     "superpixel": superpixel_figures.table,
     **dense_figures.TABLES,
-    **eye_figures.TABLES,
+    **self_supervised_figures.TABLES,
     **geometry_figures.TABLES,
     **recipe_figures.TABLES,
 }
@@ -164,13 +164,8 @@ def tables() -> None:
             document.write_text(filled, encoding="utf-8")
 
 
-def _score(score: dict) -> str:
+def _score(score: dict[str, Any]) -> str:
     return f"{score['abs_rel']:.3f} / {score['delta1']:.3f} / {score['ordinal']:.3f}"
-
-
-def _save(picture: np.ndarray, name: str) -> None:
-    IMAGES.mkdir(exist_ok=True)
-    Image.fromarray(picture).save(IMAGES / name, quality=88)
 
 
 def main() -> None:
@@ -184,7 +179,7 @@ def main() -> None:
     geometry_figures.draw_all()
     recipe_figures.draw_all()
     dense_figures.draw_all()
-    eye_figures.draw_all()
+    self_supervised_figures.draw_all()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Draw the networks of docs/models: one SVG a page, from the shapes that really come out.
 
-    python docs/network_drawings.py
+    python -m tools.network_drawings
 
 Each network is built and run without weights (on the meta device); a box is what a module gave, as
 tall as its map and as wide as its channels (both in powers of two), with resolution and channels
 below. Lines above the boxes are connections that skip what lies between. networks.py says which
-modules are drawn; docs/figures.py calls :func:`draw_all`.
+modules are drawn; tools/figures.py calls :func:`draw_all`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from networks import DRAWINGS, Drawing, Stage
-
-IMAGES = Path(__file__).parent / "images"
+from tools.networks import DRAWINGS, Drawing, Stage
+from tools.pages import IMAGES
 
 COLOURS = {
     "picture": "#d9d9d9",

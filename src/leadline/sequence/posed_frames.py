@@ -18,15 +18,16 @@ from leadline.geometry import (
     plane_sweep,
     triangulate,
 )
+from leadline.geometry.inputs import check_size, posed_camera
 from leadline.kinds import DepthKind
 from leadline.prediction import Prediction
-from leadline.sequence.odometry import Trajectory
+from leadline.sequence.odometry import Trajectory, colors_at
 
 if TYPE_CHECKING:
     from leadline.camera import Camera
     from leadline.image import Image
 
-_BASELINE_SHARE = 0.1  # of the depth between two pictures that tell depth well
+_BASELINE_SHARE = 0.1  # of the depth between two pictures that give depth well
 
 
 def triangulate_posed(
@@ -50,8 +51,8 @@ def triangulate_posed(
         DegenerateError: the cameras stand at one place, or no point has parallax.
     """
     if len(frames) < 2:
-        raise InputError(f"{len(frames)} frame: two or more are needed to tell depth.")
-    cameras = [_camera(frame, i) for i, frame in enumerate(frames)]
+        raise InputError(f"{len(frames)} frame: two or more are needed for depth.")
+    cameras = [posed_camera(frame, f"frame {i}") for i, frame in enumerate(frames)]
     keys, found = _keyframes(frames, cameras, features, keyframe_parallax_deg)
     check_poses(frames[keys[0]], frames[keys[1]])
     points, colors, errors = [], [], []
@@ -69,7 +70,7 @@ def triangulate_posed(
         made = triangulate(pixels, [cameras[keys[j]] for j in (i, *near)])
         points.append(made.world[made.keep])
         errors.append(made.error_px[made.keep])
-        colors.append(_colors(frames[keys[i]], own.points[made.keep]))
+        colors.append(colors_at(frames[keys[i]], own.points[made.keep]))
         if len(keys) == 2:
             break
     if not sum(len(p) for p in points):
@@ -130,7 +131,7 @@ def dense_map(
 def sources_for(trajectory: Trajectory, frame: int) -> list[int]:
     """Keyframes to compare a frame with, best first: a tenth of the depth away, seeing the same.
 
-    Nearer ones tell little depth, farther ones look at things from another side.
+    Nearer ones give little depth, farther ones look at things from another side.
     """
     inside = _in_camera(trajectory, frame)
     seen = _in_view(inside, trajectory.cameras[frame])
@@ -200,14 +201,6 @@ def _in_camera(trajectory: Trajectory, frame: int) -> np.ndarray:
     return (trajectory.points - pose[:3, 3]) @ pose[:3, :3]
 
 
-def _camera(frame: Image, number: int) -> Camera:
-    if frame.camera is None or frame.camera.world_from_camera is None:
-        raise InputError(
-            f"{frame.name or f'frame {number}'} has no pose; give poses for all frames, or none."
-        )
-    return frame.camera
-
-
 def _keyframes(
     frames: Sequence[Image], cameras: Sequence[Camera], features: int, parallax_deg: float
 ) -> tuple[list[int], list[Features]]:
@@ -215,12 +208,7 @@ def _keyframes(
     keys, found = [0], [detect(frames[0], limit=features)]
     widest, number, last = 0.0, 0, found[0]
     for i in range(1, len(frames)):
-        if frames[i].size != frames[0].size:
-            raise InputError(
-                f"{frames[i].name or f'frame {i}'} is of {frames[i].size[1]}x{frames[i].size[0]} "
-                f"pixels and the first of {frames[0].size[1]}x{frames[0].size[0]}: all frames need "
-                "one size; resize or crop them alike."
-            )
+        check_size(frames[i], frames[0].size, f"frame {i}")
         pose, before = (np.asarray(cameras[k].world_from_camera) for k in (i, keys[-1]))
         if np.allclose(pose, before):
             continue
@@ -244,8 +232,3 @@ def _keyframes(
         keys.append(number)
         found.append(last)
     return keys, found
-
-
-def _colors(image: Image, points: np.ndarray) -> np.ndarray:
-    x, y = np.rint(points).astype(int).T
-    return image.pixels[np.clip(y, 0, image.size[0] - 1), np.clip(x, 0, image.size[1] - 1)]
