@@ -121,6 +121,10 @@ class DepthAnything(DepthModule):
             bounded=config.max_depth is not None,
         )
 
+    def encoder_parts(self) -> tuple[nn.Module, ...]:
+        """See the base class."""
+        return (self.pretrained,)
+
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w), sides multiples of 14 -> (b, h, w)."""
         return self.outputs(batch).depth

@@ -10,15 +10,12 @@ import torch
 from torch import nn
 
 from leadline.errors import InputError
+from leadline.models.base import DepthModule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from leadline.training.config import TrainConfig
-
-
-ENCODERS = frozenset({"encoder", "pretrained"})
-"""Names under which networks keep their encoder."""
 
 
 def rate_factor(config: TrainConfig, step: int) -> float:
@@ -59,12 +56,18 @@ def _one_cycle(config: TrainConfig, step: int, begin: float, middle: float, end:
 
 
 def encoder_groups(module: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
-    """Groups for the optimiser: the encoder learns slower; vectors (norms, biases) do not decay."""
+    """Groups for the optimiser: encoders learn slower; vectors (norms, biases) do not decay.
+
+    Args:
+        module: a :class:`~leadline.models.base.DepthModule`, or one that holds some.
+        config: of the run.
+    """
+    encoder = {id(parameter) for parameter in encoder_parameters(module)}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in module.named_parameters():
+    for parameter in module.parameters():
         if parameter.requires_grad:
-            inside = not ENCODERS.isdisjoint(name.split("."))
-            groups.setdefault((inside, parameter.ndim > 1), []).append(parameter)
+            key = (id(parameter) in encoder, parameter.ndim > 1)
+            groups.setdefault(key, []).append(parameter)
     return [
         {
             "params": parameters,
@@ -73,6 +76,12 @@ def encoder_groups(module: nn.Module, config: TrainConfig) -> list[dict[str, Any
         }
         for (inside, decays), parameters in groups.items()
     ]
+
+
+def encoder_parameters(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters of the encoders of every network inside a module."""
+    networks = [part for part in module.modules() if isinstance(part, DepthModule)]
+    return [p for one in networks for part in one.encoder_parts() for p in part.parameters()]
 
 
 def make_optimizer(groups: list[dict[str, Any]], config: TrainConfig) -> torch.optim.Optimizer:

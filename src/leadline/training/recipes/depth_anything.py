@@ -102,7 +102,7 @@ class Student(nn.Module):
     """The network that learns, beside the frozen encoder that it started from.
 
     Args:
-        network: with its starting weights; its encoder is ``encoder`` or ``pretrained``.
+        network: with its starting weights; it has one encoder part.
         align: keep a frozen copy of the encoder.
         margin: see :class:`DepthAnythingOptions`.
     """
@@ -296,12 +296,11 @@ def _places(features: Tensor) -> Tensor:
     return features[:, 1:] if features.ndim == 3 else features
 
 
-def _encoder(network: nn.Module) -> nn.Module:
-    children = dict(network.named_children())
-    found = children.get("encoder") or children.get("pretrained")
-    if found is None:
+def _encoder(network: DepthModule) -> nn.Module:
+    parts = network.encoder_parts()
+    if len(parts) != 1:
         raise InputError(
-            f"{type(network).__name__} keeps no encoder of its own to align; take lite, or a Depth "
-            "Anything, or options.feature_weight = 0."
+            f"{type(network).__name__} has {len(parts)} encoder parts, and one is needed to align; "
+            "take lite, or a Depth Anything, or options.feature_weight = 0."
         )
-    return found
+    return parts[0]

@@ -32,6 +32,7 @@ from leadline.models.zoedepth import ZoeDepth, ZoeDepthNK
 from leadline.resolve import identify
 from leadline.training.canonical import canonical_depth, canonical_spec
 from leadline.training.network import build_network, catalogue_spec, delivered_spec, sized
+from leadline.training.optimise import encoder_parameters
 from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
 from leadline.training.samples import depth_samples
 from leadline.training.settings import need
@@ -147,11 +148,12 @@ class Metric(Recipe):
 
     def parameter_groups(self, module: Any) -> list[dict[str, Any]]:
         """The head at ``lr``; the relative network's parts at their shares of it."""
-        options, config = self.options, self.config
+        config = self.config
+        encoder = {id(parameter) for parameter in encoder_parameters(module)}
         groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
         for name, parameter in module.network.named_parameters():
             if parameter.requires_grad:
-                divisor = _divisor(name, options)
+                divisor = _divisor(name, self.options, inside_encoder=id(parameter) in encoder)
                 groups.setdefault((divisor, parameter.ndim > 1), []).append(parameter)
         return [
             {
@@ -252,13 +254,13 @@ def start_from_relative(network: nn.Module, path: Path) -> None:
         )
 
 
-def _divisor(name: str, options: MetricOptions) -> float:
+def _divisor(name: str, options: MetricOptions, *, inside_encoder: bool) -> float:
     parts = name.split(".")
     if parts[0] == "router":  # one linear layer on normalised features: the head's rate is too slow
         return 0.1
     if "pos_embed" in name or "position" in name:
         return options.position_divisor
-    if not {"encoder", "pretrained"}.isdisjoint(parts):
+    if inside_encoder:
         return options.encoder_divisor
     inside = parts[0] in ("relative", "core")
     return options.relative_divisor if inside else 1.0
