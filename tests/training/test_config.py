@@ -11,7 +11,9 @@ from leadline.errors import InputError, UnknownNameError
 from leadline.preprocess import Preprocess
 from leadline.training import DataConfig, TrainConfig
 from leadline.training.config import merge, preset_names
+from leadline.training.options import OPTIONS
 from leadline.training.recipes import RECIPES
+from leadline.training.settings import RENAMED
 
 
 def test_every_recipe_has_a_preset_of_its_name():
@@ -212,3 +214,34 @@ def test_a_camera_that_does_not_see_the_kinds_is_refused():
         TrainConfig.from_toml("fastdepth").updated({"world.mount": "kitti"})
     config = TrainConfig.from_toml("fastdepth")
     assert config.updated({"world.mount": "nyu"}).world.mount == "nyu"
+
+
+@pytest.mark.parametrize("old", sorted(RENAMED))
+def test_an_old_key_is_answered_with_its_new_name(old):
+    recipe = "video" if old.startswith("options.") else "relative"
+    new = RENAMED[old].rpartition(".")[2]
+    with pytest.raises(InputError, match=f"its name is .*{new} now"):
+        TrainConfig(recipe=recipe).updated({old: "1"})
+    TrainConfig(recipe=recipe).updated({RENAMED[old]: _VALUES.get(new, "1")})
+
+
+_VALUES = {
+    "activation_checkpointing": "true",
+    "lidar_noise": {"share": 0.5},
+    "max_loss_spike": "2",
+    "pct_start": "0.5",
+}
+
+
+def test_an_old_key_inside_a_table_is_answered_too():
+    with pytest.raises(InputError, match="lidar_noise"):
+        TrainConfig(recipe="stereo").updated({"options.scan.share": 0.5})
+
+
+def test_the_pictures_of_labels_keep_their_name():
+    config = TrainConfig(recipe="depth-anything").updated({"options.pictures": "folder"})
+    assert config.options.pictures == "folder"
+
+
+def test_every_recipe_has_options():
+    assert set(RECIPES) == set(OPTIONS)

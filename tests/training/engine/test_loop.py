@@ -25,6 +25,7 @@ from leadline.training.engine.diagnosis import Watch  # noqa: E402
 from leadline.training.engine.loop import Run  # noqa: E402
 from leadline.training.engine.resume import changes  # noqa: E402
 from leadline.training.recipes.supervised import Supervised  # noqa: E402
+from leadline.training.settings import RENAMED  # noqa: E402
 
 
 def quiet(config, out, **options):
@@ -118,6 +119,18 @@ def test_a_setting_that_a_run_did_not_know_yet_changes_nothing(tiny, whole):
     config = json.loads(saved["config"])
     del config["options"]["repeat_coarse"]
     assert changes(whole, {**saved, "config": json.dumps(config)}, tiny) == []
+
+
+def test_a_run_of_before_is_read_with_the_names_of_now(tiny, whole):
+    saved = load_state(whole)
+    config = json.loads(saved["config"])
+    for old, new in RENAMED.items():
+        if new in config:
+            config[old] = config.pop(new)
+    assert "workers" in config
+    assert changes(whole, {**saved, "config": json.dumps(config)}, tiny) == []
+    with pytest.raises(InputError, match="init_from=''"):
+        changes(whole, {**saved, "config": json.dumps(config)}, tiny.updated({"init_from": "x"}))
 
 
 def test_parameters_that_are_divided_otherwise_are_refused_on_resume(tiny, whole, monkeypatch):
