@@ -128,7 +128,7 @@ def student(settings: Settings, textures: str) -> TrainConfig:
     """What all arms share."""
     shared = shared_world(settings, kinds=(), name="world-all", textures=textures)
     own = {
-        "start": "lite",
+        "init_from": "lite",
         "imagenet": False,
         "sizes": [[192, 256], [256, 320], [256, 320]],
         "batch": 12,

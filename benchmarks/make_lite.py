@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import lite_accuracy
 from leadline.evaluation.predictors import BASELINES
 from leadline.training import TrainConfig, train
-from leadline.training.checkpoint import load_state
+from leadline.training.engine.checkpoint import load_state
 from tools.bundle import bundle_run
 
 ON_A_GPU = {
@@ -50,7 +50,7 @@ memory: each is used some 18 times."""
 
 def settings_for(changes: dict[str, str]) -> TrainConfig:
     """The preset as it runs best here, with the changes that were asked for."""
-    here: dict[str, Any] = {"workers": max(1, (os.cpu_count() or 2) - 2), "loaders": 2}
+    here: dict[str, Any] = {"render_workers": max(1, (os.cpu_count() or 2) - 2), "num_workers": 2}
     if torch.cuda.is_available():
         here |= ON_A_GPU
     return TrainConfig.from_toml("lite").updated({**here, **changes})

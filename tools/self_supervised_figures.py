@@ -125,7 +125,7 @@ def what_they_see(count: int = 5) -> None:
     import torch
 
     import leadline
-    from benchmarks.recipe_eyes import drives
+    from benchmarks.recipe_self_supervised import drives
 
     arms = ("stereo-pictures", "stereo-truth", "video-pictures", "video-truth")
     runs = [

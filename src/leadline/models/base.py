@@ -64,6 +64,13 @@ class DepthModule(nn.Module):
             )
         self.check_size(batch.shape[2], batch.shape[3])
 
+    def encoder_parts(self) -> tuple[nn.Module, ...]:
+        """The submodules that extract features, usually pretrained; the rest decodes them.
+
+        Training gives their parameters a rate of their own. The default is none.
+        """
+        return ()
+
     def start_from_imagenet(self) -> None:
         """Put ImageNet weights into the encoder.
 

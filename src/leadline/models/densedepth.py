@@ -113,6 +113,10 @@ class DenseDepth(DepthModule):
         state = imagenet_classifier("densenet169", net)
         net.load_state_dict({name: state[name] for name in net.state_dict()}, strict=True)
 
+    def encoder_parts(self) -> tuple[nn.Module, ...]:
+        """See the base class."""
+        return (self.encoder,)
+
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) RGB in [0, 1] -> (b, h/2, w/2)."""
         outputs = self.forward_all(batch)

@@ -165,6 +165,10 @@ class DPT(DepthModule):
         self.pretrained = DPTEncoder(config)
         self.scratch = MidasScratch(config.out_channels, config.features, align_corners=True)
 
+    def encoder_parts(self) -> tuple[nn.Module, ...]:
+        """See the base class."""
+        return (self.pretrained,)
+
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w), sides multiples of 16 -> (b, h, w)."""
         return self.forward_all(batch).depth

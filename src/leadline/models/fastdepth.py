@@ -106,6 +106,10 @@ class FastDepth(DepthModule):
         self.decode_conv6 = _pointwise(config.decoder_widths[-1], 1, nn.ReLU)
         _initialise(self)
 
+    def encoder_parts(self) -> tuple[nn.Module, ...]:
+        """See the base class."""
+        return tuple(self.get_submodule(f"conv{i}") for i in range(14))
+
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) RGB in [0, 1], sides multiples of 32 -> (b, h, w) metres."""
         self.check_batch(batch)
@@ -136,6 +140,10 @@ class FastDepthPlain(DepthModule):
         self.mobilenet = nn.Sequential(*_encoder_layers(config.widths))
         self.decoder = NNConv5(config.widths[-1], config.decoder_widths)
         _initialise(self)
+
+    def encoder_parts(self) -> tuple[nn.Module, ...]:
+        """See the base class."""
+        return (self.mobilenet,)
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) RGB in [0, 1], sides multiples of 32 -> (b, h, w) metres."""

@@ -54,6 +54,10 @@ class Lite(DepthModule):
         """See the base class."""
         load_imagenet_lite0(self.encoder)
 
+    def encoder_parts(self) -> tuple[nn.Module, ...]:
+        """See the base class."""
+        return (self.encoder,)
+
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) normalised RGB -> (b, h, w) affine disparity, larger = nearer."""
         return self.forward_all(batch).depth

@@ -238,6 +238,10 @@ class Midas(DepthModule):
             channels, levels, align_corners=False, residual_relu=not small, project=small
         )
 
+    def encoder_parts(self) -> tuple[nn.Module, ...]:
+        """See the base class."""
+        return (self.pretrained,)
+
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w), sides multiples of 32 -> (b, h, w)."""
         return self.forward_all(batch).depth

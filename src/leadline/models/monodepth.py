@@ -116,6 +116,10 @@ class Monodepth(DepthModule):
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
 
+    def encoder_parts(self) -> tuple[nn.Module, ...]:
+        """See the base class."""
+        return (self.encoder,)
+
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) RGB in [0, 1] -> (b, h, w): left disparity, or depth if so configured."""
         disparity = self.forward_all(batch).left[0]

@@ -245,6 +245,10 @@ class ZoeDepth(DepthModule):
             max_temp=config.max_temp,
         )
 
+    def encoder_parts(self) -> tuple[nn.Module, ...]:
+        """See the base class."""
+        return self.core.core.encoder_parts()
+
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) -> (b, h, w) metres; sides multiples of the core's patch."""
         return self.forward_all(batch).depth
@@ -298,6 +302,10 @@ class ZoeDepthNK(DepthModule):
                 min_temp=config.min_temp,
                 max_temp=config.max_temp,
             )
+
+    def encoder_parts(self) -> tuple[nn.Module, ...]:
+        """See the base class."""
+        return self.core.core.encoder_parts()
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) -> (b, h, w) metres; sides multiples of the core's patch."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from leadline.datasets.folder import folder_refs
+from leadline.datasets.frame import read_json
 from leadline.errors import InputError
 from leadline.estimator import DepthEstimator
 from leadline.evaluation import protocols
@@ -26,19 +27,19 @@ from leadline.models.metric import ENCODERS, INDOOR_OUTDOOR
 from leadline.models.zoedepth import NYU_KITTI, Domain
 from leadline.preprocess import Preprocess
 from leadline.training.config import TrainConfig
-from leadline.training.loop import train
-from leadline.training.own_folder import (
+from leadline.training.data.custom_folder import (
     FolderFacts,
-    begin_run,
     check_direction,
     divide,
     examine,
     write_split,
 )
-from leadline.training.validation import measure
+from leadline.training.engine.checkpoint import checkpoints
+from leadline.training.engine.loop import train
+from leadline.training.validate import measure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from leadline.datasets import FrameRef
     from leadline.spec import ModelSpec
@@ -152,6 +153,33 @@ def finetune(
     return found
 
 
+def begin_run(run: Path, root: Path, parts: Mapping[str, Sequence[str]], *, resume: bool) -> None:
+    """Write down what a run learns from and is measured with, unless its directory is another's.
+
+    Args:
+        run: directory; it may be missing.
+        root: the user's folder.
+        parts: of the folder, as :func:`divide` gave them.
+        resume: whether the fine-tuning there is to go on.
+
+    Raises:
+        InputError: a run that is not to be resumed, one of other pictures, or no fine-tuning.
+    """
+    file, record = run / "split.json", {"folder": str(root.absolute()), **parts}
+    if not file.is_file() and run.exists() and (not run.is_dir() or any(run.iterdir())):
+        raise InputError(f"{run} holds something else than a fine-tuning; give another --out.")
+    if checkpoints(run) and not resume:
+        raise InputError(
+            f"{run} holds a fine-tuning; --resume goes on with it, another --out begins anew."
+        )
+    if checkpoints(run) and read_json(file) != record:
+        raise InputError(
+            f"{run} learns from another folder, or from another part of it ({file} says which), so "
+            "what it is measured with could be learned from. Give another --out."
+        )
+    write_text(file, json.dumps(record, indent=2) + "\n")
+
+
 def settings_for(
     spec: ModelSpec, start: str, facts: FolderFacts, *, goal: Goal | None, steps: int
 ) -> dict[str, Any]:
@@ -179,10 +207,10 @@ def settings_for(
                 "disparity is needed: lite, midas-v21-small, depth-anything-v2-vits."
             )
         rates = {"lr": 1e-4, "encoder_lr": 2e-5, "options": {"settle": 0}}
-        return {**common, **rates, "recipe": "relative", "model": architecture, "start": start}
+        return {**common, **rates, "recipe": "relative", "model": architecture, "init_from": start}
     canonical = spec.canonical_focal_px or 0.0
     if spec.kind.is_metric or canonical:
-        own = {"model": architecture, "model_options": dict(spec.options), "start": start}
+        own = {"model": architecture, "model_options": dict(spec.options), "init_from": start}
         options = {
             "max_depth": facts.reach_m,
             "router_weight": 1.0,  # all pictures are of one domain, which is quickly learned

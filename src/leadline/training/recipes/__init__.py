@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from leadline.errors import UnknownNameError
-from leadline.training.recipe import Recipe
+from leadline.training.recipes.base import Recipe
 from leadline.training.recipes.depth_anything import DepthAnything
 from leadline.training.recipes.metric import Metric
 from leadline.training.recipes.relative import Relative
