@@ -18,11 +18,14 @@ class Image:
         pixels: (h, w, 3) uint8, RGB, upright (EXIF orientation already applied).
         camera: intrinsics of these pixels, or None when nothing tells them.
         name: file name or label for messages and output names; may be empty.
+        notes: what reading left out or changed, one line each: other pictures of the file, lost
+            grey levels.
     """
 
     pixels: np.ndarray
     camera: Camera | None = None
     name: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         pixels = self.pixels
