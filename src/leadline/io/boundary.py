@@ -23,6 +23,8 @@ MAX_MEGAPIXELS = 178.9
 
 _FREE_PIXELS, _PIXELS_PER_BYTE = 24_000_000, 64
 """Smaller files may not hold more pixels than the first, or than the second for each byte."""
+_NO_PICTURE = 4_000_000_000
+"""Pixels that no trust makes decodable."""
 _FREE_BYTES, _BYTES_PER_BYTE = 256 << 20, 64
 """The same of packed arrays, in bytes."""
 
@@ -83,7 +85,10 @@ def open_file(path: str | os.PathLike[str], needed: str) -> Generator[BinaryIO]:
 def reason_of(error: Exception) -> str:
     """What an exception says, in one short line."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split())[:200].rstrip(".") or type(error).__name__
+    text = " ".join(text.split())[:200].rstrip(".")
+    if isinstance(error, LookupError) or not text:  # whose text is a bare key
+        return f"{type(error).__name__} {text}".rstrip()
+    return text
 
 
 def size_of(file: BinaryIO) -> int:
@@ -121,10 +126,12 @@ def check_pixels(
 def too_many_pixels(name: str, pixels: int, most: float, stored: int) -> str:
     """The message about a picture of more than ``most`` pixels."""
     millions = math.ceil(pixels / 1e6)
+    given = f"{name}: {millions} million pixels in a file of {max(1, stored // 1000)} kB"
+    if pixels > _NO_PICTURE:
+        return f"{given}, more than any picture has; it is damaged, take the original file."
     return (
-        f"{name}: {millions} million pixels in a file of {max(1, stored // 1000)} kB, and at most "
-        f"{most / 1e6:.0f} million are decoded unasked. Make it smaller, or allow that many if "
-        f"you trust the file: --max-megapixels {millions}."
+        f"{given}, and at most {most / 1e6:.0f} million are decoded unasked. Make it smaller, or "
+        f"allow that many if you trust the file: --max-megapixels {millions}."
     )
 
 

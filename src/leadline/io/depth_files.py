@@ -192,7 +192,7 @@ def _read_exr(
     path: str | os.PathLike[str], channel: str, *, stored: int, max_megapixels: float | None
 ) -> Num[np.ndarray, "h w"]:
     try:
-        import OpenEXR
+        import OpenEXR  # ty: ignore[import-not-found]
     except ImportError as error:
         raise MissingDependencyError("OpenEXR", f"reading {path}", "exr") from error
     with open_file(path, "a whole EXR file is needed: write it again."):
@@ -206,11 +206,13 @@ def _read_exr(
         wanted = sorted(grey) if grey == set(found) else [_choose(list(found), channel, str(path))]
         with OpenEXR.File(str(path), separate_channels=True) as opened:
             parts = [opened.channels(part) for part in range(len(opened.parts))]
-            return np.dstack([parts[part][name].pixels for part, name in map(found.__getitem__, wanted)])
+            return np.dstack(
+                [parts[part][name].pixels for part, name in map(found.__getitem__, wanted)]
+            )
 
 
 def _exr_channels(opened: Any) -> dict[str, tuple[int, str]]:
-    """Name of every channel -> its part and its name there; a part's name tells equal ones apart."""
+    """Name of every channel -> its part, and its name there; equal ones get their part's name."""
     found: dict[str, tuple[int, str]] = {}
     for index, part in enumerate(opened.parts):
         for channel in part.header["channels"]:

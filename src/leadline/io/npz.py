@@ -6,7 +6,7 @@ Headers are checked before numpy makes room for what they claim.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 from zipfile import ZipFile
 
 import numpy as np
@@ -66,7 +66,9 @@ def read_npz(
             data = {}
             for info in infos:
                 if not info.filename.endswith(_NPY_SUFFIX):
-                    raise InputError(f"{path} holds {info.filename!r}, which is no array; {_NEEDED}")
+                    raise InputError(
+                        f"{path} holds {info.filename!r}, which is no array; {_NEEDED}"
+                    )
                 with members.open(info) as member:
                     name = info.filename.removesuffix(_NPY_SUFFIX)
                     data[name] = _read_array(member, info.file_size)
@@ -78,7 +80,7 @@ def read_npz(
     return data
 
 
-def _read_array(file: BinaryIO, size: int) -> np.ndarray:
+def _read_array(file: IO[bytes], size: int) -> np.ndarray:
     """One array from a file of ``size`` bytes, which may not claim to hold more than these."""
     version = np.lib.format.read_magic(file)
     if version not in _HEADERS:

@@ -6,6 +6,7 @@ taken over in bands, so that a picture takes about seven bytes per pixel at most
 
 from __future__ import annotations
 
+import importlib
 import re
 import threading
 import warnings
@@ -255,7 +256,7 @@ def _open_heic(file: BinaryIO, name: str) -> PilImage.Image:
     if not re.match(_HEIC, start):
         raise UnidentifiedImageError(name)
     try:
-        import pillow_heif
+        pillow_heif = importlib.import_module("pillow_heif")
     except ImportError as error:
         raise MissingDependencyError("pillow_heif", f"reading the HEIC {name}", "heic") from error
     pillow_heif.register_heif_opener()

@@ -99,9 +99,9 @@ def doubt_of_pillow(tags: Any) -> str | None:
         return None
     if samples > 1 and tags.get(_PLANAR, 1) == 2:
         return f"{bits}-bit colour in separate planes"
-    if tags.prefix == b"MM" and tags.get(_COMPRESSION, 1) != 1:
-        if not (bits == 16 and unsigned and samples == 1):
-            return f"compressed big-endian numbers of {bits} bits"
+    swapped = tags.prefix == b"MM" and tags.get(_COMPRESSION, 1) != 1
+    if swapped and not (bits == 16 and unsigned and samples == 1):
+        return f"compressed big-endian numbers of {bits} bits"
     if bits == 32 and unsigned:
         return "unsigned 32-bit integers"
     if bits == 16 and samples == 1 and tags.get(_PHOTOMETRIC) == 0:
