@@ -159,7 +159,7 @@ def read_png16_record(path: str | os.PathLike[str]) -> dict[str, Any]:
 def is_map(path: str | os.PathLike[str]) -> bool:
     """Whether a file is a PNG that Leadline made of a map: 16-bit, coloured, or with its photo."""
     path = Path(path)
-    if path.suffix.lower() != ".png":
+    if path.suffix.lower() != ".png" or not path.is_file():
         return False
     try:
         with path.open("rb") as file:

@@ -13,7 +13,7 @@ import numpy as np
 from leadline.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from jaxtyping import Num, UInt8
 
@@ -26,7 +26,6 @@ FEW_LEVELS = 32
 _PERCENTILES = (0.5, 99.5)
 _SAMPLE = 4_000_000  # values that percentiles are taken from
 _BAND = 1 << 20  # values that are turned at a time, so that float copies stay small
-_FULL_RANGE = ((np.arange(65536) + 128) // 257).astype(np.uint8)
 
 
 def check_tone(tone: str) -> None:
@@ -46,51 +45,74 @@ def to_eight_bits(
     Raises:
         InputError: other ranges with ``linear``, or no finite value at all.
     """
-    if tone == "percentile":
-        eight = _stretch(values, name)
-    elif values.dtype == np.uint8:
-        return values, ()
-    elif values.dtype == np.uint16:
-        eight = _FULL_RANGE[values]
-    else:
-        eight = _by_range(values, name)
-    return eight, _notes(values, eight, tone)
-
-
-def _stretch(values: np.ndarray, name: str) -> np.ndarray:
-    sample = values.reshape(-1)[:: max(1, values.size // _SAMPLE)]
-    if sample.dtype.kind == "f":
-        sample = sample[np.isfinite(sample)]
-    if not sample.size:
-        raise InputError(f"{name} holds no finite value; a picture is needed.")
-    low, high = (float(edge) for edge in np.percentile(sample, _PERCENTILES))
-    if high <= low:
-        low, high = float(sample.min()), float(sample.max())
+    if values.dtype in (np.uint8, np.uint16):
+        return _by_table(values, tone)
+    low, high = _edges(values, tone, name)
     factor = 255 / (high - low) if high > low else 0.0
-    return _map(values, lambda band: np.nan_to_num((band - low) * factor, nan=0.0))
+    eight = np.empty(values.shape, np.uint8)
+    for part in _bands(values.size):
+        band = (values.reshape(-1)[part].astype(np.float64) - low) * factor
+        eight.reshape(-1)[part] = np.clip(np.round(np.nan_to_num(band)), 0, 255).astype(np.uint8)
+    given = len(np.unique(_sample(values)))
+    return eight, _notes(given, int(np.count_nonzero(_histogram(eight))), tone)
 
 
-def _by_range(values: np.ndarray, name: str) -> np.ndarray:
+def _by_table(values: np.ndarray, tone: Tone) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Values of 8 or 16 bits, each looked up."""
+    wide = values.dtype == np.uint16
+    if not wide and tone == "linear":
+        return values, ()
+    counts = _histogram(values)
+    levels = np.arange(len(counts))
+    if tone == "linear":
+        table = (levels + 128) // 257
+    else:
+        shares = np.cumsum(counts) / values.size * 100
+        low, high = (int(np.searchsorted(shares, edge)) for edge in _PERCENTILES)
+        if high <= low:
+            low, high = int(levels[counts > 0][0]), int(levels[counts > 0][-1])
+        table = np.round(np.clip((levels - low) / max(1, high - low), 0, 1) * 255)
+    table = table.astype(np.uint8)
+    left = len(np.unique(table[counts > 0]))
+    return table[values], _notes(int(np.count_nonzero(counts)), left, tone) if wide else ()
+
+
+def _edges(values: np.ndarray, tone: Tone, name: str) -> tuple[float, float]:
+    """The values that become 0 and 255.
+
+    Raises:
+        InputError: a range that ``linear`` does not know, or no finite value.
+    """
+    if tone == "percentile":
+        sample = _sample(values)
+        if sample.dtype.kind == "f":
+            sample = sample[np.isfinite(sample)]
+        if not sample.size:
+            raise InputError(f"{name} holds no finite value; a picture is needed.")
+        low, high = (float(edge) for edge in np.percentile(sample, _PERCENTILES))
+        return (low, high) if high > low else (float(sample.min()), float(sample.max()))
     low, high = float(values.min()), float(values.max())
-    if low >= 0 and high <= 1 and values.dtype.kind == "f":
-        return _map(values, lambda band: band * 255)
-    if low >= 0 and high <= 255:
-        return _map(values, lambda band: band)
-    if low >= 0 and high <= 65535:
-        return _map(values, lambda band: band / 257)
+    ranges = (1, 255, 65535) if values.dtype.kind == "f" else (255, 65535)
+    for most in ranges:
+        if low >= 0 and high <= most:
+            return 0.0, float(most)
     raise InputError(
         f"{name} holds values from {low:g} to {high:g}; 0..255 or 0..65535 (or 0..1 in floats) is "
         "needed. Stretch them with --tone percentile, or save the picture as 8-bit."
     )
 
 
-def _map(values: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Round and clip what ``change`` makes of the float64 values, a band at a time."""
-    out = np.empty(values.shape, np.uint8)
+def _sample(values: np.ndarray) -> np.ndarray:
+    return values.reshape(-1)[:: max(1, values.size // _SAMPLE)]
+
+
+def _histogram(values: np.ndarray) -> np.ndarray:
+    """How often each of the values of 8 or 16 bits occurs."""
+    length = int(np.iinfo(values.dtype).max) + 1
+    counts = np.zeros(length, np.int64)
     for part in _bands(values.size):
-        band = change(values.reshape(-1)[part].astype(np.float64))
-        out.reshape(-1)[part] = np.clip(np.round(band), 0, 255).astype(np.uint8)
-    return out
+        counts += np.bincount(values.reshape(-1)[part], minlength=length)
+    return counts
 
 
 def _bands(size: int) -> Iterator[slice]:
@@ -98,12 +120,9 @@ def _bands(size: int) -> Iterator[slice]:
         yield slice(start, start + _BAND)
 
 
-def _notes(values: np.ndarray, eight: np.ndarray, tone: Tone) -> tuple[str, ...]:
-    levels = np.count_nonzero(np.bincount(eight.reshape(-1), minlength=256))
-    if levels >= FEW_LEVELS:
-        return ()
-    given = len(np.unique(values))
-    if given <= levels:
+def _notes(given: int, left: int, tone: Tone) -> tuple[str, ...]:
+    """What to say when ``given`` levels became ``left``."""
+    if left >= FEW_LEVELS or given <= left:
         return ()
     hint = "; --tone percentile stretches them" if tone == "linear" else ""
-    return (f"{levels} grey levels are left of {given} in the file{hint}",)
+    return (f"{left} grey levels are left of {given} in the file{hint}",)
