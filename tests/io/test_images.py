@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as PilImage
 from PIL import features
 
-from leadline.errors import InputError
+from leadline.errors import InputError, LeadlineError
 from leadline.image import Image
 from leadline.io import list_images, read_image
 
@@ -61,8 +61,9 @@ def test_a_pipe_is_read_to_its_end(png):
 
 
 def test_addresses_are_not_fetched():
-    with pytest.raises(InputError, match="download"):
-        read_image("https://example.com/a.jpg")
+    for address in ("https://example.com/a.jpg", Path("https://example.com/a.jpg"), "s3://b/a.png"):
+        with pytest.raises(InputError, match=r"address \(URL\).*download"):
+            read_image(address)
 
 
 def test_names(png):
@@ -73,7 +74,9 @@ def test_names(png):
         assert read_image(opened).name == str(png)
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "webp", "bmp", "tif", "gif", "ppm", "avif"])
+@pytest.mark.parametrize(
+    "suffix", ["jpg", "webp", "bmp", "tif", "gif", "ppm", "avif", "tga", "jp2", "qoi"]
+)
 def test_formats(tmp_path, suffix):
     if suffix == "avif" and not features.check("avif"):
         pytest.skip("this Pillow reads no AVIF")
@@ -153,8 +156,10 @@ def test_extreme_sizes(tmp_path, h, w):
 def test_float_tiff(tmp_path):
     image = read_image(saved((GREY / 255).astype(np.float32), tmp_path / "a.tif"))
     np.testing.assert_array_equal(image.pixels[..., 0], GREY)
-    with pytest.raises(InputError, match=r"b\.tif.*0\.\.1"):
-        read_image(saved(GREY.astype(np.float32), tmp_path / "b.tif"))
+    wide = read_image(saved(GREY.astype(np.float32), tmp_path / "b.tif"))
+    np.testing.assert_array_equal(wide.pixels[..., 0], GREY)
+    with pytest.raises(InputError, match=r"c\.tif.*-5 to .*--tone percentile"):
+        read_image(saved(GREY.astype(np.float32) - 5, tmp_path / "c.tif"))
 
 
 def damaged_files() -> dict[str, bytes]:
@@ -183,12 +188,12 @@ def damaged_files() -> dict[str, bytes]:
 def test_what_is_no_picture_gives_one_line_that_names_it(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(damaged_files()[name])
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(LeadlineError) as caught:
         read_image(path)
     message = str(caught.value)
     assert str(path) in message
     assert "\n" not in message
-    with pytest.raises(InputError):
+    with pytest.raises(LeadlineError):
         read_image(path.read_bytes())
 
 
@@ -203,7 +208,7 @@ def test_what_is_no_picture_gives_one_line_that_names_it(tmp_path, name):
 )
 def test_messages_say_what_is_wrong(tmp_path, name, word):
     (tmp_path / name).write_bytes(damaged_files()[name])
-    with pytest.raises(InputError, match=word):
+    with pytest.raises(LeadlineError, match=word):
         read_image(tmp_path / name)
 
 
@@ -212,8 +217,10 @@ def test_a_large_picture_is_read_without_a_warning(tmp_path, monkeypatch, recwar
     assert read_image(saved(RGB, tmp_path / "a.png")).size == (12, 20)
     assert not recwarn.list
     monkeypatch.setattr(PilImage, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(InputError, match="MAX_IMAGE_PIXELS"):
+    with pytest.raises(InputError, match="--max-megapixels"):
         read_image(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png", max_megapixels=1).size == (12, 20)
+    assert PilImage.MAX_IMAGE_PIXELS == 100
 
 
 def test_missing_files_and_folders(tmp_path):
@@ -223,7 +230,7 @@ def test_missing_files_and_folders(tmp_path):
         read_image("none*.jpg")
     with pytest.raises(InputError, match="folder"):
         read_image(tmp_path)
-    with pytest.raises(InputError, match="cannot be opened"):
+    with pytest.raises(InputError, match="null byte"):
         read_image("nul\0byte.jpg")
 
 

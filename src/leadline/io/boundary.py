@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_MEGAPIXELS = 178.9
 """Pixels (in millions) of the largest picture or map that is decoded unasked."""
 
-_FREE_PIXELS, _PIXELS_PER_BYTE = 24_000_000, 64
+_FREE_PIXELS, _PIXELS_PER_BYTE = 24_000_000, 56
 """Smaller files may not hold more pixels than the first, or than the second for each byte."""
 _NO_PICTURE = 4_000_000_000
 """Pixels that no trust makes decodable."""
