@@ -13,7 +13,7 @@ from PIL import features
 
 from leadline.errors import InputError, LeadlineError
 from leadline.image import Image
-from leadline.io import list_images, read_image
+from leadline.io import list_images, parse_list, read_image
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
 GREY = np.linspace(0, 255, 240).round().astype(np.uint8).reshape(12, 20)
@@ -321,6 +321,59 @@ def test_patterns(folder):
 def test_order_given_is_kept_and_nothing_comes_twice(folder):
     first, second = folder / "img10.png", folder / "img2.jpg"
     assert list_images([first, second, folder, first]) == [first, second, folder / "IMG1.JPG"]
+
+
+def test_linked_folders_are_followed_and_loops_end(tmp_path):
+    for name in ("set/a/1.png", "set/a/deep/2.png", "else/3.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "set" / "linked").symlink_to(tmp_path / "else")
+    (tmp_path / "set" / "a" / "deep" / "up").symlink_to(tmp_path / "set")
+    (tmp_path / "set" / "Aloop").symlink_to(tmp_path / "set" / "a")
+    (tmp_path / "set" / "gone").symlink_to(tmp_path / "nothing")
+    found = [tmp_path / "set" / name for name in ("a/1.png", "a/deep/2.png", "linked/3.png")]
+    assert list_images(tmp_path / "set", recursive=True) == found
+    by_pattern = list_images(str(tmp_path / "set" / "**" / "*.png"))
+    assert by_pattern == found
+    assert list_images(str(tmp_path / "s*" / "**" / "l*" / "**")) == found[2:]
+
+
+def test_names_that_are_no_utf8(tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    try:
+        saved(RGB, path)
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes UTF-8 names only")
+    assert list_images(tmp_path) == [path]
+    assert read_image(path).name == str(path)
+    with pytest.raises(InputError, match="no such file"):
+        read_image(path.with_suffix(".jpg"))
+
+
+LISTS = {
+    "plain": "a.png\nb ü.png\n".encode(),
+    "without an end": "a.png\nb ü.png".encode(),
+    "windows": "a.png\r\nb ü.png\r\n\r\n".encode(),
+    "byte order mark": "a.png\nb ü.png\n".encode("utf-8-sig"),
+    "powershell": "a.png\r\nb ü.png\r\n".encode("utf-16"),
+    "big endian": b"\xfe\xff" + "a.png\nb ü.png\n".encode("utf-16-be"),
+    "no mark": "a.png\r\nb ü.png\r\n".encode("utf-16-le"),
+    "no mark, big endian": "a.png\nb ü.png\n".encode("utf-16-be"),
+    "print0": "a.png\0b ü.png\0".encode(),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_of_every_encoding(name):
+    assert parse_list(LISTS[name]) == ["a.png", "b ü.png"]
+
+
+def test_lists_keep_names_that_are_no_utf8():
+    (name,) = parse_list(b"caf\xe9.png\n")
+    assert os.fsencode(name) == b"caf\xe9.png"
+    assert parse_list(b"") == parse_list(b"\n \n") == []
+    with pytest.raises(InputError, match="list of files"):
+        parse_list(b"\xff\xfea")
 
 
 def test_what_is_not_there_stays_in_the_list(folder):

@@ -111,7 +111,8 @@ def list_images(
         elif path.exists() or not glob.has_magic(str(path)):
             files = [path]
         else:
-            files = _matches(str(path)) or [path]
+            found_here = filter(_is_picture, _matches(str(path)))
+            files = sorted(set(found_here), key=natural_key) or [path]
         found.update(dict.fromkeys(files))
     return list(found)
 
@@ -124,36 +125,38 @@ def natural_key(path: str | os.PathLike[str]) -> tuple[object, ...]:
 
 
 def _pictures_in(folder: Path, recursive: bool) -> list[Path]:
-    walk = _files_below(folder, set()) if recursive else folder.iterdir()
-    shown = (path for path in walk if not path.name.startswith("."))
-    return sorted((path for path in shown if _is_picture(path)), key=natural_key)
+    folders = _folders_below(folder, set()) if recursive else (folder,)
+    entries = (entry for inner in folders for entry in inner.iterdir())
+    shown = (entry for entry in entries if not entry.name.startswith("."))
+    return sorted((entry for entry in shown if _is_picture(entry)), key=natural_key)
 
 
-def _files_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
-    """Files of a folder and of those inside, linked ones too; each folder once, so loops end."""
+def _folders_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    """A folder and those inside, linked ones too but hidden ones not; each once, so loops end."""
     try:
         status = folder.stat()
         entries = sorted(folder.iterdir(), key=lambda entry: (entry.is_symlink(), entry))
     except OSError:
-        return  # a folder that may not be read, or a link to nothing
+        return  # not to be read, or a link to nothing
     if (status.st_dev, status.st_ino) in seen:
         return
     seen.add((status.st_dev, status.st_ino))
+    yield folder
     for entry in entries:
-        if not entry.is_dir():
-            yield entry
-        elif not entry.name.startswith("."):
-            yield from _files_below(entry, seen)
+        if entry.is_dir() and not entry.name.startswith("."):
+            yield from _folders_below(entry, seen)
 
 
-def _matches(pattern: str) -> list[Path]:
-    """Pictures that a pattern names; those that a loop of links shows again are left out."""
-    found = sorted(map(Path, glob.glob(pattern, recursive=True)), key=natural_key)  # noqa: PTH207
-    once: dict[str, Path] = {}
-    for path in filter(_is_picture, sorted(found, key=lambda path: len(path.parts))):
-        once.setdefault(os.path.join(os.path.realpath(path.parent), path.name), path)  # noqa: PTH118
-    kept = set(once.values())
-    return [path for path in found if path in kept]
+def _matches(pattern: str) -> Iterator[Path]:
+    """What a pattern names; ``**`` follows links, each folder once, where glob follows loops."""
+    base, *rest = re.split(r"(?:^|/)\*\*(?:/|$)", pattern, maxsplit=1)
+    if not rest:
+        yield from map(Path, glob.glob(pattern))  # noqa: PTH207
+        return
+    start = "/" if pattern.startswith("/") and not base else base or "."
+    for top in _matches(start) if glob.has_magic(start) else (Path(start),):
+        for folder in _folders_below(top, set()):
+            yield from _matches(f"{glob.escape(str(folder))}/{rest[0] or '*'}")
 
 
 def _is_picture(path: Path) -> bool:
