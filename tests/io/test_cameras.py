@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from leadline.camera import Camera
 from leadline.errors import InputError
@@ -245,6 +247,21 @@ def test_what_is_no_camera_is_refused(tmp_path: Path, name: str, text: str, mess
         read_camera(tmp_path / name, size=SIZE)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=200)
+@given(data=st.data())
+def test_damaged_files_raise_our_errors_only(tmp_path_factory, data) -> None:
+    name = data.draw(st.sampled_from(sorted(FILES)))
+    content = bytearray(FILES[name].encode())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(content)
+    try:
+        read_camera(path, size=SIZE, picture="image_02/0.png")
+    except InputError as error:
+        assert "\n" not in str(error)  # noqa: PT017
 
 
 def test_little_distortion_is_said_in_the_source(tmp_path: Path) -> None:

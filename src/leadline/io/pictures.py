@@ -114,13 +114,13 @@ def decode_opened(picture: PilImage.Image, name: str, *, tone: Tone) -> Image:
         InputError: damaged, or values of a range that ``tone`` cannot use.
     """
     with reading(name, NEEDED):
-        frames = getattr(picture, "n_frames", 1)
-        if frames > 1:
-            picture.seek(0)
         with _quiet():
+            frames = getattr(picture, "n_frames", 1)
+            if frames > 1:
+                picture.seek(0)
             picture.getexif().get_ifd(ExifTags.IFD.Exif)
-            picture.load()  # Pillow turns TIFFs here, and takes their orientation out of the EXIF
-            exif = picture.getexif()
+        picture.load()  # Pillow turns TIFFs here, and takes their orientation out of the EXIF
+        exif = picture.getexif()
         code = orientation(exif)
         if picture.mode.startswith("I") or picture.mode == "F":
             pixels, notes = _turned_tone(np.asarray(picture), code, tone, name)

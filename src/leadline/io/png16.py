@@ -208,7 +208,8 @@ def read_depth_png(
         raise InputError(f"per_unit={per_unit} for {path}: codes per unit are positive.")
     codes, _ = read_codes(path, max_megapixels=max_megapixels)
     depth = np.empty(codes.shape, np.float32)
-    return np.divide(codes, per_unit, out=depth, casting="unsafe")  # without a float64 copy
+    with np.errstate(all="ignore"):  # floats that are not finite, or become infinite
+        return np.divide(codes, per_unit, out=depth, casting="unsafe")  # no float64 copy
 
 
 def read_codes(

@@ -9,6 +9,7 @@ Source: TIFF 6.0; TIFF/EP and DNG 1.7 for the tags of camera raw files.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -128,6 +129,7 @@ def read_tiff(
         import tifffile
     except ImportError as error:
         raise MissingDependencyError("tifffile", f"reading {name} ({why})", "tiff") from error
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong is said in our line
     with reading(name, _NEEDED):
         file.seek(0)
         start = file.read(16)

@@ -51,8 +51,10 @@ def to_eight_bits(
     factor = 255 / (high - low) if high > low else 0.0
     eight = np.empty(values.shape, np.uint8)
     for part in _bands(values.size):
-        band = (values.reshape(-1)[part].astype(np.float64) - low) * factor
-        eight.reshape(-1)[part] = np.clip(np.round(np.nan_to_num(band)), 0, 255).astype(np.uint8)
+        with np.errstate(all="ignore"):  # infinities and NaN, which become 0 and 255
+            band = (values.reshape(-1)[part].astype(np.float64) - low) * factor
+            whole = np.clip(np.round(np.nan_to_num(band)), 0, 255)
+        eight.reshape(-1)[part] = whole.astype(np.uint8)
     given = len(np.unique(_sample(values)))
     return eight, _notes(given, int(np.count_nonzero(_histogram(eight))), tone)
 
