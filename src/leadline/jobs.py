@@ -54,7 +54,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Generator[BinaryIO]:
         InputError: the folder cannot be written to.
     """
     target = Path(path)
-    begin = target.name.encode()[:80].decode(errors="ignore")  # names are limited in bytes
+    begin = os.fsencode(target.name)[:80].decode(errors="ignore")  # names are limited in bytes
     temporary = target.with_name(f".{begin}.{secrets.token_hex(6)}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
