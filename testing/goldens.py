@@ -29,7 +29,7 @@ FULL = ROOT.parent / "shared" / "goldens"
 COMMITTED = ROOT / "tests" / "models" / "data"
 
 _EMBEDDINGS = ("cls_token", "mask_token", "pos_embed", "dist_token")
-_CONSTANTS = ("K_minus_1",)
+_CONSTANTS = ("K_minus_1", "pe")
 _VALUES, _OUTPUT_VALUES = 300, 4000  # kept per array by the extract
 _OUTPUTS = ("output", "metric_depth")
 _SMALLER = {"values": 60, "output_values": 1000}
@@ -134,7 +134,10 @@ class Golden:
         made = self.cases[case]
         rng = np.random.Generator(np.random.PCG64(made["seed"]))
         draw = rng.random if made.get("draw") == "uniform" else rng.standard_normal
-        return draw(made["shape"]).astype(np.float32)
+        values = draw(made["shape"])
+        if "colour offset per view" in made.get("input", ""):
+            values += 2 * rng.standard_normal((*made["shape"][:2], 3, 1, 1))
+        return values.astype(np.float32)
 
     def kept(self, key: str, full: np.ndarray) -> np.ndarray:
         """What the file keeps of an array that was computed whole.
