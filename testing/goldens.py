@@ -46,6 +46,7 @@ _EXTRACTS: dict[str, dict[str, Any]] = {  # settings of the extracts that differ
     "zoe_dist": {"values": 200, "whole": ("p", "t", "x", "cond", "log_binom_63")},
     "zoe_patch_transformer": {"values": 300, "whole": ("nk/x", "patch3/x")},
     "zoe_infer": {"values": 300, "whole": ("0/input", "1/input")},
+    "vda_vits": {"output_values": 2000},
     "losses": {
         "values": 300,
         "whole": ("in/gt", "in/pred", "in/pred_low", "in/inv_gt", "in/rel"),
@@ -221,7 +222,8 @@ def _with_draws(golden: Golden) -> Golden:
     for case, made in golden.meta.get("cases", {}).items():
         noted = {**made, "draw": "uniform"}
         trial = Golden(name=golden.name, meta={"cases": {case: noted}}, arrays=golden.arrays)
-        cases[case] = noted if _seeded(trial, case, golden.input(case)) else made
+        has_input = f"{case}/input" in golden.arrays or {"seed", "shape"} <= set(made)
+        cases[case] = noted if has_input and _seeded(trial, case, golden.input(case)) else made
     meta = {**golden.meta, "cases": cases} if cases else golden.meta
     return Golden(name=golden.name, meta=meta, arrays=golden.arrays)
 
