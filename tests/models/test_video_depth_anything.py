@@ -49,7 +49,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> VideoDepthAnything:
 def tiny_network(monkeypatch: pytest.MonkeyPatch) -> VideoDepthAnything:
     monkeypatch.setitem(ENCODERS, "tiny", EncoderConfig(width=32, depth=4, heads=2))
     config = VideoDepthAnythingConfig(
-        encoder="tiny", taps=(0, 1, 2, 3), features=32, out_channels=(8, 12, 32, 64)
+        encoder="tiny", taps=(0, 1, 2, 3), features=64, out_channels=(8, 12, 64, 128)
     )
     return VideoDepthAnything(config).eval()
 
