@@ -14,6 +14,8 @@ torch = pytest.importorskip("torch")
 
 import leadline.models as models  # noqa: E402
 from leadline.errors import InputError  # noqa: E402
+from leadline.export import export_module  # noqa: E402
+from leadline.kinds import DepthKind  # noqa: E402
 from leadline.models import video_depth_anything as network  # noqa: E402
 from leadline.models.dinov2 import ENCODERS, EncoderConfig  # noqa: E402
 from leadline.models.video_depth_anything import (  # noqa: E402
@@ -24,6 +26,7 @@ from leadline.models.video_depth_anything import (  # noqa: E402
 )
 from leadline.models.video_depth_anything_layers import FrameMemory  # noqa: E402
 from leadline.models.weights import guess  # noqa: E402
+from leadline.spec import ModelSpec, PreprocessSpec  # noqa: E402
 from testing.goldens import FULL, Golden, filled, load_golden  # noqa: E402
 
 if TYPE_CHECKING:
@@ -342,31 +345,44 @@ def test_a_refused_first_frame_does_not_decide_the_size(tiny: VideoDepthAnything
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("views", [None, 5])
-def test_its_onnx_file_runs_at_every_size(
-    views: int | None, tiny: VideoDepthAnything, tmp_path: Path
+@pytest.mark.parametrize("suffix", [".onnx", ".xml"])
+def test_it_exports_for_single_pictures(
+    suffix: str, tiny: VideoDepthAnything, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxscript")
+    spec = ModelSpec(
+        name="tiny",
+        kind=DepthKind.AFFINE_DISPARITY,
+        preprocess=PreprocessSpec(size=(126, 168), multiple_of=14),
+    )
+    exported = export_module(tiny, spec, tmp_path / f"tiny{suffix}")
+    assert len(exported.checks) == (4 if suffix == ".onnx" else 2)  # runtimes and sizes
+    assert all(check.relative_error < 5e-5 for check in exported.checks)
+
+
+@pytest.mark.slow
+def test_an_onnx_file_for_clips_runs_at_every_size(
+    tiny: VideoDepthAnything, tmp_path: Path
 ) -> None:
     pytest.importorskip("onnxscript")
     onnxruntime, path = pytest.importorskip("onnxruntime"), tmp_path / "tiny.onnx"
-    lead = (2,) if views is None else (2, views)
     height, width = torch.export.Dim("h", max=200), torch.export.Dim("w", max=400)
-    axes = {0: torch.export.Dim("b", max=64), len(lead) + 1: 14 * height, len(lead) + 2: 14 * width}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             tiny,
-            (clips(*lead, 3, 126, 168),),
+            (clips(2, 5, 3, 126, 168),),
             path,
             dynamo=True,
             opset_version=18,
-            dynamic_shapes=(axes,),
+            dynamic_shapes=({0: torch.export.Dim("b", max=64), 3: 14 * height, 4: 14 * width},),
             input_names=["image"],
             output_names=["depth"],
             verbose=False,
         )
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for size in ((126, 168), (42, 98)):
-        batch = clips(*lead, 3, *size)
+        batch = clips(1, 5, 3, *size)
         with torch.no_grad():
             expected = tiny(batch)
         given = session.run(None, {"image": batch.numpy()})[0]
