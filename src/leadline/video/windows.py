@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -126,23 +127,16 @@ def predict_film(
     source = iter(images)
     first = next(source, None)
     if first is None:
-        raise InputError("the film holds no frames; at least one is needed.")
-    size, preprocess = first.size, Preprocess(adapt_size(spec, *first.size))
-
-    def prepare() -> Iterator[np.ndarray]:
-        for number, image in enumerate(chain([first], source)):
-            if image.size != size:
-                raise InputError(
-                    f"frame {number} has {image.size[0]}x{image.size[1]} pixels (height x width) "
-                    f"and the first {size[0]}x{size[1]}; one size is needed. Resize the frames."
-                )
-            yield preprocess(image).arrays["image"][0]
-
-    def restore(values: np.ndarray) -> np.ndarray:
-        rule, corners = spec.output_interpolation, spec.output_align_corners
-        return resize(values, size, rule, align_corners=corners)
-
-    yield from predict_windows(prepare(), network, restore, align=_ALIGNED[kind], plan=plan)
+        raise _no_frames()
+    preprocess = Preprocess(adapt_size(spec, *first.size))
+    restore = partial(
+        resize,
+        size=first.size,
+        interpolation=spec.output_interpolation,
+        align_corners=spec.output_align_corners,
+    )
+    frames = _prepare(chain([first], source), preprocess)
+    yield from predict_windows(frames, network, restore, align=_ALIGNED[kind], plan=plan)
 
 
 def adapt_size(spec: PreprocessSpec, height: int, width: int) -> PreprocessSpec:
@@ -198,6 +192,19 @@ def predict_windows(
     yield from held[: count - given]
 
 
+def _prepare(images: Iterable[Image], preprocess: Preprocess) -> Iterator[np.ndarray]:
+    """The network's inputs (3, h, w) of pictures that have one size."""
+    size: tuple[int, int] | None = None
+    for number, image in enumerate(images):
+        size = size or image.size
+        if image.size != size:
+            raise InputError(
+                f"frame {number} has {image.size[0]}x{image.size[1]} pixels (height x width) and "
+                f"the first {size[0]}x{size[1]}; one size is needed. Resize the frames."
+            )
+        yield preprocess(image).arrays["image"][0]
+
+
 def _cut(frames: Iterable[np.ndarray], plan: WindowPlan) -> Iterator[tuple[np.ndarray, int]]:
     """Windows (length, 3, h, w), each with the number of frames that the film has until its end.
 
@@ -210,7 +217,7 @@ def _cut(frames: Iterable[np.ndarray], plan: WindowPlan) -> Iterator[tuple[np.nd
         wanted = plan.length if window is None else plan.step
         fresh = list(islice(source, wanted))
         if not fresh and window is None:
-            raise InputError("the film holds no frames; at least one is needed.")
+            raise _no_frames()
         found = len(fresh)
         fresh += [fresh[-1] if window is None or fresh else window[-1]] * (wanted - found)
         seen = [] if window is None else list(window[list(plan.keyframes)])
@@ -222,6 +229,12 @@ def _cut(frames: Iterable[np.ndarray], plan: WindowPlan) -> Iterator[tuple[np.nd
         yield window, count
         if found < wanted and count <= start:
             return
+
+
+def _no_frames() -> InputError:
+    return InputError(
+        "the film holds no frames; at least one is needed. Check the file, or where it starts."
+    )
 
 
 def _run(network: ClipNetwork, window: np.ndarray) -> np.ndarray:
