@@ -3,7 +3,8 @@
 Each window after the first sees some frames of the one before again: the film's first frame and a
 distant one, to which its maps are aligned by one scale and one shift, and the last few, into which
 they are cross-faded. Frames are read, and maps given, one after another: in memory are the inputs
-of two windows and about ten maps at the pictures' size, however long the film is.
+of two windows and about ten maps at the pictures' size (four times that while a window is aligned),
+however long the film is.
 
 Source: Chen et al., Video Depth Anything: Consistent Depth Estimation for Super-Long Videos, CVPR
 2025, section 3.3 (inference), and the constants of its published code.
