@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from leadline.spec import PreprocessSpec
 
 ClipNetwork = Callable[[np.ndarray], np.ndarray]
-"""(1, t, 3, h, w) float32 -> (1, t, h', w')."""
+"""(1, t, 3, h, w) float32 -> (1, t, h', w'); ``runtime.run({"image": clip})["depth"]`` is one."""
 
 _ALIGNED = {
     DepthKind.METRIC_DEPTH: False,
