@@ -302,6 +302,41 @@ DRAWINGS = (
         skips=_skips_to_fusion("block 3", "block 6", "block 9"),
     ),
     Drawing(
+        name="video-depth-anything",
+        model="video-depth-anything-vits",
+        rows=(
+            (
+                PICTURE,
+                *_stages("encoder", patches="pretrained.patch_embed.proj"),
+                *_tokens((2, 5), "pretrained", "head.resize_layers.{0}"),
+                Stage(
+                    label="block 9",
+                    source="pretrained.blocks.8",
+                    role="encoder",
+                    note="→ time 1",
+                ),
+                Stage(
+                    label="block 12",
+                    source="pretrained.blocks.11",
+                    role="encoder",
+                    note="→ @head.resize_layers.3",
+                ),
+                *_stages("head", time_2="head.motion_modules.1"),
+                *_stages("decoder", fuse_4="head.scratch.refinenet4"),
+                *_stages("head", time_3="head.motion_modules.2"),
+                *_stages("decoder", fuse_3="head.scratch.refinenet3"),
+                *_stages("head", time_4="head.motion_modules.3"),
+                *_stages(
+                    "decoder",
+                    fuse_2="head.scratch.refinenet2",
+                    fuse_1="head.scratch.refinenet1",
+                ),
+                _out("disparity"),
+            ),
+        ),
+        skips=_fused("block 3", "block 6", "block 9"),
+    ),
+    Drawing(
         name="zoedepth",
         model="zoedepth-n",
         rows=(

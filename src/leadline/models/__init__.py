@@ -36,6 +36,12 @@ def _depth_anything(name: str, **options: Any) -> DepthModule:
     return build_depth_anything(name, **options)
 
 
+def _video_depth_anything(name: str, **options: Any) -> DepthModule:
+    from leadline.models.video_depth_anything import build_video_depth_anything
+
+    return build_video_depth_anything(name, **options)
+
+
 def _lite(name: str, **options: Any) -> DepthModule:
     from leadline.models.lite import Lite
 
@@ -117,6 +123,12 @@ BUILDERS: dict[str, Builder] = {
     "depth-anything-v2-metric-outdoor-vits": _depth_anything,
     "depth-anything-v2-metric-outdoor-vitb": _depth_anything,
     "depth-anything-v2-metric-outdoor-vitl": _depth_anything,
+    "video-depth-anything-vits": _video_depth_anything,
+    "video-depth-anything-vitb": _video_depth_anything,
+    "video-depth-anything-vitl": _video_depth_anything,
+    "video-depth-anything-metric-vits": _video_depth_anything,
+    "video-depth-anything-metric-vitb": _video_depth_anything,
+    "video-depth-anything-metric-vitl": _video_depth_anything,
     "midas-v21-small": _midas,
     "midas-v21": _midas,
     "dpt-large-384": _dpt,

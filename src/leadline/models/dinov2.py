@@ -83,12 +83,12 @@ class Attention(nn.Module):
         b, n, c = x.shape
         parts = self.qkv(x).chunk(3, dim=-1)
         q, k, v = (part.reshape(b, n, self.heads, -1).transpose(1, 2) for part in parts)
-        x = _attend(q, k, v)  # (b, heads, n, c / heads)
+        x = attend(q, k, v)  # (b, heads, n, c / heads)
         return self.proj(x.transpose(1, 2).reshape(b, n, c))
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Scaled dot-product attention, spelled out for exporters.
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Scaled dot-product attention, (..., n, c) each, spelled out for exporters.
 
     Their runtimes recognise the three plain operations and fuse them; what exporters make of the
     fused call has two more transpositions per block.

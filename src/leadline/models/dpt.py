@@ -149,11 +149,14 @@ class FusionNeck(nn.Module):
         l2 = self.layer2_rn(maps[1])
         l3 = self.layer3_rn(maps[2])
         l4 = self.layer4_rn(maps[3])
-        r4 = self.refinenet4(l4, None, _size(l3))
-        r3 = self.refinenet3(r4, l3, _size(l2))
-        r2 = self.refinenet2(r3, l2, _size(l1))
-        r1 = self.refinenet1(r2, l1, (2 * l1.shape[-2], 2 * l1.shape[-1]))
-        return Pyramid((l1, l2, l3, l4), (r4, r3, r2, r1))
+        r4 = self.refinenet4(l4, None, size_of(l3))
+        r3 = self.refinenet3(r4, l3, size_of(l2))
+        return Pyramid((l1, l2, l3, l4), (r4, r3, *self.fuse_fine(r3, l2, l1)))
+
+    def fuse_fine(self, path: Tensor, level2: Tensor, level1: Tensor) -> tuple[Tensor, Tensor]:
+        """``refinenet3``'s path and two levels -> the last two paths, at 1 and 2 times level 1."""
+        r2 = self.refinenet2(path, level2, size_of(level1))
+        return r2, self.refinenet1(r2, level1, (2 * level1.shape[-2], 2 * level1.shape[-1]))
 
 
 class DepthAnythingScratch(FusionNeck):
@@ -267,5 +270,6 @@ def _in_float32(layers: nn.Module, x: Tensor) -> Tensor:
     return layers(x)
 
 
-def _size(x: Tensor) -> Size:
+def size_of(x: Tensor) -> Size:
+    """Height and width of a map (..., h, w)."""
     return x.shape[-2], x.shape[-1]

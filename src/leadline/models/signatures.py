@@ -70,6 +70,19 @@ def _depth_anything(size: str, width: int, features: int) -> tuple[Signature, ..
     )
 
 
+def _video_depth_anything(size: str, width: int, features: int) -> Signature:
+    norm = "head.motion_modules.{}.temporal_transformer.norm.weight"
+    return Signature(
+        title=f"Video Depth Anything ViT-{size[-1].upper()}",
+        models=(f"video-depth-anything-{size}", f"video-depth-anything-metric-{size}"),
+        marks={
+            "pretrained.pos_embed": (1, 1370, width),
+            norm.format(1): (width,),
+            norm.format(3): (features,),
+        },
+    )
+
+
 def _midas(name: str, stem: tuple[int, ...], features: int) -> Signature:
     marks = {
         "pretrained.layer1.0.weight": stem,
@@ -206,6 +219,9 @@ SIGNATURES: tuple[Signature, ...] = (
     *_depth_anything("vitb", 768, 128),
     *_depth_anything("vitl", 1024, 256),
     *_depth_anything("vitg", 1536, 384),
+    _video_depth_anything("vits", 384, 64),
+    _video_depth_anything("vitb", 768, 128),
+    _video_depth_anything("vitl", 1024, 256),
     _midas("midas-v21-small", (32, 3, 3, 3), 64),
     _midas("midas-v21", (64, 3, 7, 7), 256),
     *_dpt(
