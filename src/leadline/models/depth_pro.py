@@ -10,9 +10,9 @@ and a few convolutions estimate the camera. Module names are those of the publis
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -143,10 +143,7 @@ def _enlarge(inputs: int, outputs: int, times: int, *, between: int | None = Non
     """A 1x1 projection, then ``times`` doublings. (b, inputs, h, w) -> (b, outputs, h', w')."""
     between = between or outputs
     widths = [between, *[outputs] * times]
-    doublings = [
-        nn.ConvTranspose2d(a, b, 2, stride=2, bias=False)
-        for a, b in zip(widths[:-1], widths[1:], strict=True)
-    ]
+    doublings = [nn.ConvTranspose2d(a, b, 2, stride=2, bias=False) for a, b in pairwise(widths)]
     return nn.Sequential(nn.Conv2d(inputs, between, 1, bias=False), *doublings)
 
 

@@ -112,10 +112,10 @@ def qkv_pairs(ours: str, theirs: str, depth: int) -> list[tuple[str, list[str]]]
 
 
 def take_encoder(remaining: dict[str, Tensor], ours: str, theirs: str) -> dict[str, Tensor]:
-    """The encoder's tensors under our names, taken out of ``remaining`` (transformers' saved names).
+    """The encoder's tensors under our names, taken out of ``remaining``.
 
     Args:
-        remaining: a state dict; what is taken is removed from it.
+        remaining: a state dict with transformers' saved names; what is taken is removed from it.
         ours: see :func:`encoder_pairs`.
         theirs: the same.
     """
