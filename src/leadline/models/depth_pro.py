@@ -173,7 +173,7 @@ class PyramidEncoder(nn.Module):
         Returns:
             (b, c_i, h_i, h_i) with h = 32, 16, 8, 4 and 2 times ``grid``.
         """
-        g, b = self.config.grid, len(levels[0])
+        g, b = self.config.grid, levels[0].shape[0]
         side = g * _PATCH
         cut = (
             cut_windows(levels[0], side, side * 3 // 4),  # 5 x 5

@@ -117,7 +117,7 @@ class PromptDepthAnything(DepthModule):
         """
         if prompt_depth is None:
             return {"depth": self(image)}
-        prompt = self._check_prompt(prompt_depth, len(image))
+        prompt = self._check_prompt(prompt_depth, image.shape[0])
         nearest, farthest = torch.aminmax(prompt.flatten(1), dim=1)
         nearest, span = nearest[:, None, None], (farthest - nearest)[:, None, None]
         divisor = torch.where(span > 0, span, 1)  # of a constant prompt: the result is constant
@@ -144,7 +144,7 @@ class PromptDepthAnything(DepthModule):
     def _check_prompt(self, prompt: Tensor, pictures: int) -> Tensor:
         if prompt.ndim == 4 and prompt.shape[1] == 1:
             prompt = prompt.squeeze(1)
-        if prompt.ndim != 3 or len(prompt) != pictures:
+        if prompt.ndim != 3 or prompt.shape[0] != pictures:
             raise InputError(
                 f"{self.name or 'Prompt Depth Anything'} was given a prompt of shape "
                 f"{tuple(prompt.shape)} for {pictures} pictures; (b, h, w) metres, one map for "
