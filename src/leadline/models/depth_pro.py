@@ -134,7 +134,7 @@ def join_windows(maps: Tensor, windows: int, trim: int) -> Tensor:
     spans = [
         slice(trim if i > 0 else 0, g - trim if i < windows - 1 else g) for i in range(windows)
     ]
-    pieces = iter(maps.chunk(windows * windows))
+    pieces = iter(maps.unflatten(0, (windows * windows, -1)))
     rows = [torch.cat([next(pieces)[..., y, x] for x in spans], dim=-1) for y in spans]
     return torch.cat(rows, dim=-2)
 
