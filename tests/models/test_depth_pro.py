@@ -17,18 +17,20 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 import leadline.models as models  # noqa: E402
+from leadline.camera import Camera  # noqa: E402
+from leadline.decode import decode  # noqa: E402
 from leadline.errors import InputError, WeightsError  # noqa: E402
 from leadline.image import Image  # noqa: E402
 from leadline.io import read_image  # noqa: E402
+from leadline.kinds import DepthKind  # noqa: E402
 from leadline.models.depth_pro import (  # noqa: E402
     DepthPro,
     DepthProConfig,
     cut_windows,
     join_windows,
 )
-from leadline.models.depth_pro_spec import SIDE, focal_length, metric_depth  # noqa: E402
 from leadline.preprocess import Preprocess  # noqa: E402
-from leadline.spec import PreprocessSpec  # noqa: E402
+from leadline.spec import ModelSpec, PreprocessSpec, name_outputs  # noqa: E402
 from testing.goldens import FULL, Golden, fill_value, filled, load_golden  # noqa: E402
 from testing.inner import watch  # noqa: E402
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
+
+    from leadline.prediction import Prediction
 
 BIAS = {"head.4.bias": {"add": 0.5}, "fov.head.4.bias": {"add": 55.0}}
 
@@ -56,8 +60,19 @@ TINY = {  # a ninth of the pixels
     "dims_encoder": (16, 24, 20, 28),
     "decoder_features": 16,
 }
-SPEC = PreprocessSpec(
-    size=(SIDE, SIDE), resize="exact", interpolation="linear", mean=(0.5,) * 3, std=(0.5,) * 3
+SIDE = 1536
+SPEC = ModelSpec(
+    name="depth-pro",
+    kind=DepthKind.METRIC_DEPTH,
+    preprocess=PreprocessSpec(
+        size=(SIDE, SIDE),
+        resize="exact",
+        interpolation="linear",
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+    ),
+    outputs=name_outputs("canonical_inverse_depth", "fov_deg"),
+    decoder="inverse_depth_with_focal",
 )
 
 
@@ -80,6 +95,18 @@ def tiny_network(**options: Any) -> DepthPro:
     overrides = {key: change for key, change in BIAS.items() if key in module.state_dict()}
     module.load_state_dict(filled(module, overrides=overrides))
     return module
+
+
+def predict(
+    inverse: Tensor, fov_deg: float, size: tuple[int, int], focal_px: float | None = None
+) -> Prediction:
+    """What an estimator makes of the network's outputs for a picture of ``size``."""
+    camera = focal_px and Camera.from_focal(size[1], size[0], focal_px=focal_px)
+    picture = Image(pixels=np.zeros((*size, 3), np.uint8), camera=camera or None)
+    preprocess = Preprocess(SPEC.preprocess, outputs=SPEC.outputs)
+    prepared = preprocess(picture)
+    outputs = {"canonical_inverse_depth": inverse.numpy(), "fov_deg": np.array([fov_deg])}
+    return decode(preprocess.restore(outputs, prepared), SPEC, prepared)
 
 
 def pictures(*shape: int, seed: int = 0) -> Tensor:
@@ -148,15 +175,13 @@ def run_golden(golden: Golden, case: str) -> None:
     batch = F.interpolate(picture, size=(SIDE, SIDE), mode="bilinear")
     outputs, seen = watch(module, lambda: module.outputs(batch))
     inverse, fov_deg = outputs["canonical_inverse_depth"], outputs["fov_deg"]
-    height, width = picture.shape[2:]
-    focal_px = focal_length(fov_deg.item(), width)
+    prediction = predict(inverse, fov_deg.item(), tuple(picture.shape[2:]))
+    assert prediction.camera is not None
     found = {
         "canonical_inverse_depth": inverse[:, None],
         "fov_deg": fov_deg[:, None, None, None],
-        "focallength_px": torch.tensor([focal_px]),
-        "depth": torch.from_numpy(
-            metric_depth(inverse[0].numpy(), focal_px=focal_px, size=(height, width))
-        ),
+        "focallength_px": torch.tensor([prediction.camera.fx]),
+        "depth": torch.from_numpy(prediction.values),
         "patch_embed": seen["encoder.patch_encoder.patch_embed"].unflatten(1, (24, 24)),
         "block0": seen["encoder.patch_encoder.blocks.0"],
         "patch_encoder": seen["encoder.patch_encoder.norm"],
@@ -169,7 +194,7 @@ def run_golden(golden: Golden, case: str) -> None:
         ours = found.get(what, seen.get(what))
         assert ours is not None, what
         # What is resized to another size is sampled at float32 positions by the original.
-        tolerance = 5e-5 if what == "depth" and height != SIDE else 1e-5
+        tolerance = 5e-5 if what == "depth" and case == "resize" else 1e-5
         assert golden.relative_error(f"{case}/{what}", ours.numpy()) < tolerance, what
 
 
@@ -263,7 +288,7 @@ def test_the_published_field_of_view_equals_the_original(published: DepthPro) ->
 @pytest.mark.parametrize("case", ["small", "tall"])
 def test_a_picture_is_prepared_as_by_the_original(case: str) -> None:
     golden = load_golden("depth_pro_prep", extract=True)
-    prepared = Preprocess(SPEC)(Image(pixels=golden.arrays[f"prep/{case}/rgb"]))
+    prepared = Preprocess(SPEC.preprocess)(Image(pixels=golden.arrays[f"prep/{case}/rgb"]))
     assert golden.relative_error(f"prep/{case}/net_input", prepared.arrays["image"]) < 1e-5
 
 
@@ -290,39 +315,19 @@ def test_metres_are_the_originals(case: str) -> None:
     golden = load_golden("depth_pro_prep", extract=True)
     about = golden.cases[f"post/{case}"]
     small = torch.from_numpy(golden.arrays["post/c48"])
-    inverse = F.interpolate(small, size=(SIDE, SIDE), mode="bilinear")[0, 0].numpy()
-    size = tuple(about["image"])
-    focal_px = about["f_px"] or focal_length(62.5, size[1])
-    assert golden.arrays[f"post/{case}/focallength_px"][0] == pytest.approx(focal_px, rel=1e-6)
-    depth = metric_depth(inverse, focal_px=focal_px, size=size)
-    ours, theirs = golden.kept(f"post/{case}/depth", depth), golden.arrays[f"post/{case}/depth"]
+    inverse = F.interpolate(small, size=(SIDE, SIDE), mode="bilinear")[:, 0]
+    prediction = predict(inverse, 62.5, tuple(about["image"]), about["f_px"])
+    assert prediction.kind is DepthKind.METRIC_DEPTH
+    assert prediction.camera is not None
+    focal_px = golden.arrays[f"post/{case}/focallength_px"][0]
+    assert prediction.camera.fx == pytest.approx(focal_px, rel=1e-6)
+    assert prediction.camera.source == ("given" if about["f_px"] else "predicted")
+    ours = golden.kept(f"post/{case}/depth", prediction.values)
+    theirs = golden.arrays[f"post/{case}/depth"]
     # The original samples at float32 positions, which moves the farthest pixels by 4e-5 of
     # themselves; in float64 it and this agree to 3e-7.
     np.testing.assert_allclose(1 / ours, 1 / theirs, atol=1e-5 * float((1 / theirs).max()))
     np.testing.assert_allclose(ours, theirs, rtol=5e-5)
-
-
-def test_only_the_width_and_the_focal_length_scale_the_depth() -> None:
-    inverse = np.full((64, 64), 0.25, np.float32)
-    assert metric_depth(inverse, focal_px=300, size=(40, 60))[0, 0] == pytest.approx(20)
-    assert metric_depth(inverse, focal_px=600, size=(90, 60))[0, 0] == pytest.approx(40)
-    assert focal_length(90, 60) == pytest.approx(30)
-    sky = metric_depth(np.zeros((8, 8)), focal_px=10, size=(4, 4))
-    near = metric_depth(np.full((8, 8), 1e6), focal_px=10, size=(4, 4))
-    assert (sky[0, 0], near[0, 0]) == pytest.approx((1e4, 1e-4))
-    assert sky.dtype == np.float32
-
-
-@pytest.mark.parametrize("focal_px", [0, -1, np.nan, np.inf])
-def test_an_impossible_focal_length_is_refused(focal_px: float) -> None:
-    with pytest.raises(InputError, match="finite and positive pixels"):
-        metric_depth(np.ones((4, 4), np.float32), focal_px=focal_px, size=(4, 4))
-
-
-@pytest.mark.parametrize("fov_deg", [0, -3, 180, np.nan])
-def test_an_impossible_field_of_view_is_refused(fov_deg: float) -> None:
-    with pytest.raises(InputError, match="give the camera's focal length"):
-        focal_length(fov_deg, 640)
 
 
 # --- transformers --------------------------------------------------------------------------------

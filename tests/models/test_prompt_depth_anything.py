@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 import leadline.models as models  # noqa: E402
 from leadline.errors import InputError, UnknownNameError, WeightsError  # noqa: E402
 from leadline.image import Image  # noqa: E402
+from leadline.kinds import DepthKind  # noqa: E402
 from leadline.models.depth_anything_names import to_transformers  # noqa: E402
 from leadline.models.dinov2 import ENCODERS, EncoderConfig  # noqa: E402
 from leadline.models.prompt_depth_anything import (  # noqa: E402
@@ -24,7 +25,7 @@ from leadline.models.prompt_depth_anything import (  # noqa: E402
     PromptDepthAnythingConfig,
 )
 from leadline.preprocess import Preprocess  # noqa: E402
-from leadline.spec import PreprocessSpec  # noqa: E402
+from leadline.spec import ModelSpec, PreprocessSpec  # noqa: E402
 from testing.goldens import FULL, Golden, fill_value, filled, load_golden  # noqa: E402
 from testing.inner import watch  # noqa: E402
 
@@ -35,12 +36,17 @@ if TYPE_CHECKING:
 
 NAME = "prompt-depth-anything-vits"
 TINY = EncoderConfig(width=32, depth=4, heads=2)
-SPEC = PreprocessSpec(
-    size=(756, 756),
-    resize="minimal",
-    multiple_of=14,
-    interpolation="pil_bicubic",
-    output_interpolation="cubic",
+SPEC = ModelSpec(
+    name=NAME,
+    kind=DepthKind.METRIC_DEPTH,
+    preprocess=PreprocessSpec(
+        size=(756, 756),
+        resize="minimal",
+        multiple_of=14,
+        interpolation="pil_bicubic",
+        output_interpolation="cubic",
+    ),
+    inputs=("image", "prompt_depth"),
 )
 
 
@@ -173,8 +179,13 @@ def test_the_original_rule_for_positions_is_far_from_transformers() -> None:
 
 def test_a_picture_is_prepared_as_by_transformers() -> None:
     golden = load_golden("prompt_depth_anything_vits", extract=True)
-    image = Image(pixels=golden.arrays["prep/rgb"])
-    ours = Preprocess(replace(SPEC, size=(140, 140)))(image).arrays["image"]
+    metres = golden.arrays["prep/prompt_mm"].astype(np.float32) / 1000
+    image = Image(pixels=golden.arrays["prep/rgb"], prompt_depth=metres)
+    spec = replace(SPEC.preprocess, size=(140, 140))
+    prepared = Preprocess(spec, inputs=SPEC.inputs)(image).arrays
+    prompt = golden.kept("prep/prompt_depth", prepared["prompt_depth"][:, None])
+    np.testing.assert_allclose(prompt, golden.arrays["prep/prompt_depth"], rtol=1e-6)
+    ours = prepared["image"]
     difference = np.abs(golden.kept("prep/pixel_values", ours) - golden.arrays["prep/pixel_values"])
     assert difference.max() < 1.01 / 255 / 0.224  # one grey level, where the roundings differ
     assert (difference > 1e-5).mean() < 0.02

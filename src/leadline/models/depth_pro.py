@@ -182,7 +182,7 @@ class PyramidEncoder(nn.Module):
         )
         shallow, deep, last = self._run_patches(torch.cat(cut), 25 * b)
         fine, middle, coarse = last.split([25 * b, 9 * b, b])
-        whole = self._grids(_last_tokens(self.image_encoder, levels[2]))
+        whole = self._grids(self.image_encoder(levels[2], (self.config.depth - 1,))[0])
         whole = torch.cat([self.upsample2(coarse), self.upsample_lowres(whole)], dim=1)
         return [
             self.upsample_latent0(join_windows(shallow, 5, g // 8)),
@@ -275,8 +275,8 @@ class FieldOfView(nn.Module):
             nn.ReLU(),
             nn.Conv2d(f // 8, 1, config.grid // 4),
         )
-        self.grid, self.has_encoder = config.grid, config.use_fov_encoder
-        if self.has_encoder:
+        self.config = config
+        if config.use_fov_encoder:
             self.encoder = nn.ModuleList(
                 [DinoV2(config.transformer), nn.Linear(config.width, f // 2)]
             )
@@ -295,11 +295,11 @@ class FieldOfView(nn.Module):
         Returns:
             (b,) degrees; nothing bounds them.
         """
-        if not self.has_encoder:
+        if not self.config.use_fov_encoder:
             return self.head(coarsest).flatten()
         transformer, project = self.encoder
-        tokens = project(_last_tokens(transformer, picture))[:, 1:]
-        seen = tokens.transpose(1, 2).unflatten(2, (self.grid, self.grid))
+        tokens = project(transformer(picture, (self.config.depth - 1,))[0])[:, 1:]
+        seen = tokens.transpose(1, 2).unflatten(2, (self.config.grid, self.config.grid))
         return self.head(seen + self.downsample(coarsest)).flatten()
 
 
@@ -307,7 +307,7 @@ class DepthPro(DepthModule):
     """Depth Pro.
 
     It gives the inverse depth of a canonical camera, whose focal length equals the picture's width,
-    and the field of view that makes metres of it; see ``depth_pro_spec.metric_depth``.
+    and the field of view that makes metres of it, with the decoder ``inverse_depth_with_focal``.
     """
 
     def __init__(self, config: DepthProConfig) -> None:
@@ -377,11 +377,6 @@ class DepthPro(DepthModule):
         features, coarsest = self.decoder(self.encoder(levels))
         inverse = run_in_float32(self.head[4:], self.head[:4](features))
         return inverse.squeeze(1), coarsest
-
-
-def _last_tokens(transformer: DinoV2, picture: Tensor) -> Tensor:
-    """(b, 3, h, w) -> (b, 1 + n, c) after the last block and the final norm."""
-    return transformer(picture, (transformer.config.depth - 1,))[0]
 
 
 def build_depth_pro(name: str, **options: Any) -> DepthPro:

@@ -135,8 +135,8 @@ class FeatureFusionBlock(nn.Module):
 def _prompt_branch(channels: int) -> nn.Sequential:
     """(b, 1, h, w) -> (b, channels, h, w); zero at first, so that training starts without it."""
     last = nn.Conv2d(channels, channels, 3, padding=1)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
+    for parameter in last.parameters():
+        nn.init.zeros_(parameter)
     return nn.Sequential(
         nn.Conv2d(1, channels, 3, padding=1),
         nn.ReLU(),
