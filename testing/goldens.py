@@ -47,6 +47,16 @@ _EXTRACTS: dict[str, dict[str, Any]] = {  # settings of the extracts that differ
     "zoe_patch_transformer": {"values": 300, "whole": ("nk/x", "patch3/x")},
     "zoe_infer": {"values": 300, "whole": ("0/input", "1/input")},
     "vda_vits": {"output_values": 2000},
+    "depth_pro_tiny": {"values": 200},
+    "depth_pro_full": {"values": 200},
+    "depth_pro_prep": {
+        "values": 200,
+        "whole": (
+            *("fpx_f64", "exif/table_f64", "post/c48", "boundary/values_f64"),
+            *(f"boundary/{what}" for what in ("gt", "pred", "blurred", "mask")),
+        ),
+    },
+    "prompt_depth_anything_vits": {"values": 300, "whole": ("prompt/prompt_depth",)},
     "losses": {
         "values": 300,
         "whole": ("in/gt", "in/pred", "in/pred_low", "in/inv_gt", "in/rel"),
@@ -167,9 +177,13 @@ class Golden:
 
 
 def _index(kept: str) -> tuple[Any, ...]:
-    """The index that a note such as ``x[...,::2,:]`` stands for."""
-    parts = kept.removeprefix("x[...,").removesuffix("]").split(",")
-    return (..., *(slice(None, None, int(part.lstrip(":") or 1)) for part in parts))
+    """The index that a note such as ``x[...,5::17,:]`` stands for."""
+    parts = kept.removeprefix("x[").removesuffix("]").split(",")
+    return tuple(... if part == "..." else _slice(part) for part in parts)
+
+
+def _slice(part: str) -> slice:
+    return slice(*(int(number) if number else None for number in part.split(":")))
 
 
 def load_golden(name: str, *, extract: bool = False) -> Golden:
@@ -220,6 +234,9 @@ def _with_draws(golden: Golden) -> Golden:
     """The file with the kind of draw noted for every case whose input was drawn uniformly."""
     cases = {}
     for case, made in golden.meta.get("cases", {}).items():
+        if "seed" not in made:
+            cases[case] = made
+            continue
         noted = {**made, "draw": "uniform"}
         trial = Golden(name=golden.name, meta={"cases": {case: noted}}, arrays=golden.arrays)
         has_input = f"{case}/input" in golden.arrays or {"seed", "shape"} <= set(made)

@@ -334,7 +334,50 @@ DRAWINGS = (
                 _out("disparity"),
             ),
         ),
-        skips=_fused("block 3", "block 6", "block 9"),
+        skips=_skips_to_fusion("block 3", "block 6", "block 9"),
+    ),
+    Drawing(
+        name="prompt-depth-anything",
+        model="prompt-depth-anything-vits",
+        rows=(
+            (
+                PICTURE,
+                *_stages("encoder", patches="pretrained.patch_embed.proj"),
+                *_tokens((2, 5, 8, 11), "pretrained", "depth_head.resize_layers.{0}"),
+                *_fusion("depth_head.scratch"),
+                Stage(label="head", source="depth_head.scratch.output_conv1", role="head"),
+                _out("share of range"),
+            ),
+        ),
+        skips=_skips_to_fusion("block 3", "block 6", "block 9"),
+    ),
+    Drawing(
+        name="depth-pro",
+        model="depth-pro",
+        rows=(
+            (
+                PICTURE,
+                *_stages(
+                    "encoder",
+                    block_6="encoder.upsample_latent0",
+                    block_12="encoder.upsample_latent1",
+                    windows_5x5="encoder.upsample0",
+                    windows_3x3="encoder.upsample1",
+                    whole="encoder.fuse_lowres",
+                ),
+                *_stages(
+                    "decoder", **{f"fuse {n + 1}": f"decoder.fusions.{n}" for n in range(4, -1, -1)}
+                ),
+                Stage(label="head", source="head.1", role="head"),
+                _out("inverse depth"),
+            ),
+        ),
+        skips=(
+            ("block 6", "fuse 1"),
+            ("block 12", "fuse 2"),
+            ("windows 5x5", "fuse 3"),
+            ("windows 3x3", "fuse 4"),
+        ),
     ),
     Drawing(
         name="zoedepth",

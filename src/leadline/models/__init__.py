@@ -108,6 +108,18 @@ def _metric(name: str, **options: Any) -> DepthModule:
     return build_metric(name, **options)
 
 
+def _depth_pro(name: str, **options: Any) -> DepthModule:
+    from leadline.models.depth_pro import build_depth_pro
+
+    return build_depth_pro(name, **options)
+
+
+def _prompt_depth_anything(name: str, **options: Any) -> DepthModule:
+    from leadline.models.prompt_depth_anything import build_prompt_depth_anything
+
+    return build_prompt_depth_anything(name, **options)
+
+
 BUILDERS: dict[str, Builder] = {
     "lite": _lite,
     "depth-anything-v1-vits": _depth_anything,
@@ -129,6 +141,9 @@ BUILDERS: dict[str, Builder] = {
     "video-depth-anything-metric-vits": _video_depth_anything,
     "video-depth-anything-metric-vitb": _video_depth_anything,
     "video-depth-anything-metric-vitl": _video_depth_anything,
+    "prompt-depth-anything-vits": _prompt_depth_anything,
+    "prompt-depth-anything-vitl": _prompt_depth_anything,
+    "depth-pro": _depth_pro,
     "midas-v21-small": _midas,
     "midas-v21": _midas,
     "dpt-large-384": _dpt,

@@ -11,7 +11,7 @@ Module names are those of the published checkpoints, so their state dicts load a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -39,6 +39,8 @@ class EncoderConfig:
         swiglu: gated feed-forward layers (giant) in place of GELU ones.
         patch: side of a patch, pixels.
         grid: side of the stored positional grid, patches.
+        mask_token: hold the token of masked training, which no prediction uses, because the
+            checkpoints hold it.
     """
 
     width: int
@@ -47,6 +49,7 @@ class EncoderConfig:
     swiglu: bool = False
     patch: int = 14
     grid: int = 37
+    mask_token: bool = True
 
 
 ENCODERS: dict[str, EncoderConfig] = {
@@ -179,7 +182,8 @@ class DinoV2(nn.Module):
         self.positional: Positional = positional
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.width))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + config.grid**2, config.width))
-        self.mask_token = nn.Parameter(torch.zeros(1, config.width))  # unused; checkpoints hold it
+        if config.mask_token:
+            self.mask_token = nn.Parameter(torch.zeros(1, config.width))
         self.patch_embed = PatchEmbed(config.width, config.patch)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width, eps=1e-6)
@@ -216,7 +220,7 @@ class DinoV2(nn.Module):
         tokens = torch.cat([self.cls_token.expand(b, -1, -1), patches], dim=1)
         return tokens + self.embed_positions(h // self.config.patch, w // self.config.patch)
 
-    def forward(self, batch: Tensor, taps: Sequence[int]) -> list[Tensor]:
+    def forward(self, batch: Tensor, taps: Collection[int]) -> list[Tensor]:
         """Tokens after the blocks ``taps``.
 
         Args:
@@ -226,12 +230,16 @@ class DinoV2(nn.Module):
         Returns:
             One (b, 1 + n, c) tensor per tap, normalised; the class token is first.
         """
+        return [self.norm(x) for x in self.run_blocks(batch, taps)]
+
+    def run_blocks(self, batch: Tensor, taps: Collection[int]) -> list[Tensor]:
+        """:meth:`forward` without the final norm."""
         x = self.embed(batch)
         taken = []
         for index, block in enumerate(self.blocks[: max(taps) + 1]):
             x = block(x)
             if index in taps:
-                taken.append(self.norm(x))
+                taken.append(x)
         return taken
 
 
