@@ -46,6 +46,8 @@ _EXTRACTS: dict[str, dict[str, Any]] = {  # settings of the extracts that differ
     "zoe_dist": {"values": 200, "whole": ("p", "t", "x", "cond", "log_binom_63")},
     "zoe_patch_transformer": {"values": 300, "whole": ("nk/x", "patch3/x")},
     "zoe_infer": {"values": 300, "whole": ("0/input", "1/input")},
+    "moge2_vits_normal": {**_SMALLER, "cases": ("wide",)},
+    "moge1_vits": {**_SMALLER, "cases": ("wide",)},
     "losses": {
         "values": 300,
         "whole": ("in/gt", "in/pred", "in/pred_low", "in/inv_gt", "in/rel"),
@@ -119,7 +121,9 @@ class Golden:
     def keys(self, case: str) -> list[str]:
         """What is stored of ``case``, all but its input."""
         parts = [key.split("/", 1) for key in self.arrays]
-        return [what for owner, what in parts if owner == case and what != "input"]
+        return [
+            what for owner, what in parts if owner == case and what not in ("input", "input_u8")
+        ]
 
     def weights(self, module: torch.nn.Module, model: str = "model") -> dict[str, torch.Tensor]:
         """The state dict that the original ran with."""
@@ -127,10 +131,13 @@ class Golden:
         return filled(module, description["gain"], description["overrides"])
 
     def input(self, case: str) -> np.ndarray:
-        """The batch that the original got, stored or made from its seed."""
+        """The batch that the original got, stored, as pixels, or made from its seed."""
         stored = self.arrays.get(f"{case}/input")
         if stored is not None:
             return stored
+        pixels = self.arrays.get(f"{case}/input_u8")
+        if pixels is not None:
+            return pixels.transpose(0, 3, 1, 2).astype(np.float32) / 255
         made = self.cases[case]
         rng = np.random.Generator(np.random.PCG64(made["seed"]))
         draw = rng.random if made.get("draw") == "uniform" else rng.standard_normal
@@ -163,9 +170,17 @@ class Golden:
 
 
 def _index(kept: str) -> tuple[Any, ...]:
-    """The index that a note such as ``x[...,::2,:]`` stands for."""
-    parts = kept.removeprefix("x[...,").removesuffix("]").split(",")
-    return (..., *(slice(None, None, int(part.lstrip(":") or 1)) for part in parts))
+    """The index that a note such as ``x[...,::2,:]`` or ``x[:,::3,0]`` stands for."""
+    parts = kept.removeprefix("x[").removesuffix("]").split(",")
+    return tuple(_part(part.strip()) for part in parts)
+
+
+def _part(text: str) -> Any:
+    if text == "...":
+        return ...
+    if ":" not in text:
+        return int(text)
+    return slice(*(int(bound) if bound else None for bound in text.split(":")))
 
 
 def load_golden(name: str, *, extract: bool = False) -> Golden:
@@ -184,18 +199,20 @@ def write_extract(
     values: int = _VALUES,
     output_values: int = _OUTPUT_VALUES,
     whole: tuple[str, ...] = (),
+    cases: tuple[str, ...] = (),
 ) -> Path:
     """Write the committed extract of a full file: seeds, and evenly strided values of each array.
 
     Inputs that their seed gives again are left out; those named in ``whole``, small arrays and
-    integers stay whole.
+    integers stay whole. ``cases`` are kept; none: all.
     """
     full = _with_draws(load_golden(name))
     arrays: dict[str, np.ndarray] = {}
     every: dict[str, dict[str, Any]] = {}
     for key, array in full.arrays.items():
         case, _, what = key.partition("/")
-        if what == "input" and _seeded(full, case, array):
+        left_out = cases and case not in cases
+        if left_out or (what == "input" and _seeded(full, case, array)):
             continue
         limit = output_values if what in _OUTPUTS else values
         stride = 1 if array.dtype.kind in "iub" or key in whole else -(-array.size // limit)

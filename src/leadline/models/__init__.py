@@ -102,6 +102,18 @@ def _metric(name: str, **options: Any) -> DepthModule:
     return build_metric(name, **options)
 
 
+def _moge(name: str, **options: Any) -> DepthModule:
+    from leadline.models.moge import build_moge
+
+    return build_moge(name, **options)
+
+
+def _moge2(name: str, **options: Any) -> DepthModule:
+    from leadline.models.moge2 import build_moge2
+
+    return build_moge2(name, **options)
+
+
 BUILDERS: dict[str, Builder] = {
     "lite": _lite,
     "depth-anything-v1-vits": _depth_anything,
@@ -145,6 +157,13 @@ BUILDERS: dict[str, Builder] = {
     "densedepth-half": _densedepth,
     "eigen14-nyu": _eigen14,
     "eigen14-kitti": _eigen14,
+    "moge-1-vitl": _moge,
+    "moge-2-vits": _moge2,
+    "moge-2-vitb": _moge2,
+    "moge-2-vitl": _moge2,
+    "moge-2-vits-normal": _moge2,
+    "moge-2-vitb-normal": _moge2,
+    "moge-2-vitl-normal": _moge2,
 }
 """Architecture name -> function ``(name, **options) -> module`` of its family."""
 
