@@ -25,8 +25,8 @@ from typing import Any
 
 from PIL import Image
 
-from leadline.shards import BulkJob, ModelChoice, Where, list_sources, run_bulk
 from leadline.jobs import Progress
+from leadline.shards import BulkJob, ModelChoice, Where, list_sources, run_bulk
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -35,10 +35,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import lite_accuracy
 from benchmarks.harness import CACHE, Settings, machine, predictor, run_arm, shared_world
 from leadline import catalog, hub, world
-from leadline.shards import BulkJob, ModelChoice, label_files
 from leadline.datasets import GROUPS
 from leadline.evaluation import macro_mean
 from leadline.io import list_images
+from leadline.shards import BulkJob, ModelChoice, label_files
 from leadline.training import TrainConfig
 
 VIEWS = 12

@@ -26,8 +26,8 @@ from benchmarks.harness import (
     shared_world,
     steps_for,
 )
-from leadline.shards import BulkJob, ModelChoice, label_files
 from leadline.io import list_images
+from leadline.shards import BulkJob, ModelChoice, label_files
 from leadline.training import TrainConfig
 from leadline.training.pseudo_label import render_pictures
 

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import leadline
-from leadline.speed.machine import facts
 from leadline.datasets import GROUPS, Frame, iter_frames
 from leadline.evaluation.disparity import score_disparity
+from leadline.speed.machine import facts
 from leadline.superpixel import Evidence, PlaneConfig, Segments, segment, solve_planes
 from leadline.superpixel.features import filter_responses, segment_shapes, segment_statistics
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image as PilImage
 
-from leadline.shards import BulkJob, ModelChoice, Where, list_sources, run_bulk
 from leadline.cluster import _connected, run_parts
 from leadline.errors import InputError, JobError
+from leadline.shards import BulkJob, ModelChoice, Where, list_sources, run_bulk
 
 pytest.importorskip("ray.data", exc_type=ImportError)
 

@@ -20,8 +20,9 @@ import leadline.models as models  # noqa: E402
 from leadline import catalog  # noqa: E402
 from leadline import export as exporting  # noqa: E402
 from leadline.errors import InputError, LeadlineError, MissingDependencyError  # noqa: E402
-from leadline.estimator import DepthEstimator, resized  # noqa: E402
+from leadline.estimator import DepthEstimator  # noqa: E402
 from leadline.export import Check, export, export_module  # noqa: E402
+from leadline.load_options import resize_input  # noqa: E402
 from leadline.models.base import DepthModule  # noqa: E402
 from leadline.models.depth_anything import DepthAnything, DepthAnythingConfig  # noqa: E402
 from leadline.models.dinov2 import ENCODERS, EncoderConfig  # noqa: E402
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 METRIC = catalog.get("depth-anything-v2-metric-indoor-vits")
-SPEC = replace(METRIC, preprocess=resized(METRIC.preprocess, 56))  # small pictures are fast
+SPEC = replace(METRIC, preprocess=resize_input(METRIC.preprocess, 56))  # small pictures are fast
 TINY = EncoderConfig(width=32, depth=4, heads=2)
 FORMATS = ["model.xml", pytest.param("model.onnx", marks=pytest.mark.slow)]
 
@@ -215,7 +216,7 @@ def test_a_broken_export_leaves_the_old_files(
         shutil.copy(file, tmp_path)
     old = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
 
-    def broken(*_args: object) -> None:
+    def broken(*_args: object, **_ports: object) -> None:
         raise OSError("disk full")
 
     monkeypatch.setattr(exporting, "_describe", broken)

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leadline import __version__
 from leadline.errors import InputError, LeadlineError
 from leadline.hub import sha256_of
 from leadline.jobs import atomic_write
@@ -79,17 +78,7 @@ def bundle(
     _point_into(graph, weights)
     with atomic_write(out) as file:
         file.write(graph.SerializeToString())
-    sidecar = Sidecar(
-        name=spec.name,
-        kind=spec.kind,
-        preprocess=spec.preprocess,
-        max_depth=spec.max_depth,
-        architecture=spec.architecture,
-        options=spec.options,
-        licence=licence,
-        leadline_version=__version__,
-        digest=sha256_of(out),
-    )
+    sidecar = Sidecar.of(spec, licence=licence, digest=sha256_of(out))
     sidecar_path(out).write_text(sidecar.to_json(), encoding="utf-8")
     return out
 

@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 
-from leadline import __version__
 from leadline.errors import InputError, LeadlineError
 from leadline.hub import sha256_of
 from leadline.image import Image
@@ -350,17 +349,7 @@ def _write(graph: Any, origin: Origin, out: Path) -> None:
     openvino.save_model(graph, partial, compress_to_fp16=False)
     partial.with_suffix(".bin").replace(out.with_suffix(".bin"))
     partial.replace(out)
-    spec = origin.spec
-    sidecar = Sidecar(
-        name=spec.name,
-        kind=spec.kind,
-        preprocess=spec.preprocess,
-        inputs=origin.inputs,
-        outputs=origin.outputs,
-        max_depth=spec.max_depth,
-        precision=spec.precision,
-        licence=spec.weights[0].licence if spec.weights else "unknown",
-        leadline_version=__version__,
-        digest=sha256_of(out),
+    sidecar = Sidecar.of(
+        origin.spec, inputs=origin.inputs, outputs=origin.outputs, digest=sha256_of(out)
     )
     write_text(sidecar_path(out), sidecar.to_json())

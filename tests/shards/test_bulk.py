@@ -12,6 +12,11 @@ import pytest
 from PIL import Image as PilImage
 
 import leadline
+from leadline.datasets import open_labels
+from leadline.errors import InputError, UnknownNameError
+from leadline.io import decode_png16
+from leadline.jobs import run_parts
+from leadline.kinds import DepthKind
 from leadline.shards import (
     BulkJob,
     ModelChoice,
@@ -25,11 +30,6 @@ from leadline.shards import (
     todo,
 )
 from leadline.shards.manifest import check_manifest, described
-from leadline.datasets import open_labels
-from leadline.errors import InputError, UnknownNameError
-from leadline.io import decode_png16
-from leadline.jobs import run_parts
-from leadline.kinds import DepthKind
 
 
 @pytest.fixture

@@ -57,8 +57,8 @@ def benchmark(
         import torch  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError("torch", "leadline benchmark", "all") from error
-    from leadline.speed import Options, as_text, run
     from leadline.jobs import write_text
+    from leadline.speed import Options, as_text, run
 
     options = Options(
         model=model,

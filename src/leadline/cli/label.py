@@ -110,8 +110,8 @@ def label(
     if chosen == "folder":
         summary = _label_files(job, inputs)
     else:
-        from leadline.shards import Where
         from leadline.cli.shards import run_shards
+        from leadline.shards import Where
 
         where = Where(address=cluster, workers=workers, cpus_per_worker=cpus, gpus_per_worker=gpus)
         summary = run_shards(job, inputs, where, per_part=shard)
@@ -152,12 +152,12 @@ def _layout(layout: str, cluster: str | None, workers: int, out: str) -> str:
 
 
 def _label_files(job: BulkJob, inputs: list[str]) -> dict[str, Any]:
-    from leadline.shards import label_files
-    from leadline.shards.sources import is_address
     from leadline.cli.naming import output_files, without_results
     from leadline.cli.predict import explain
     from leadline.cli.progress import progress_bar
     from leadline.io import list_images
+    from leadline.shards import label_files
+    from leadline.shards.sources import is_address
 
     out = Path(job.out)
     if out.exists() and not out.is_dir():

@@ -145,9 +145,9 @@ def predict(
     --cluster the maps go into shards of 16-bit PNGs, and a rerun goes on where it stopped. Exit
     code: 0 all done, 1 some inputs failed, 2 the command could not start.
     """
-    from leadline.shards import ModelChoice
     from leadline.cli.cameras import check_camera, numbers_of
     from leadline.cli.motion import MetresFromMotion, motion_options
+    from leadline.shards import ModelChoice
 
     check_camera(camera, fov)
     motion = motion_options(metres_from, poses, camera, fov)
@@ -174,8 +174,8 @@ def predict(
                 "--metres-from motion looks at neighbouring frames, which a cluster works on "
                 "apart; leave --cluster out."
             )
-        from leadline.shards import Where
         from leadline.cli.shards import predict_shards
+        from leadline.shards import Where
 
         where = Where(address=cluster, workers=workers, gpus_per_worker=gpus)
         layout = "webdataset" if formats == _FORMATS else formats
@@ -337,7 +337,7 @@ class _Work:
         prediction = self.estimator.predict_prepared(prepared)
         if self.metres is not None:
             prediction = self.metres(picture, prediction)
-        elif self.estimator.spec.preprocess.canonical_focal_px and not prediction.kind.is_metric:
+        elif self.estimator.spec.canonical_focal_px and not prediction.kind.is_metric:
             self.without_camera += 1
         self.kinds.add(str(prediction.kind))
         return prediction

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 def run_shards(job: BulkJob, inputs: list[str], where: Where, *, per_part: int) -> dict[str, Any]:
     """Run the job with a progress bar over its shards; returns a JSON-able summary."""
-    from leadline.shards import list_sources, run_bulk
     from leadline.cli.progress import progress_bar
+    from leadline.shards import list_sources, run_bulk
 
     sources = list_sources(inputs)
     with progress_bar("shards") as (show, say):

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leadline.errors import InputError
-from leadline.evaluation.protocol import BINS, Protocol, Scored
 from leadline.evaluation.pixel_sums import FIELDS, add
+from leadline.evaluation.protocol import BINS, Protocol, Scored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,11 +13,11 @@ import numpy as np
 from leadline.alignment import scale_and_shift
 from leadline.errors import InputError, UnknownNameError
 from leadline.evaluation.crops import CROPS, Framing, framed, picture_in_frame
+from leadline.evaluation.pixel_sums import METRICS as SUMMED
+from leadline.evaluation.pixel_sums import binned_sums, metrics_of, pixel_sums
 from leadline.evaluation.prediction_input import Align, GivenMap, given_map
 from leadline.evaluation.protocol import BINS, STANDARD, Given, Protocol, Scored, real_map
 from leadline.evaluation.sampling import Resize, sample
-from leadline.evaluation.pixel_sums import METRICS as SUMMED
-from leadline.evaluation.pixel_sums import binned_sums, metrics_of, pixel_sums
 from leadline.metrics import METRICS, ordinal
 
 if TYPE_CHECKING:

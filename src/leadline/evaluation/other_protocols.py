@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from leadline.errors import InputError, KindError, UnknownNameError
+from leadline.evaluation.pixel_sums import FIELDS, metrics_of, pixel_sums
 from leadline.evaluation.protocol import STANDARD, Given, Protocol, Scored, real_map
 from leadline.evaluation.sampling import sample
-from leadline.evaluation.pixel_sums import FIELDS, metrics_of, pixel_sums
 from leadline.kinds import DepthKind
 from leadline.metrics import d1_all
 from leadline.prediction import Prediction

@@ -16,10 +16,11 @@ import numpy as np
 
 from leadline.datasets.frame import Frame, depth_png
 from leadline.errors import InputError, KindError
-from leadline.estimator import DepthEstimator, load
+from leadline.estimator import DepthEstimator
 from leadline.evaluation.protocol import Protocol
 from leadline.evaluation.sampling import sample
 from leadline.kinds import DepthKind
+from leadline.load_options import load
 from leadline.prediction import Prediction, read_prediction
 
 if TYPE_CHECKING:

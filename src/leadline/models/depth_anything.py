@@ -123,13 +123,13 @@ class DepthAnything(DepthModule):
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w), sides multiples of 14 -> (b, h, w)."""
-        return self.outputs(batch).depth
+        return self.forward_all(batch).depth
 
     def convert_state_dict(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Rename transformers' tensors, saved or in memory, to the originals' names."""
         return from_transformers(state_dict)
 
-    def outputs(self, batch: Tensor) -> DPTOutputs:
+    def forward_all(self, batch: Tensor) -> DPTOutputs:
         """The map together with the head's inner maps."""
         self.check_batch(batch)
         h, w = batch.shape[-2:]

@@ -216,7 +216,7 @@ class MidasScratch(FusionNeck):
             nn.ReLU(),
         )
 
-    def outputs(self, maps: Sequence[Tensor]) -> DPTOutputs:
+    def forward_all(self, maps: Sequence[Tensor]) -> DPTOutputs:
         """Four maps (b, c_i, h_i, w_i), fine to coarse -> the map at 4 times the finest one."""
         pyramid = self.fuse(maps)
         features = self.output_conv[:4](pyramid.paths[-1])

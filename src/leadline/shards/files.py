@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leadline.shards.manifest import MANIFEST, check_manifest, described, write_manifest
-from leadline.shards.receipts import Receipt, Tally
-from leadline.shards.worker import BulkJob, label_of, label_record
 from leadline.errors import InputError
 from leadline.io import Ledger, encode_png16, read_png16_record
 from leadline.jobs import Failure, JobReport, Progress, atomic_write, run_job
+from leadline.shards.manifest import MANIFEST, check_manifest, described, write_manifest
+from leadline.shards.receipts import Receipt, Tally
+from leadline.shards.worker import BulkJob, label_of, label_record
 
 if TYPE_CHECKING:
     from leadline.prediction import Prediction

@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from leadline import __version__
-from leadline.shards.sources import inside, names_in, read_bytes, write_bytes
 from leadline.errors import InputError
 from leadline.kinds import DepthKind
+from leadline.shards.sources import inside, names_in, read_bytes, write_bytes
 
 if TYPE_CHECKING:
     from leadline.shards.receipts import Tally

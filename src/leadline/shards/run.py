@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from leadline import cluster, jobs
+from leadline.jobs import Outcome, Progress
 from leadline.shards.manifest import check_manifest, described, holds_maps, write_manifest
 from leadline.shards.parts import Part, plan, todo
 from leadline.shards.receipts import Receipt, Tally, gather
 from leadline.shards.worker import BulkJob, ShardWriter
-from leadline.jobs import Outcome, Progress
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from leadline import __version__
+from leadline.errors import InputError, LeadlineError, MissingDependencyError, UnknownNameError
+from leadline.estimator import DepthEstimator
+from leadline.hub import sha256_of, sha256_of_model, weights_beside
+from leadline.io import encode_png16, read_image
+from leadline.jobs import run_job
+from leadline.load_options import load
+from leadline.prediction import Prediction
+from leadline.resample import resize
+from leadline.resolve import Origin, identify
 from leadline.shards.parts import Part, shard_name, would_be_lost
 from leadline.shards.receipts import Receipt, read_receipt, receipt_name, write_receipt
 from leadline.shards.sources import (
@@ -25,14 +34,6 @@ from leadline.shards.sources import (
     pictures_of,
     write_bytes,
 )
-from leadline.errors import InputError, LeadlineError, MissingDependencyError, UnknownNameError
-from leadline.estimator import DepthEstimator, load
-from leadline.hub import sha256_of, sha256_of_model, weights_beside
-from leadline.io import encode_png16, read_image
-from leadline.jobs import run_job
-from leadline.prediction import Prediction
-from leadline.resolve import Origin, identify
-from leadline.resample import resize
 
 if TYPE_CHECKING:
     from leadline.preprocess import Prepared

@@ -87,8 +87,8 @@ def _transformers(setup: Setup, *, half: bool = False, compiled: bool = False) -
 def _leadline_torch(setup: Setup, *, precision: Precision) -> Run:
     import torch
 
-    from leadline.speed.inputs import torch_module
     from leadline.runtime.torch import TorchRuntime
+    from leadline.speed.inputs import torch_module
 
     _use_threads(torch, setup.threads)
     device: Any = setup.device
@@ -122,7 +122,7 @@ def _openvino(setup: Setup, *, precision: str | None) -> Run:
 
 
 def _leadline(setup: Setup, *, file: str, precision: Precision) -> Run:
-    from leadline.estimator import load
+    from leadline.load_options import load
 
     estimator = load(
         setup.folder / file, runtime="openvino", precision=precision, threads=setup.threads

@@ -20,8 +20,8 @@ from leadline.preprocess import Preprocess
 from leadline.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from leadline.speed.contenders import Setup
     from leadline.models.base import DepthModule
+    from leadline.speed.contenders import Setup
 
 SCENES = ("room", "street", "nature")
 """Kinds of the rendered pictures; the error is taken over all of them."""

@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from leadline.errors import InputError, JobError, UnknownNameError
+from leadline.preprocess import Preprocess
 from leadline.speed import rates, worker
 from leadline.speed.contenders import CONTENDERS, GROUPS, OURS, Setup, check_installed
 from leadline.speed.inputs import prepare, spec_of
 from leadline.speed.machine import Load, facts, load_between, load_over, peak_memory_mb, ticks
 from leadline.speed.worker import Worker
-from leadline.errors import InputError, JobError, UnknownNameError
-from leadline.preprocess import Preprocess
 
 QUIET = 0.05
 """Largest share of the machine that others may take."""

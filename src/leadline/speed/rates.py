@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from leadline.speed.contenders import Setup
+from leadline.decode import decode
 from leadline.image import Image
+from leadline.speed.contenders import Setup
 
 PICTURES = ((480, 640), (1080, 1920), (3000, 4000))
 """(height, width) of the photographs that go in."""
@@ -49,7 +50,7 @@ def steps_of_a_prediction(setup: Setup, repeats: int) -> list[dict[str, Any]]:
 
     Through a DepthEstimator as users have it: array of a decoded picture in, Prediction out.
     """
-    from leadline.estimator import load
+    from leadline.load_options import load
 
     estimator = load(setup.folder / "any.xml", runtime="openvino", threads=setup.threads)
     found = []
@@ -76,11 +77,12 @@ def steps_of_a_prediction(setup: Setup, repeats: int) -> list[dict[str, Any]]:
 
 def policies(setup: Setup, repeats: int) -> list[dict[str, Any]]:
     """Seconds per picture of 640x480 pixels for every way to look at it."""
-    from leadline.estimator import DepthEstimator, load, resized
+    from leadline.estimator import DepthEstimator
+    from leadline.load_options import load, resize_input
 
     base = load(setup.folder / "any.xml", runtime="openvino", threads=setup.threads)
     short = min(base.spec.preprocess.size)
-    larger = replace(base.spec, preprocess=resized(base.spec.preprocess, short * 3 // 2))
+    larger = replace(base.spec, preprocess=resize_input(base.spec.preprocess, short * 3 // 2))
     ways = {
         "single": base,
         "--flip": DepthEstimator(base.runtime, base.spec, policy="flip"),
@@ -108,7 +110,7 @@ def _steps(estimator: Any, picture: Image) -> tuple[float, float, float]:
     ready = time.perf_counter()
     outputs = estimator.runtime.run(prepared.arrays)
     done = time.perf_counter()
-    estimator.preprocess.restore(outputs, prepared, kind=estimator.spec.kind)
+    decode(estimator.preprocess.restore(outputs, prepared), estimator.spec, prepared)
     return ready - start, done - ready, time.perf_counter() - done
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from leadline.speed.contenders import CONTENDERS, Setup
 from leadline.errors import JobError, LeadlineError
+from leadline.speed.contenders import CONTENDERS, Setup
 
 Task = Callable[..., Any]
 """A function of a module: its name is what travels."""

@@ -4,9 +4,9 @@ Needs the ``[classic]`` extra (scipy, scikit-image); training also ``[geometry]`
 """
 
 from leadline.superpixel.inference import Solution, solve_planes
+from leadline.superpixel.linear_program import Evidence, PlaneConfig
 from leadline.superpixel.model import Parameters, Stages, SuperpixelModel, open_model
 from leadline.superpixel.prior import HeightPrior
-from leadline.superpixel.linear_program import Evidence, PlaneConfig
 from leadline.superpixel.segmentation import METHODS, SegmentConfig, Segments, outlined, segment
 
 __all__ = [

@@ -35,8 +35,8 @@ from leadline.superpixel.context import (
 )
 from leadline.superpixel.features import Features, describe
 from leadline.superpixel.inference import Solution, solve_planes
-from leadline.superpixel.prior import HeightPrior
 from leadline.superpixel.linear_program import Evidence, PlaneConfig
+from leadline.superpixel.prior import HeightPrior
 from leadline.superpixel.regression import BANDS, Scaling, predict_banded, sigmoid
 from leadline.superpixel.segmentation import SegmentConfig, Segments, segment
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from leadline import __version__, catalog
+from leadline import catalog
 from leadline.errors import InputError, MissingDependencyError, UnknownNameError
 from leadline.hub import sha256_of
 from leadline.io import list_images
@@ -31,8 +31,8 @@ from leadline.superpixel.context import (
 )
 from leadline.superpixel.examples import Example, from_icl, from_view, log_depth_target
 from leadline.superpixel.features import SHAPE_NAMES, TEXTURE_COUNT, Features
-from leadline.superpixel.model import Parameters
 from leadline.superpixel.linear_program import PlaneConfig
+from leadline.superpixel.model import Parameters
 from leadline.superpixel.regression import (
     Scaling,
     fit_banded,
@@ -372,15 +372,7 @@ def _open_run(config: SuperpixelTraining, out: Path, resume: bool) -> None:
 def _describe_file(file: Path) -> None:
     """The description beside the parameters, by which ``leadline.load(file)`` knows them."""
     spec = catalog.get("superpixel")
-    sidecar = Sidecar(
-        name=spec.name,
-        kind=spec.kind,
-        preprocess=spec.preprocess,
-        outputs={"depth": "depth", "confidence": "confidence"},
-        licence="Apache-2.0",
-        leadline_version=__version__,
-        digest=sha256_of(file),
-    )
+    sidecar = Sidecar.of(spec, licence="Apache-2.0", digest=sha256_of(file))
     write_text(sidecar_path(file), sidecar.to_json())
 
 

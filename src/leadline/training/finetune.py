@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from leadline.datasets.folder import folder_refs
 from leadline.errors import InputError
-from leadline.estimator import DepthEstimator, load
+from leadline.estimator import DepthEstimator
 from leadline.evaluation import protocols
 from leadline.evaluation.predictors import ModelPredictor
 from leadline.jobs import write_text
 from leadline.kinds import DepthKind
+from leadline.load_options import load
 from leadline.models.metric import ENCODERS, INDOOR_OUTDOOR
 from leadline.models.zoedepth import NYU_KITTI, Domain
 from leadline.preprocess import Preprocess
@@ -179,7 +180,7 @@ def settings_for(
             )
         rates = {"lr": 1e-4, "encoder_lr": 2e-5, "options": {"settle": 0}}
         return {**common, **rates, "recipe": "relative", "model": architecture, "start": start}
-    canonical = spec.preprocess.canonical_focal_px or 0.0
+    canonical = spec.canonical_focal_px or 0.0
     if spec.kind.is_metric or canonical:
         own = {"model": architecture, "model_options": dict(spec.options), "start": start}
         options = {
@@ -226,7 +227,7 @@ def scores(
 ) -> dict[str, dict[str, float]]:
     """Protocol -> mean metrics over frames of the folder."""
     spec = estimator.spec
-    metres = spec.kind.is_metric or (spec.preprocess.canonical_focal_px and facts.lens)
+    metres = spec.kind.is_metric or (spec.canonical_focal_px and facts.lens)
     return {
         name: measure(ModelPredictor(estimator), (ref.read() for ref in refs), protocols.get(name))
         for name in ([RELATIVE, METRES] if metres else [RELATIVE])

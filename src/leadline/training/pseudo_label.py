@@ -17,13 +17,13 @@ import torch
 from PIL import Image as PilImage
 
 from leadline import world
-from leadline.shards import BulkJob, ModelChoice, label_files
 from leadline.datasets import LabelRef, open_labels
 from leadline.datasets.frame import read_json
 from leadline.errors import InputError, JobError
 from leadline.io import list_images
 from leadline.jobs import atomic_write
 from leadline.kinds import DepthKind
+from leadline.shards import BulkJob, ModelChoice, label_files
 from leadline.training.parallel import renders_here
 from leadline.training.perturb import random_box, strong_colours
 from leadline.training.recipe import Batch, BatchSource, sample_generator, step_size

@@ -64,7 +64,7 @@ def rehearse(spec: ModelSpec, config: TrainConfig, protocol: str) -> None:
         image = chosen.view(frame.image)
         height, width = image.size
         values = np.repeat(np.linspace(1, 5, height)[:, None], width, axis=1)
-        known_lens = spec.preprocess.canonical_focal_px and image.camera is not None
+        known_lens = spec.canonical_focal_px and image.camera is not None
         kind = DepthKind.METRIC_DEPTH if known_lens else spec.kind
         return Prediction(values=values, kind=kind, camera=image.camera)
 

@@ -103,7 +103,12 @@ class Stereo(Recipe):
         """The network: metres if the rig is known, otherwise disparity in pixels of the eyes."""
         spec = delivered_spec(self.config, module.network, **self._metres)
         if self._metres:
-            spec = replace(spec, kind=DepthKind.METRIC_DEPTH, max_depth=self.options.max_depth)
+            spec = replace(
+                spec,
+                kind=DepthKind.METRIC_DEPTH,
+                decoder="depth",
+                max_depth=self.options.max_depth,
+            )
         return Delivered(spec=spec, module=module.network)
 
     def data(self, folder: Path, step: int) -> AbstractContextManager[BatchSource]:

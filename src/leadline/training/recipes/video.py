@@ -122,7 +122,8 @@ class Video(Recipe):
         spec = delivered_spec(self.config, module.network, **self._settings)
         kind = DepthKind.METRIC_DEPTH if self._metric else DepthKind.SCALED_DEPTH
         max_depth = self.options.max_depth if self._metric else None
-        return Delivered(spec=replace(spec, kind=kind, max_depth=max_depth), module=module.network)
+        spec = replace(spec, kind=kind, decoder="depth", max_depth=max_depth)
+        return Delivered(spec=spec, module=module.network)
 
     def data(self, folder: Path, step: int) -> AbstractContextManager[BatchSource]:
         """Frames with what they are made from."""
