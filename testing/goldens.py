@@ -13,6 +13,7 @@ import json
 import sys
 import zlib
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +47,10 @@ _EXTRACTS: dict[str, dict[str, Any]] = {  # settings of the extracts that differ
     "zoe_dist": {"values": 200, "whole": ("p", "t", "x", "cond", "log_binom_63")},
     "zoe_patch_transformer": {"values": 300, "whole": ("nk/x", "patch3/x")},
     "zoe_infer": {"values": 300, "whole": ("0/input", "1/input")},
-    "moge2_vits_normal": {**_SMALLER, "cases": ("wide",)},
-    "moge1_vits": {**_SMALLER, "cases": ("wide",)},
+    "moge2_vits_normal": {**_SMALLER, "skip": ("tall_batch/*",)},
+    "moge1_vits": {**_SMALLER, "skip": ("tall/*",)},
+    "metric3d_v2_vits": _SMALLER,
+    "unidepth_v2_vits": _SMALLER,
     "losses": {
         "values": 300,
         "whole": ("in/gt", "in/pred", "in/pred_low", "in/inv_gt", "in/rel"),
@@ -170,17 +173,13 @@ class Golden:
 
 
 def _index(kept: str) -> tuple[Any, ...]:
-    """The index that a note such as ``x[...,::2,:]`` or ``x[:,::3,0]`` stands for."""
+    """The index that a note such as ``x[...,5::17,:]`` stands for."""
     parts = kept.removeprefix("x[").removesuffix("]").split(",")
-    return tuple(_part(part.strip()) for part in parts)
+    return tuple(... if part == "..." else _slice(part) for part in parts)
 
 
-def _part(text: str) -> Any:
-    if text == "...":
-        return ...
-    if ":" not in text:
-        return int(text)
-    return slice(*(int(bound) if bound else None for bound in text.split(":")))
+def _slice(part: str) -> slice:
+    return slice(*(int(number) if number else None for number in part.split(":")))
 
 
 def load_golden(name: str, *, extract: bool = False) -> Golden:
@@ -199,20 +198,21 @@ def write_extract(
     values: int = _VALUES,
     output_values: int = _OUTPUT_VALUES,
     whole: tuple[str, ...] = (),
-    cases: tuple[str, ...] = (),
+    skip: tuple[str, ...] = (),
 ) -> Path:
     """Write the committed extract of a full file: seeds, and evenly strided values of each array.
 
-    Inputs that their seed gives again are left out; those named in ``whole``, small arrays and
-    integers stay whole. ``cases`` are kept; none: all.
+    Inputs that their seed gives again are left out, and what a pattern of ``skip`` names; arrays in
+    ``whole``, small ones and integers stay whole.
     """
     full = _with_draws(load_golden(name))
     arrays: dict[str, np.ndarray] = {}
     every: dict[str, dict[str, Any]] = {}
     for key, array in full.arrays.items():
         case, _, what = key.partition("/")
-        left_out = cases and case not in cases
-        if left_out or (what == "input" and _seeded(full, case, array)):
+        if any(fnmatch(key, pattern) for pattern in skip):
+            continue
+        if what == "input" and _seeded(full, case, array):
             continue
         limit = output_values if what in _OUTPUTS else values
         stride = 1 if array.dtype.kind in "iub" or key in whole else -(-array.size // limit)

@@ -114,6 +114,12 @@ def _moge2(name: str, **options: Any) -> DepthModule:
     return build_moge2(name, **options)
 
 
+def _metric3d(name: str, **options: Any) -> DepthModule:
+    from leadline.models.metric3d import build_metric3d
+
+    return build_metric3d(name, **options)
+
+
 BUILDERS: dict[str, Builder] = {
     "lite": _lite,
     "depth-anything-v1-vits": _depth_anything,
@@ -164,6 +170,9 @@ BUILDERS: dict[str, Builder] = {
     "moge-2-vits-normal": _moge2,
     "moge-2-vitb-normal": _moge2,
     "moge-2-vitl-normal": _moge2,
+    "metric3d-v2-vits": _metric3d,
+    "metric3d-v2-vitl": _metric3d,
+    "metric3d-v2-giant2": _metric3d,
 }
 """Architecture name -> function ``(name, **options) -> module`` of its family."""
 

@@ -11,7 +11,7 @@ Module names are those of the published checkpoints, so their state dicts load a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -39,6 +39,7 @@ class EncoderConfig:
         swiglu: gated feed-forward layers (giant) in place of GELU ones.
         patch: side of a patch, pixels.
         grid: side of the stored positional grid, patches.
+        registers: tokens between the class token and the patches, without positions.
     """
 
     width: int
@@ -47,6 +48,7 @@ class EncoderConfig:
     swiglu: bool = False
     patch: int = 14
     grid: int = 37
+    registers: int = 0
 
 
 ENCODERS: dict[str, EncoderConfig] = {
@@ -180,6 +182,8 @@ class DinoV2(nn.Module):
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.width))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + config.grid**2, config.width))
         self.mask_token = nn.Parameter(torch.zeros(1, config.width))  # unused; checkpoints hold it
+        if config.registers:
+            self.register_tokens = nn.Parameter(torch.zeros(1, config.registers, config.width))
         self.patch_embed = PatchEmbed(config.width, config.patch)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width, eps=1e-6)
@@ -210,13 +214,20 @@ class DinoV2(nn.Module):
         return embedding.unsqueeze(0).to(self.pos_embed.dtype)
 
     def embed(self, batch: Tensor) -> Tensor:
-        """(b, 3, h, w) -> (b, 1 + n, c): class token and patches with positions added."""
+        """(b, 3, h, w) -> (b, 1 + n, c): class token and patches with positions added.
+
+        Registers, where the encoder has them, stand after the class token.
+        """
         b, _, h, w = batch.shape
         patches = self.patch_embed(batch)
         tokens = torch.cat([self.cls_token.expand(b, -1, -1), patches], dim=1)
-        return tokens + self.embed_positions(h // self.config.patch, w // self.config.patch)
+        tokens = tokens + self.embed_positions(h // self.config.patch, w // self.config.patch)
+        if not self.config.registers:
+            return tokens
+        registers = self.register_tokens.expand(b, -1, -1)
+        return torch.cat([tokens[:, :1], registers, tokens[:, 1:]], dim=1)
 
-    def forward(self, batch: Tensor, taps: Sequence[int]) -> list[Tensor]:
+    def forward(self, batch: Tensor, taps: Collection[int]) -> list[Tensor]:
         """Tokens after the blocks ``taps``.
 
         Args:
@@ -226,12 +237,16 @@ class DinoV2(nn.Module):
         Returns:
             One (b, 1 + n, c) tensor per tap, normalised; the class token is first.
         """
+        return [self.norm(x) for x in self.run_blocks(batch, taps)]
+
+    def run_blocks(self, batch: Tensor, taps: Collection[int]) -> list[Tensor]:
+        """:meth:`forward` without the final norm."""
         x = self.embed(batch)
         taken = []
         for index, block in enumerate(self.blocks[: max(taps) + 1]):
             x = block(x)
             if index in taps:
-                taken.append(self.norm(x))
+                taken.append(x)
         return taken
 
 

@@ -223,6 +223,15 @@ _MOGE = (
     *_moge2("vitl", 1024),
 )
 
+_METRIC3D = tuple(
+    Signature(
+        title=f"Metric3D v2 ViT-{title}",
+        models=(f"metric3d-v2-{size}",),
+        marks={"depth_model.encoder.register_tokens": (1, 4, width)},
+    )
+    for size, title, width in (("vits", "S", 384), ("vitl", "L", 1024), ("giant2", "g", 1536))
+)
+
 
 SIGNATURES: tuple[Signature, ...] = (
     Signature(
@@ -262,4 +271,5 @@ SIGNATURES: tuple[Signature, ...] = (
     *_ZOEDEPTH_TRANSFORMERS,
     *_CONVOLUTIONAL,
     *_MOGE,
+    *_METRIC3D,
 )
