@@ -120,6 +120,12 @@ def _metric3d(name: str, **options: Any) -> DepthModule:
     return build_metric3d(name, **options)
 
 
+def _unidepth(name: str, **options: Any) -> DepthModule:
+    from leadline.models.unidepth import build_unidepth
+
+    return build_unidepth(name, **options)
+
+
 BUILDERS: dict[str, Builder] = {
     "lite": _lite,
     "depth-anything-v1-vits": _depth_anything,
@@ -173,6 +179,9 @@ BUILDERS: dict[str, Builder] = {
     "metric3d-v2-vits": _metric3d,
     "metric3d-v2-vitl": _metric3d,
     "metric3d-v2-giant2": _metric3d,
+    "unidepth-v2-vits": _unidepth,
+    "unidepth-v2-vitb": _unidepth,
+    "unidepth-v2-vitl": _unidepth,
 }
 """Architecture name -> function ``(name, **options) -> module`` of its family."""
 

@@ -85,12 +85,12 @@ class Attention(nn.Module):
         b, n, c = x.shape
         parts = self.qkv(x).chunk(3, dim=-1)
         q, k, v = (part.reshape(b, n, self.heads, -1).transpose(1, 2) for part in parts)
-        x = _attend(q, k, v)  # (b, heads, n, c / heads)
+        x = attend(q, k, v)  # (b, heads, n, c / heads)
         return self.proj(x.transpose(1, 2).reshape(b, n, c))
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Scaled dot-product attention, spelled out for exporters.
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Scaled dot-product attention, (..., n, c) each, spelled out for exporters.
 
     Their runtimes recognise the three plain operations and fuse them; what exporters make of the
     fused call has two more transpositions per block.
@@ -165,12 +165,19 @@ class DinoV2(nn.Module):
     Args:
         config: its size.
         positional: see :data:`Positional`.
+        final_eps: of the final norm.
 
     Raises:
         InputError: ``positional`` is neither.
     """
 
-    def __init__(self, config: EncoderConfig, *, positional: Positional = "scale") -> None:
+    def __init__(
+        self,
+        config: EncoderConfig,
+        *,
+        positional: Positional = "scale",
+        final_eps: float = 1e-6,
+    ) -> None:
         super().__init__()
         if positional not in get_args(Positional):
             raise InputError(
@@ -186,7 +193,7 @@ class DinoV2(nn.Module):
             self.register_tokens = nn.Parameter(torch.zeros(1, config.registers, config.width))
         self.patch_embed = PatchEmbed(config.width, config.patch)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
-        self.norm = nn.LayerNorm(config.width, eps=1e-6)
+        self.norm = nn.LayerNorm(config.width, eps=final_eps)
         self._initialise()
 
     def _initialise(self) -> None:
