@@ -13,6 +13,7 @@ import json
 import sys
 import zlib
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,10 @@ _EXTRACTS: dict[str, dict[str, Any]] = {  # settings of the extracts that differ
         ),
     },
     "prompt_depth_anything_vits": {"values": 300, "whole": ("prompt/prompt_depth",)},
+    "moge2_vits_normal": {**_SMALLER, "skip": ("tall_batch/*",)},
+    "moge1_vits": {**_SMALLER, "skip": ("tall/*",)},
+    "metric3d_v2_vits": _SMALLER,
+    "unidepth_v2_vits": _SMALLER,
     "losses": {
         "values": 300,
         "whole": ("in/gt", "in/pred", "in/pred_low", "in/inv_gt", "in/rel"),
@@ -130,7 +135,9 @@ class Golden:
     def keys(self, case: str) -> list[str]:
         """What is stored of ``case``, all but its input."""
         parts = [key.split("/", 1) for key in self.arrays]
-        return [what for owner, what in parts if owner == case and what != "input"]
+        return [
+            what for owner, what in parts if owner == case and what not in ("input", "input_u8")
+        ]
 
     def weights(self, module: torch.nn.Module, model: str = "model") -> dict[str, torch.Tensor]:
         """The state dict that the original ran with."""
@@ -138,10 +145,13 @@ class Golden:
         return filled(module, description["gain"], description["overrides"])
 
     def input(self, case: str) -> np.ndarray:
-        """The batch that the original got, stored or made from its seed."""
+        """The batch that the original got, stored, as pixels, or made from its seed."""
         stored = self.arrays.get(f"{case}/input")
         if stored is not None:
             return stored
+        pixels = self.arrays.get(f"{case}/input_u8")
+        if pixels is not None:
+            return pixels.transpose(0, 3, 1, 2).astype(np.float32) / 255
         made = self.cases[case]
         rng = np.random.Generator(np.random.PCG64(made["seed"]))
         draw = rng.random if made.get("draw") == "uniform" else rng.standard_normal
@@ -202,17 +212,20 @@ def write_extract(
     values: int = _VALUES,
     output_values: int = _OUTPUT_VALUES,
     whole: tuple[str, ...] = (),
+    skip: tuple[str, ...] = (),
 ) -> Path:
     """Write the committed extract of a full file: seeds, and evenly strided values of each array.
 
-    Inputs that their seed gives again are left out; those named in ``whole``, small arrays and
-    integers stay whole.
+    Inputs that their seed gives again are left out, and what a pattern of ``skip`` names; arrays in
+    ``whole``, small ones and integers stay whole.
     """
     full = _with_draws(load_golden(name))
     arrays: dict[str, np.ndarray] = {}
     every: dict[str, dict[str, Any]] = {}
     for key, array in full.arrays.items():
         case, _, what = key.partition("/")
+        if any(fnmatch(key, pattern) for pattern in skip):
+            continue
         if what == "input" and _seeded(full, case, array):
             continue
         limit = output_values if what in _OUTPUTS else values

@@ -411,5 +411,29 @@ DRAWINGS = (
             ("core", "log-binomial"),
         ),
     ),
+    Drawing(
+        name="moge",
+        model="moge-2-vits-normal",
+        rows=(
+            (
+                PICTURE,
+                *_stages("encoder", patches="encoder.backbone.patch_embed.proj"),
+                *_tokens((5, 11), "encoder.backbone", "encoder.output_projections.{0}"),
+                Stage(label="features", source="encoder#0", role="encoder", note="sum"),
+                *(
+                    Stage(label=f"level {level}", source=f"neck#{level}", role="decoder")
+                    for level in range(5)
+                ),
+            ),
+            (
+                Stage(label="class token", source="encoder#1", role="encoder"),
+                Stage(label="scale", source="scale_head", role="head", note="exp"),
+                Stage(label="points", source="points_head#4", role="head"),
+                Stage(label="normals", source="normal_head#4", role="head"),
+                Stage(label="mask", source="mask_head#4", role="head"),
+                _out("z"),
+            ),
+        ),
+    ),
 )
 """Every page's network."""

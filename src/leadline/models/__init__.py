@@ -120,6 +120,30 @@ def _prompt_depth_anything(name: str, **options: Any) -> DepthModule:
     return build_prompt_depth_anything(name, **options)
 
 
+def _moge(name: str, **options: Any) -> DepthModule:
+    from leadline.models.moge import build_moge
+
+    return build_moge(name, **options)
+
+
+def _moge2(name: str, **options: Any) -> DepthModule:
+    from leadline.models.moge2 import build_moge2
+
+    return build_moge2(name, **options)
+
+
+def _metric3d(name: str, **options: Any) -> DepthModule:
+    from leadline.models.metric3d import build_metric3d
+
+    return build_metric3d(name, **options)
+
+
+def _unidepth(name: str, **options: Any) -> DepthModule:
+    from leadline.models.unidepth import build_unidepth
+
+    return build_unidepth(name, **options)
+
+
 BUILDERS: dict[str, Builder] = {
     "lite": _lite,
     "depth-anything-v1-vits": _depth_anything,
@@ -172,6 +196,19 @@ BUILDERS: dict[str, Builder] = {
     "densedepth-half": _densedepth,
     "eigen14-nyu": _eigen14,
     "eigen14-kitti": _eigen14,
+    "moge-1-vitl": _moge,
+    "moge-2-vits": _moge2,
+    "moge-2-vitb": _moge2,
+    "moge-2-vitl": _moge2,
+    "moge-2-vits-normal": _moge2,
+    "moge-2-vitb-normal": _moge2,
+    "moge-2-vitl-normal": _moge2,
+    "metric3d-v2-vits": _metric3d,
+    "metric3d-v2-vitl": _metric3d,
+    "metric3d-v2-giant2": _metric3d,
+    "unidepth-v2-vits": _unidepth,
+    "unidepth-v2-vitb": _unidepth,
+    "unidepth-v2-vitl": _unidepth,
 }
 """Architecture name -> function ``(name, **options) -> module`` of its family."""
 

@@ -41,6 +41,7 @@ class EncoderConfig:
         grid: side of the stored positional grid, patches.
         mask_token: hold the token of masked training, which no prediction uses, because the
             checkpoints hold it.
+        registers: tokens between the class token and the patches, without positions.
     """
 
     width: int
@@ -50,6 +51,7 @@ class EncoderConfig:
     patch: int = 14
     grid: int = 37
     mask_token: bool = True
+    registers: int = 0
 
 
 ENCODERS: dict[str, EncoderConfig] = {
@@ -166,12 +168,19 @@ class DinoV2(nn.Module):
     Args:
         config: its size.
         positional: see :data:`Positional`.
+        final_eps: of the final norm.
 
     Raises:
         InputError: ``positional`` is neither.
     """
 
-    def __init__(self, config: EncoderConfig, *, positional: Positional = "scale") -> None:
+    def __init__(
+        self,
+        config: EncoderConfig,
+        *,
+        positional: Positional = "scale",
+        final_eps: float = 1e-6,
+    ) -> None:
         super().__init__()
         if positional not in get_args(Positional):
             raise InputError(
@@ -184,9 +193,11 @@ class DinoV2(nn.Module):
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + config.grid**2, config.width))
         if config.mask_token:
             self.mask_token = nn.Parameter(torch.zeros(1, config.width))
+        if config.registers:
+            self.register_tokens = nn.Parameter(torch.zeros(1, config.registers, config.width))
         self.patch_embed = PatchEmbed(config.width, config.patch)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
-        self.norm = nn.LayerNorm(config.width, eps=1e-6)
+        self.norm = nn.LayerNorm(config.width, eps=final_eps)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -214,11 +225,18 @@ class DinoV2(nn.Module):
         return embedding.unsqueeze(0).to(self.pos_embed.dtype)
 
     def embed(self, batch: Tensor) -> Tensor:
-        """(b, 3, h, w) -> (b, 1 + n, c): class token and patches with positions added."""
+        """(b, 3, h, w) -> (b, 1 + n, c): class token and patches with positions added.
+
+        Registers, where the encoder has them, stand after the class token.
+        """
         b, _, h, w = batch.shape
         patches = self.patch_embed(batch)
         tokens = torch.cat([self.cls_token.expand(b, -1, -1), patches], dim=1)
-        return tokens + self.embed_positions(h // self.config.patch, w // self.config.patch)
+        tokens = tokens + self.embed_positions(h // self.config.patch, w // self.config.patch)
+        if not self.config.registers:
+            return tokens
+        registers = self.register_tokens.expand(b, -1, -1)
+        return torch.cat([tokens[:, :1], registers, tokens[:, 1:]], dim=1)
 
     def forward(self, batch: Tensor, taps: Collection[int]) -> list[Tensor]:
         """Tokens after the blocks ``taps``.

@@ -247,6 +247,43 @@ _CONVOLUTIONAL = (
 )
 
 
+def _moge2(size: str, width: int) -> tuple[Signature, Signature]:
+    marks = {"encoder.backbone.pos_embed": (1, 1370, width), "scale_head.4.weight": (1, width)}
+    title, name = f"MoGe-2 ViT-{size[-1].upper()}", f"moge-2-{size}"
+    return (
+        Signature(
+            title=f"{title} with normals",
+            models=(f"{name}-normal",),
+            marks={**marks, "normal_head.output_blocks.4.bias": (3,)},
+        ),
+        Signature(title=title, models=(name,), marks=marks),
+    )
+
+
+_MOGE = (
+    Signature(
+        title="MoGe-1 ViT-L",
+        models=("moge-1-vitl",),
+        marks={
+            "backbone.pos_embed": (1, 1370, 1024),
+            "head.output_block.1.2.weight": (1, 32, 1, 1),
+        },
+    ),
+    *_moge2("vits", 384),
+    *_moge2("vitb", 768),
+    *_moge2("vitl", 1024),
+)
+
+_METRIC3D = tuple(
+    Signature(
+        title=f"Metric3D v2 ViT-{title}",
+        models=(f"metric3d-v2-{size}",),
+        marks={"depth_model.encoder.register_tokens": (1, 4, width)},
+    )
+    for size, title, width in (("vits", "S", 384), ("vitl", "L", 1024), ("giant2", "g", 1536))
+)
+
+
 SIGNATURES: tuple[Signature, ...] = (
     Signature(
         title="Leadline's own lite",
@@ -291,4 +328,6 @@ SIGNATURES: tuple[Signature, ...] = (
     *_zoedepth("-depth-anything-vitl", {"core.core.pretrained.pos_embed": (1, 1370, 1024)}),
     *_ZOEDEPTH_TRANSFORMERS,
     *_CONVOLUTIONAL,
+    *_MOGE,
+    *_METRIC3D,
 )
