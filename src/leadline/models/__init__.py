@@ -36,6 +36,12 @@ def _depth_anything(name: str, **options: Any) -> DepthModule:
     return build_depth_anything(name, **options)
 
 
+def _depth_anything_3(name: str, **options: Any) -> DepthModule:
+    from leadline.models.depth_anything_3 import build_depth_anything_3
+
+    return build_depth_anything_3(name, **options)
+
+
 def _lite(name: str, **options: Any) -> DepthModule:
     from leadline.models.lite import Lite
 
@@ -117,6 +123,13 @@ BUILDERS: dict[str, Builder] = {
     "depth-anything-v2-metric-outdoor-vits": _depth_anything,
     "depth-anything-v2-metric-outdoor-vitb": _depth_anything,
     "depth-anything-v2-metric-outdoor-vitl": _depth_anything,
+    "da3-small": _depth_anything_3,
+    "da3-base": _depth_anything_3,
+    "da3-large": _depth_anything_3,
+    "da3-giant": _depth_anything_3,
+    "da3mono-large": _depth_anything_3,
+    "da3metric-large": _depth_anything_3,
+    "da3nested-giant-large": _depth_anything_3,
     "midas-v21-small": _midas,
     "midas-v21": _midas,
     "dpt-large-384": _dpt,

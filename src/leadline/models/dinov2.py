@@ -39,6 +39,7 @@ class EncoderConfig:
         swiglu: gated feed-forward layers (giant) in place of GELU ones.
         patch: side of a patch, pixels.
         grid: side of the stored positional grid, patches.
+        norm_eps: of the norms inside the blocks.
     """
 
     width: int
@@ -47,6 +48,7 @@ class EncoderConfig:
     swiglu: bool = False
     patch: int = 14
     grid: int = 37
+    norm_eps: float = 1e-6
 
 
 ENCODERS: dict[str, EncoderConfig] = {
@@ -80,14 +82,21 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, n, c) -> (b, n, c)."""
-        b, n, c = x.shape
+        return self.merge(attend(*self.split(x)))
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Project (b, n, c) to queries, keys and values (b, heads, n, c / heads)."""
+        b, n, _ = x.shape
         parts = self.qkv(x).chunk(3, dim=-1)
         q, k, v = (part.reshape(b, n, self.heads, -1).transpose(1, 2) for part in parts)
-        x = _attend(q, k, v)  # (b, heads, n, c / heads)
-        return self.proj(x.transpose(1, 2).reshape(b, n, c))
+        return q, k, v
+
+    def merge(self, x: Tensor) -> Tensor:
+        """Project the heads' (b, heads, n, c / heads) to (b, n, c)."""
+        return self.proj(x.transpose(1, 2).flatten(2))
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Scaled dot-product attention, spelled out for exporters.
 
     Their runtimes recognise the three plain operations and fuse them; what exporters make of the
@@ -144,10 +153,10 @@ class Block(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         width = config.width
-        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.norm1 = nn.LayerNorm(width, eps=config.norm_eps)
         self.attn = Attention(width, config.heads)
         self.ls1 = LayerScale(width)
-        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.norm2 = nn.LayerNorm(width, eps=config.norm_eps)
         self.mlp = SwiGLU(width) if config.swiglu else Mlp(width)
         self.ls2 = LayerScale(width)
 
@@ -163,12 +172,21 @@ class DinoV2(nn.Module):
     Args:
         config: its size.
         positional: see :data:`Positional`.
+        final_eps: of the final norm.
+        mask_token: whether there is one; no output depends on it, but checkpoints hold it.
 
     Raises:
         InputError: ``positional`` is neither.
     """
 
-    def __init__(self, config: EncoderConfig, *, positional: Positional = "scale") -> None:
+    def __init__(
+        self,
+        config: EncoderConfig,
+        *,
+        positional: Positional = "scale",
+        final_eps: float = 1e-6,
+        mask_token: bool = True,
+    ) -> None:
         super().__init__()
         if positional not in get_args(Positional):
             raise InputError(
@@ -179,10 +197,11 @@ class DinoV2(nn.Module):
         self.positional: Positional = positional
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.width))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + config.grid**2, config.width))
-        self.mask_token = nn.Parameter(torch.zeros(1, config.width))  # unused; checkpoints hold it
+        if mask_token:
+            self.mask_token = nn.Parameter(torch.zeros(1, config.width))
         self.patch_embed = PatchEmbed(config.width, config.patch)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
-        self.norm = nn.LayerNorm(config.width, eps=1e-6)
+        self.norm = nn.LayerNorm(config.width, eps=final_eps)
         self._initialise()
 
     def _initialise(self) -> None:

@@ -89,6 +89,8 @@ class FeatureFusionBlock(nn.Module):
         out_channels: of the result; ``channels`` when None.
         residual_relu: see :class:`ResidualConvUnit`.
         project: whether there is an ``out_conv``; MiDaS v2.1 has none.
+        skip: whether there is a unit for the skip. Most checkpoints hold one at the coarsest level
+            too, which has no skip; Depth Anything 3's do not.
     """
 
     def __init__(
@@ -98,11 +100,13 @@ class FeatureFusionBlock(nn.Module):
         *,
         residual_relu: bool = False,
         project: bool = True,
+        skip: bool = True,
     ) -> None:
         super().__init__()
         out_channels = out_channels or channels
         self.out_conv = nn.Conv2d(channels, out_channels, 1) if project else nn.Identity()
-        self.resConfUnit1 = ResidualConvUnit(channels, residual_relu=residual_relu)
+        if skip:
+            self.resConfUnit1 = ResidualConvUnit(channels, residual_relu=residual_relu)
         self.resConfUnit2 = ResidualConvUnit(channels, residual_relu=residual_relu)
 
     def forward(self, path: Tensor, skip: Tensor | None, size: Size) -> Tensor:
@@ -120,6 +124,7 @@ class FusionNeck(nn.Module):
         features: channels of every level, or of the four, fine to coarse.
         residual_relu: see :class:`ResidualConvUnit`.
         project: see :class:`FeatureFusionBlock`.
+        last_skip: ``skip`` of the coarsest block.
     """
 
     def __init__(
@@ -129,6 +134,7 @@ class FusionNeck(nn.Module):
         *,
         residual_relu: bool = False,
         project: bool = True,
+        last_skip: bool = True,
     ) -> None:
         super().__init__()
         c1, c2, c3, c4 = in_channels
@@ -141,19 +147,29 @@ class FusionNeck(nn.Module):
         self.refinenet1 = FeatureFusionBlock(f1, f1, **kind)
         self.refinenet2 = FeatureFusionBlock(f2, f1, **kind)
         self.refinenet3 = FeatureFusionBlock(f3, f2, **kind)
-        self.refinenet4 = FeatureFusionBlock(f4, f3, **kind)
+        self.refinenet4 = FeatureFusionBlock(f4, f3, **kind, skip=last_skip)
 
     def fuse(self, maps: Sequence[Tensor]) -> Pyramid:
         """Four maps (b, c_i, h_i, w_i), fine to coarse -> the pyramid; last path = 2x map 1."""
-        l1 = self.layer1_rn(maps[0])
-        l2 = self.layer2_rn(maps[1])
-        l3 = self.layer3_rn(maps[2])
-        l4 = self.layer4_rn(maps[3])
-        r4 = self.refinenet4(l4, None, _size(l3))
-        r3 = self.refinenet3(r4, l3, _size(l2))
-        r2 = self.refinenet2(r3, l2, _size(l1))
-        r1 = self.refinenet1(r2, l1, (2 * l1.shape[-2], 2 * l1.shape[-1]))
-        return Pyramid((l1, l2, l3, l4), (r4, r3, r2, r1))
+        levels = self.project_levels(maps)
+        chain = (self.refinenet1, self.refinenet2, self.refinenet3, self.refinenet4)
+        return Pyramid(levels, run_fusion(chain, levels))
+
+    def project_levels(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Four maps (b, c_i, h_i, w_i), fine to coarse -> the levels, (b, f_i, h_i, w_i)."""
+        convs = (self.layer1_rn, self.layer2_rn, self.layer3_rn, self.layer4_rn)
+        return tuple(conv(x) for conv, x in zip(convs, maps, strict=True))
+
+
+def run_fusion(chain: Sequence[FeatureFusionBlock], levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Fuse the four levels, fine to coarse; the paths come coarse to fine, the last at 2x."""
+    l1, l2, l3, l4 = levels
+    f1, f2, f3, f4 = chain
+    r4 = f4(l4, None, _size(l3))
+    r3 = f3(r4, l3, _size(l2))
+    r2 = f2(r3, l2, _size(l1))
+    r1 = f1(r2, l1, (2 * l1.shape[-2], 2 * l1.shape[-1]))
+    return r4, r3, r2, r1
 
 
 class DepthAnythingScratch(FusionNeck):
@@ -182,7 +198,7 @@ class DepthAnythingScratch(FusionNeck):
 
     def predict(self, features: Tensor) -> Tensor:
         """(b, 32, h, w) -> (b, 1, h, w); in float32 under autocast, so that maps do not band."""
-        return _in_float32(self.output_conv2[2:], features)
+        return run_in_float32(self.output_conv2[2:], features)
 
 
 class MidasScratch(FusionNeck):
@@ -220,11 +236,45 @@ class MidasScratch(FusionNeck):
         """Four maps (b, c_i, h_i, w_i), fine to coarse -> the map at 4 times the finest one."""
         pyramid = self.fuse(maps)
         features = self.output_conv[:4](pyramid.paths[-1])
-        depth = _in_float32(self.output_conv[4:], features).squeeze(1)
+        depth = run_in_float32(self.output_conv[4:], features).squeeze(1)
         return DPTOutputs(depth, features, pyramid.levels[-1], pyramid.paths)
 
 
-class DPTHead(nn.Module):
+class Reassembly(nn.Module):
+    """The first half of a DPT head: tokens of four blocks -> four maps. Abstract: add ``scratch``.
+
+    Args:
+        width: channels of a token.
+        out_channels: channels of the four maps, fine to coarse.
+    """
+
+    def __init__(self, width: int, out_channels: Sequence[int]) -> None:
+        super().__init__()
+        c1, c2, _, c4 = out_channels
+        self.projects = nn.ModuleList(nn.Conv2d(width, c, 1) for c in out_channels)
+        self.resize_layers = nn.ModuleList(
+            [
+                nn.ConvTranspose2d(c1, c1, kernel_size=4, stride=4),
+                nn.ConvTranspose2d(c2, c2, kernel_size=2, stride=2),
+                nn.Identity(),
+                nn.Conv2d(c4, c4, kernel_size=3, stride=2, padding=1),
+            ]
+        )
+
+    def reassemble(self, tokens: Sequence[Tensor], grid: Size) -> list[Tensor]:
+        """Four (b, 1 + n, c) -> four maps at 4, 2, 1 and 1/2 times the patch grid."""
+        maps = []
+        for x, project, rescale in zip(tokens, self.projects, self.resize_layers, strict=True):
+            patches = x[:, 1:].transpose(1, 2).unflatten(2, grid)  # (b, c, rows, columns)
+            maps.append(rescale(self.place(project(patches))))
+        return maps
+
+    def place(self, patches: Tensor) -> Tensor:
+        """Add what says where a patch lies, (b, c, rows, columns); by default nothing."""
+        return patches
+
+
+class DPTHead(Reassembly):
     """Depth Anything's head: tokens of four blocks -> pyramid -> map.
 
     Args:
@@ -237,29 +287,12 @@ class DPTHead(nn.Module):
     def __init__(
         self, width: int, *, features: int, out_channels: Sequence[int], bounded: bool
     ) -> None:
-        super().__init__()
-        c1, c2, _, c4 = out_channels
-        self.projects = nn.ModuleList(nn.Conv2d(width, c, 1) for c in out_channels)
-        self.resize_layers = nn.ModuleList(
-            [
-                nn.ConvTranspose2d(c1, c1, kernel_size=4, stride=4),
-                nn.ConvTranspose2d(c2, c2, kernel_size=2, stride=2),
-                nn.Identity(),
-                nn.Conv2d(c4, c4, kernel_size=3, stride=2, padding=1),
-            ]
-        )
+        super().__init__(width, out_channels)
         self.scratch = DepthAnythingScratch(out_channels, features, bounded=bounded)
 
-    def reassemble(self, tokens: Sequence[Tensor], grid: Size) -> list[Tensor]:
-        """Four (b, 1 + n, c) -> four maps at 4, 2, 1 and 1/2 times the patch grid."""
-        maps = []
-        for x, project, rescale in zip(tokens, self.projects, self.resize_layers, strict=True):
-            patches = x[:, 1:].transpose(1, 2).unflatten(2, grid)  # (b, c, rows, columns)
-            maps.append(rescale(project(patches)))
-        return maps
 
-
-def _in_float32(layers: nn.Module, x: Tensor) -> Tensor:
+def run_in_float32(layers: nn.Module, x: Tensor) -> Tensor:
+    """Run ``layers`` in float32, under autocast too, so that maps do not band."""
     device = x.device.type
     if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         with torch.autocast(device, enabled=False):

@@ -1,0 +1,418 @@
+"""Depth Anything 3: depth, cameras and rays of one or several views; one view with sky; metres.
+
+Source: Lin et al., Depth Anything 3: Recovering the Visual Space from Any Views, 2025
+(arXiv:2511.10647).
+
+Three networks. The any-view network (small, base, large, giant) sees all views of a scene at once
+and gives depth up to one scale that the views share, with cameras and a map of rays. The network
+with a sky head (mono, metric) sees every view by itself. The nested one runs a giant any-view and a
+metric network and brings the first to metres by the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, get_args
+
+import torch
+from torch import Tensor, nn
+
+from leadline.errors import InputError, UnknownNameError
+from leadline.models.base import DepthModule
+from leadline.models.depth_anything_3_camera import (
+    CameraDecoder,
+    CameraEncoder,
+    decode_pose,
+    encode_pose,
+)
+from leadline.models.depth_anything_3_encoder import RefViewStrategy, ViewEncoder
+from leadline.models.depth_anything_3_heads import DualDPT, SkyDPT
+from leadline.models.depth_anything_3_sky import align_to_metric, fill_sky
+from leadline.models.dinov2 import ENCODERS, DinoV2
+from leadline.models.dpt import run_in_float32
+from leadline.models.variant import with_options
+
+_VIEWS_AT_ONCE = 8  # through a head, which bounds its memory
+
+_GAUSSIANS = ("gs_head.", "gs_adapter.")  # of the giant's files; they give no depth
+_SHARED_NORM = "head.scratch.output_conv2_aux.{}.2.{}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkyConfig:
+    """The network with a sky head.
+
+    Attributes:
+        encoder: key of :data:`leadline.models.dinov2.ENCODERS`.
+        taps: the four blocks that the head reads, from 0.
+        features: channels of the head's fusion paths.
+        out_channels: channels of the four reassembled maps, fine to coarse.
+    """
+
+    encoder: str = "vitl"
+    taps: tuple[int, int, int, int] = (4, 11, 17, 23)
+    features: int = 256
+    out_channels: tuple[int, int, int, int] = (256, 512, 1024, 1024)
+
+    def __post_init__(self) -> None:
+        if self.encoder not in ENCODERS:
+            raise UnknownNameError("encoder", self.encoder, ENCODERS)
+        depth, taps = ENCODERS[self.encoder].depth, tuple(self.taps)
+        increasing = list(taps) == sorted(set(taps))
+        if len(taps) != 4 or not increasing or not 0 <= taps[0] <= taps[-1] < depth:
+            raise InputError(
+                f"taps={self.taps}: four increasing block numbers from 0 to {depth - 1} are "
+                f"needed for {self.encoder}."
+            )
+        channels = (*self.out_channels, self.features)
+        if len(channels) != 5 or any(c < 4 or c % 4 for c in channels):
+            raise InputError(
+                f"features={self.features}, out_channels={self.out_channels}: one and four "
+                "positive multiples of 4 are needed."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnyViewConfig(SkyConfig):
+    """The any-view network.
+
+    Attributes:
+        alternate_from: the first block with rotary positions; from there on odd blocks see all
+            views.
+        ref_view_strategy: see :data:`leadline.models.depth_anything_3_encoder.RefViewStrategy`.
+        export_feat_layers: blocks whose normalised patch tokens ``outputs`` gives too, as
+            ``feat_layer_N``.
+    """
+
+    alternate_from: int = 8
+    taps: tuple[int, int, int, int] = (11, 15, 19, 23)
+    ref_view_strategy: RefViewStrategy = "saddle_balanced"
+    export_feat_layers: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        depth = ENCODERS[self.encoder].depth
+        if not 1 <= self.alternate_from <= self.taps[0]:
+            raise InputError(
+                f"alternate_from={self.alternate_from}: a block from 1 to the first tap, "
+                f"{self.taps[0]}, is needed."
+            )
+        if self.ref_view_strategy not in get_args(RefViewStrategy):
+            raise UnknownNameError(
+                "reference view strategy", self.ref_view_strategy, get_args(RefViewStrategy)
+            )
+        if any(not 0 <= layer < depth for layer in self.export_feat_layers):
+            raise InputError(
+                f"export_feat_layers={self.export_feat_layers}: blocks from 0 to {depth - 1} are "
+                "needed."
+            )
+
+
+_GIANT = AnyViewConfig(encoder="vitg", alternate_from=13, taps=(19, 27, 33, 39))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NestedConfig:
+    """The nested network.
+
+    Attributes:
+        any_view: gives depth, cameras and rays up to a scale.
+        metric: gives the scale, and the sky.
+    """
+
+    any_view: AnyViewConfig = _GIANT
+    metric: SkyConfig = field(default_factory=SkyConfig)
+
+
+Config = SkyConfig | AnyViewConfig | NestedConfig
+
+CONFIGS: dict[str, Config] = {
+    "da3-small": AnyViewConfig(
+        encoder="vits",
+        alternate_from=4,
+        taps=(5, 7, 9, 11),
+        features=64,
+        out_channels=(48, 96, 192, 384),
+    ),
+    "da3-base": AnyViewConfig(
+        encoder="vitb",
+        alternate_from=4,
+        taps=(5, 7, 9, 11),
+        features=128,
+        out_channels=(96, 192, 384, 768),
+    ),
+    "da3-large": AnyViewConfig(),
+    "da3-giant": _GIANT,
+    "da3mono-large": SkyConfig(),
+    "da3metric-large": SkyConfig(),
+    "da3nested-giant-large": NestedConfig(),
+}
+
+
+class DepthAnything3(DepthModule):
+    """The any-view network.
+
+    Pictures are (b, 3, h, w), each a scene of its own, or (b, v, 3, h, w): v views of each scene,
+    and every output then has the axis of views after that of the batch.
+    """
+
+    multiple_of: ClassVar[int] = 14
+
+    def __init__(self, config: AnyViewConfig) -> None:
+        super().__init__()
+        self.config = config
+        encoder = ENCODERS[config.encoder]
+        self.encoder_config = encoder
+        self.backbone = nn.ModuleDict(
+            {"pretrained": ViewEncoder(encoder, alternate_from=config.alternate_from)}
+        )
+        self.head = DualDPT(
+            2 * encoder.width, features=config.features, out_channels=config.out_channels
+        )
+        self.cam_dec = CameraDecoder(2 * encoder.width)
+        self.cam_enc = CameraEncoder(encoder.width)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """(b, 3, h, w) or (b, v, 3, h, w), sides multiples of 14 -> (b, h, w) or (b, v, h, w)."""
+        return self.outputs(batch)["depth"]
+
+    def outputs(
+        self, image: Tensor, extrinsics: Tensor | None = None, intrinsics: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Depth, cameras and rays.
+
+        Args:
+            image: (b, 3, h, w) or (b, v, 3, h, w), normalised.
+            extrinsics: (b, v, 3 or 4, 4) ``camera_from_world`` of given cameras, the first at the
+                origin; see :func:`leadline.geometry.normalise_poses`. Without views: no v.
+            intrinsics: (b, v, 3, 3) of given cameras, pixels of ``image``.
+
+        Returns:
+            ``depth`` (b, v, h, w), along the optical axis, up to one scale a scene, and
+            ``depth_conf`` (b, v, h, w), above 1; ``extrinsics`` (b, v, 3, 4), predicted also where
+            given, and ``intrinsics`` (b, v, 3, 3); ``rays`` (b, v, 6, 4 h / 7, 4 w / 7): direction
+            and origin in the world's axes, and ``ray_conf``; ``feat_layer_N`` (b, v, c, h / 14,
+            w / 14) for the config's ``export_feat_layers``. Without views: no v.
+
+        Raises:
+            InputError: pictures of another shape, or poses without intrinsics or the reverse.
+        """
+        views = as_views(self, image)
+        poses = self._given_poses(views, extrinsics, intrinsics, squeezed=image.ndim == 4)
+        b, v, _, h, w = views.shape
+        encoder: Any = self.backbone["pretrained"]
+        tokens = encoder.encode_views(
+            views,
+            self.config.taps,
+            camera_tokens=None if poses is None else self.cam_enc(poses),
+            strategy=self.config.ref_view_strategy,
+            features=self.config.export_feat_layers,
+        )
+        patch = self.encoder_config.patch
+        maps = _run_in_parts(self.head, [x.flatten(0, 1) for x in tokens.taps], (h, w), patch)
+        names = ("depth", "depth_conf", "rays", "ray_conf")
+        found = {name: x.unflatten(0, (b, v)) for name, x in zip(names, maps, strict=True)}
+        pose = run_in_float32(self.cam_dec, tokens.camera)
+        found["extrinsics"], found["intrinsics"] = decode_pose(pose, (h, w))
+        for layer, x in tokens.features.items():
+            grid = (h // patch, w // patch)
+            found[f"feat_layer_{layer}"] = x[:, :, 1:].transpose(2, 3).unflatten(3, grid)
+        return found if image.ndim == 5 else {name: x.squeeze(1) for name, x in found.items()}
+
+    def _given_poses(
+        self,
+        views: Tensor,
+        extrinsics: Tensor | None,
+        intrinsics: Tensor | None,
+        *,
+        squeezed: bool,
+    ) -> Tensor | None:
+        """The nine numbers (b, v, 9) of given cameras; None without."""
+        if extrinsics is None and intrinsics is None:
+            return None
+        if extrinsics is None or intrinsics is None:
+            given, missing = ("extrinsics", "intrinsics")[:: 1 if intrinsics is None else -1]
+            raise InputError(
+                f"{given} were given without {missing}; the network takes whole cameras. Give both "
+                "for every view, or neither."
+            )
+        if squeezed:
+            extrinsics, intrinsics = extrinsics.unsqueeze(1), intrinsics.unsqueeze(1)
+        b, v, _, h, w = views.shape
+        if extrinsics.shape not in ((b, v, 4, 4), (b, v, 3, 4)) or intrinsics.shape != (b, v, 3, 3):
+            raise InputError(
+                f"extrinsics of shape {tuple(extrinsics.shape)} and intrinsics of shape "
+                f"{tuple(intrinsics.shape)} for {b} x {v} views: ({b}, {v}, 4, 4) or "
+                f"({b}, {v}, 3, 4), and ({b}, {v}, 3, 3) are needed; give one camera a view."
+            )
+        return encode_pose(extrinsics, intrinsics, (h, w))
+
+    def convert_state_dict(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Fit the authors' files.
+
+        The norm that the four auxiliary outputs share is under the first's name alone there, and
+        the giant's files also hold a head for Gaussians, which is left out.
+        """
+        kept = {n: x for n, x in state_dict.items() if not n.startswith(_GAUSSIANS)}
+        for part in ("weight", "bias"):
+            first = kept.get(_SHARED_NORM.format(0, part))
+            for level in (1, 2, 3):
+                if first is not None:
+                    kept.setdefault(_SHARED_NORM.format(level, part), first)
+        return kept
+
+
+class DepthAnything3Sky(DepthModule):
+    """The network with a sky head, which sees every view by itself.
+
+    ``da3mono-large`` gives depth up to a scale. ``da3metric-large`` gives the depth that a camera
+    with a focal length of 300 pixels would see; times focal / 300 it is metres.
+    """
+
+    multiple_of: ClassVar[int] = 14
+
+    def __init__(self, config: SkyConfig) -> None:
+        super().__init__()
+        self.config = config
+        encoder = ENCODERS[config.encoder]
+        self.encoder_config = encoder
+        self.backbone = nn.ModuleDict(
+            {"pretrained": DinoV2(encoder, final_eps=1e-5, mask_token=False)}
+        )
+        self.head = SkyDPT(
+            encoder.width, features=config.features, out_channels=config.out_channels
+        )
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """(b, 3, h, w) or (b, v, 3, h, w), sides multiples of 14 -> (b, h, w) or (b, v, h, w)."""
+        return self.outputs(batch)["depth"]
+
+    def outputs(self, image: Tensor) -> dict[str, Tensor]:
+        """Depth and sky.
+
+        Outside of training the sky's depth is put at the 99th percentile of the rest. Pictures
+        without an axis of views are filled each by itself, views all together, as the authors do.
+
+        Args:
+            image: (b, 3, h, w) or (b, v, 3, h, w), normalised.
+
+        Returns:
+            ``depth`` (b, h, w) or (b, v, h, w), and ``sky`` of the same shape: 0 or more, about 1
+            where there is sky.
+
+        Raises:
+            InputError: pictures of another shape.
+        """
+        views = as_views(self, image)
+        size = (views.shape[-2], views.shape[-1])
+        tokens = self.backbone["pretrained"](views.flatten(0, 1), self.config.taps)
+        depth, sky = _run_in_parts(self.head, tokens, size, self.encoder_config.patch)
+        if not self.training:
+            groups = count_groups(image)
+            filled = fill_sky(depth.reshape(groups, -1), sky.reshape(groups, -1))
+            depth = filled.reshape(depth.shape)
+        leading = (*image.shape[:-3], *size)
+        return {"depth": depth.reshape(leading), "sky": sky.reshape(leading)}
+
+
+class DepthAnything3Nested(DepthModule):
+    """An any-view network, brought to metres by a metric network that sees the same pictures."""
+
+    multiple_of: ClassVar[int] = 14
+
+    def __init__(self, config: NestedConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.da3 = DepthAnything3(config.any_view)
+        self.da3_metric = DepthAnything3Sky(config.metric)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """(b, 3, h, w) or (b, v, 3, h, w), sides multiples of 14 -> (b, h, w) or (b, v, h, w)."""
+        return self.outputs(batch)["depth"]
+
+    def outputs(
+        self, image: Tensor, extrinsics: Tensor | None = None, intrinsics: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """What :meth:`DepthAnything3.outputs` gives, in metres; ``sky``; ``metric_scale`` (b,).
+
+        The focal length that turns the metric network's answer into metres is the predicted one.
+        Pictures without an axis of views get a scale each, views one together, as the authors do.
+
+        Args:
+            image: see :meth:`DepthAnything3.outputs`, as the others.
+            extrinsics: of given cameras.
+            intrinsics: of given cameras.
+
+        Raises:
+            InputError: as there, and a scene with 10 or fewer pixels that are not sky.
+        """
+        found = self.da3.outputs(image, extrinsics, intrinsics)
+        metric = self.da3_metric.outputs(image)
+        maps = metric["depth"], metric["sky"]
+        if image.ndim == 5:
+            return align_to_metric(found, *maps, groups=count_groups(image))
+        views = {name: x.unsqueeze(1) for name, x in found.items()}
+        aligned = align_to_metric(
+            views, *(x.unsqueeze(1) for x in maps), groups=count_groups(image)
+        )
+        scale = aligned.pop("metric_scale")
+        return {name: x.squeeze(1) for name, x in aligned.items()} | {"metric_scale": scale}
+
+    def convert_state_dict(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Fit the authors' files; see :meth:`DepthAnything3.convert_state_dict`."""
+        prefix = "da3."
+        own = {n.removeprefix(prefix): x for n, x in state_dict.items() if n.startswith(prefix)}
+        others = {n: x for n, x in state_dict.items() if not n.startswith(prefix)}
+        return others | {prefix + n: x for n, x in self.da3.convert_state_dict(own).items()}
+
+
+def as_views(module: DepthModule, image: Tensor) -> Tensor:
+    """(b, 3, h, w) or (b, v, 3, h, w) as (b, v, 3, h, w).
+
+    Raises:
+        InputError: another shape, or sides that the network does not take.
+    """
+    if image.ndim != 5:
+        module.check_batch(image)
+        return image.unsqueeze(1)
+    if image.shape[2] != 3 or image.shape[1] < 1:
+        raise InputError(
+            f"{type(module).__name__} was given views of shape {tuple(image.shape)}; "
+            "(b, v, 3, h, w) with at least one view is needed; stack RGB pictures of one size."
+        )
+    module.check_size(image.shape[3], image.shape[4])
+    return image
+
+
+def count_groups(image: Tensor) -> int:
+    """How many groups of pictures share their quantiles: views do, pictures do not."""
+    return 1 if image.ndim == 5 else image.shape[0]
+
+
+def _run_in_parts(
+    head: Callable[..., Sequence[Tensor]],
+    tokens: Sequence[Tensor],
+    size: tuple[int, int],
+    patch: int,
+) -> list[Tensor]:
+    """A head over some pictures at a time; in a trace over all at once."""
+    if torch.compiler.is_compiling():
+        return list(head(tokens, size, patch))
+    starts = range(0, len(tokens[0]), _VIEWS_AT_ONCE)
+    parts = [head([x[i : i + _VIEWS_AT_ONCE] for x in tokens], size, patch) for i in starts]
+    return [torch.cat(maps) for maps in zip(*parts, strict=True)]
+
+
+def build_depth_anything_3(name: str, **options: Any) -> DepthModule:
+    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
+
+    Raises:
+        InputError: an option that the config does not have, or a bad value.
+    """
+    config = with_options(name, CONFIGS[name], options)
+    if isinstance(config, NestedConfig):
+        return DepthAnything3Nested(config)
+    if isinstance(config, AnyViewConfig):
+        return DepthAnything3(config)
+    return DepthAnything3Sky(config)
