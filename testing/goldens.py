@@ -13,6 +13,7 @@ import json
 import sys
 import zlib
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,14 @@ _EXTRACTS: dict[str, dict[str, Any]] = {  # settings of the extracts that differ
     "zoe_dist": {"values": 200, "whole": ("p", "t", "x", "cond", "log_binom_63")},
     "zoe_patch_transformer": {"values": 300, "whole": ("nk/x", "patch3/x")},
     "zoe_infer": {"values": 300, "whole": ("0/input", "1/input")},
+    "da3_small": {"values": 120},
+    "da3_small_eps": {"values": 300},
+    "da3mono_large": {"values": 200},
+    "da3_geom": {
+        "values": 5000,
+        "skip": ("nested_nosky/*", "nested_far/*", "ray_pose_noisy/*", "nested_sky/out_metric_*"),
+    },
+    "da3_prep": {"skip": ("*/out_u8", "*/out_tensor")},
     "losses": {
         "values": 300,
         "whole": ("in/gt", "in/pred", "in/pred_low", "in/inv_gt", "in/rel"),
@@ -134,7 +143,10 @@ class Golden:
         made = self.cases[case]
         rng = np.random.Generator(np.random.PCG64(made["seed"]))
         draw = rng.random if made.get("draw") == "uniform" else rng.standard_normal
-        return draw(made["shape"]).astype(np.float32)
+        values = draw(made["shape"])
+        if "colour offset per view" in made.get("input", ""):
+            values += 2 * rng.standard_normal((*made["shape"][:2], 3, 1, 1))
+        return values.astype(np.float32)
 
     def kept(self, key: str, full: np.ndarray) -> np.ndarray:
         """What the file keeps of an array that was computed whole.
@@ -184,17 +196,20 @@ def write_extract(
     values: int = _VALUES,
     output_values: int = _OUTPUT_VALUES,
     whole: tuple[str, ...] = (),
+    skip: tuple[str, ...] = (),
 ) -> Path:
     """Write the committed extract of a full file: seeds, and evenly strided values of each array.
 
-    Inputs that their seed gives again are left out; those named in ``whole``, small arrays and
-    integers stay whole.
+    Inputs that their seed gives again are left out, and what a pattern of ``skip`` names; arrays in
+    ``whole``, small ones and integers stay whole.
     """
     full = _with_draws(load_golden(name))
     arrays: dict[str, np.ndarray] = {}
     every: dict[str, dict[str, Any]] = {}
     for key, array in full.arrays.items():
         case, _, what = key.partition("/")
+        if any(fnmatch(key, pattern) for pattern in skip):
+            continue
         if what == "input" and _seeded(full, case, array):
             continue
         limit = output_values if what in _OUTPUTS else values
@@ -213,12 +228,17 @@ def write_extract(
 
 
 def _with_draws(golden: Golden) -> Golden:
-    """The file with the kind of draw noted for every case whose input was drawn uniformly."""
+    """The file with the kind of draw noted for every case whose input its seed gives again."""
     cases = {}
     for case, made in golden.meta.get("cases", {}).items():
-        noted = {**made, "draw": "uniform"}
-        trial = Golden(name=golden.name, meta={"cases": {case: noted}}, arrays=golden.arrays)
-        cases[case] = noted if _seeded(trial, case, golden.input(case)) else made
+        cases[case] = made
+        if not (f"{case}/input" in golden.arrays or {"seed", "shape"} <= set(made)):
+            continue
+        for note in ({"draw": "uniform"}, {"input": "one colour offset per view"}):
+            meta = {"cases": {case: {**made, **note}}}
+            trial = Golden(name=golden.name, meta=meta, arrays=golden.arrays)
+            if _seeded(trial, case, golden.input(case)):
+                cases[case] = {**made, **note}
     meta = {**golden.meta, "cases": cases} if cases else golden.meta
     return Golden(name=golden.name, meta=meta, arrays=golden.arrays)
 

@@ -1,6 +1,6 @@
 """Poses of one set of cameras in two worlds: normalise them, and find the similarity between both.
 
-A network that sees several views places them in a world of its own, up to one scale. Where the poses
+A network that sees several views places them in a world of its own, up to one scale. Where poses
 are known, the similarity between both worlds brings depths and cameras into the known one.
 
 Poses are ``world_from_camera``; see docs/conventions.md.

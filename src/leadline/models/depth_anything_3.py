@@ -12,13 +12,13 @@ metric network and brings the first to metres by the second.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, get_args
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from leadline.errors import InputError, UnknownNameError
+from leadline.errors import InputError
 from leadline.models.base import DepthModule
 from leadline.models.depth_anything_3_camera import (
     CameraDecoder,
@@ -26,7 +26,13 @@ from leadline.models.depth_anything_3_camera import (
     decode_pose,
     encode_pose,
 )
-from leadline.models.depth_anything_3_encoder import RefViewStrategy, ViewEncoder
+from leadline.models.depth_anything_3_config import (
+    CONFIGS,
+    AnyViewConfig,
+    NestedConfig,
+    SkyConfig,
+)
+from leadline.models.depth_anything_3_encoder import ViewEncoder
 from leadline.models.depth_anything_3_heads import DualDPT, SkyDPT
 from leadline.models.depth_anything_3_sky import align_to_metric, fill_sky
 from leadline.models.dinov2 import ENCODERS, DinoV2
@@ -37,117 +43,6 @@ _VIEWS_AT_ONCE = 8  # through a head, which bounds its memory
 
 _GAUSSIANS = ("gs_head.", "gs_adapter.")  # of the giant's files; they give no depth
 _SHARED_NORM = "head.scratch.output_conv2_aux.{}.2.{}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SkyConfig:
-    """The network with a sky head.
-
-    Attributes:
-        encoder: key of :data:`leadline.models.dinov2.ENCODERS`.
-        taps: the four blocks that the head reads, from 0.
-        features: channels of the head's fusion paths.
-        out_channels: channels of the four reassembled maps, fine to coarse.
-    """
-
-    encoder: str = "vitl"
-    taps: tuple[int, int, int, int] = (4, 11, 17, 23)
-    features: int = 256
-    out_channels: tuple[int, int, int, int] = (256, 512, 1024, 1024)
-
-    def __post_init__(self) -> None:
-        if self.encoder not in ENCODERS:
-            raise UnknownNameError("encoder", self.encoder, ENCODERS)
-        depth, taps = ENCODERS[self.encoder].depth, tuple(self.taps)
-        increasing = list(taps) == sorted(set(taps))
-        if len(taps) != 4 or not increasing or not 0 <= taps[0] <= taps[-1] < depth:
-            raise InputError(
-                f"taps={self.taps}: four increasing block numbers from 0 to {depth - 1} are "
-                f"needed for {self.encoder}."
-            )
-        channels = (*self.out_channels, self.features)
-        if len(channels) != 5 or any(c < 4 or c % 4 for c in channels):
-            raise InputError(
-                f"features={self.features}, out_channels={self.out_channels}: one and four "
-                "positive multiples of 4 are needed."
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnyViewConfig(SkyConfig):
-    """The any-view network.
-
-    Attributes:
-        alternate_from: the first block with rotary positions; from there on odd blocks see all
-            views.
-        ref_view_strategy: see :data:`leadline.models.depth_anything_3_encoder.RefViewStrategy`.
-        export_feat_layers: blocks whose normalised patch tokens ``outputs`` gives too, as
-            ``feat_layer_N``.
-    """
-
-    alternate_from: int = 8
-    taps: tuple[int, int, int, int] = (11, 15, 19, 23)
-    ref_view_strategy: RefViewStrategy = "saddle_balanced"
-    export_feat_layers: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        depth = ENCODERS[self.encoder].depth
-        if not 1 <= self.alternate_from <= self.taps[0]:
-            raise InputError(
-                f"alternate_from={self.alternate_from}: a block from 1 to the first tap, "
-                f"{self.taps[0]}, is needed."
-            )
-        if self.ref_view_strategy not in get_args(RefViewStrategy):
-            raise UnknownNameError(
-                "reference view strategy", self.ref_view_strategy, get_args(RefViewStrategy)
-            )
-        if any(not 0 <= layer < depth for layer in self.export_feat_layers):
-            raise InputError(
-                f"export_feat_layers={self.export_feat_layers}: blocks from 0 to {depth - 1} are "
-                "needed."
-            )
-
-
-_GIANT = AnyViewConfig(encoder="vitg", alternate_from=13, taps=(19, 27, 33, 39))
-
-
-@dataclass(frozen=True, kw_only=True)
-class NestedConfig:
-    """The nested network.
-
-    Attributes:
-        any_view: gives depth, cameras and rays up to a scale.
-        metric: gives the scale, and the sky.
-    """
-
-    any_view: AnyViewConfig = _GIANT
-    metric: SkyConfig = field(default_factory=SkyConfig)
-
-
-Config = SkyConfig | AnyViewConfig | NestedConfig
-
-CONFIGS: dict[str, Config] = {
-    "da3-small": AnyViewConfig(
-        encoder="vits",
-        alternate_from=4,
-        taps=(5, 7, 9, 11),
-        features=64,
-        out_channels=(48, 96, 192, 384),
-    ),
-    "da3-base": AnyViewConfig(
-        encoder="vitb",
-        alternate_from=4,
-        taps=(5, 7, 9, 11),
-        features=128,
-        out_channels=(96, 192, 384, 768),
-    ),
-    "da3-large": AnyViewConfig(),
-    "da3-giant": _GIANT,
-    "da3mono-large": SkyConfig(),
-    "da3metric-large": SkyConfig(),
-    "da3nested-giant-large": NestedConfig(),
-}
 
 
 class DepthAnything3(DepthModule):
@@ -278,7 +173,7 @@ class DepthAnything3Sky(DepthModule):
         encoder = ENCODERS[config.encoder]
         self.encoder_config = encoder
         self.backbone = nn.ModuleDict(
-            {"pretrained": DinoV2(encoder, final_eps=1e-5, mask_token=False)}
+            {"pretrained": DinoV2(replace(encoder, mask_token=False), final_eps=1e-5)}
         )
         self.head = SkyDPT(
             encoder.width, features=config.features, out_channels=config.out_channels

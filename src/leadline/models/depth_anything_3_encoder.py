@@ -10,6 +10,7 @@ view, channels.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
@@ -96,7 +97,7 @@ class ViewEncoder(DinoV2):
     """
 
     def __init__(self, config: EncoderConfig, *, alternate_from: int) -> None:
-        super().__init__(config, final_eps=1e-5, mask_token=False)
+        super().__init__(replace(config, mask_token=False), final_eps=1e-5)
         self.alternate_from = alternate_from
         self.camera_token = nn.Parameter(torch.zeros(1, 2, config.width))
         for index in range(alternate_from, config.depth):

@@ -17,7 +17,6 @@ from leadline.models.dpt import (
     Reassembly,
     Size,
     resize,
-    run_fusion,
     run_in_float32,
 )
 
@@ -36,9 +35,8 @@ class DualMaps(NamedTuple):
     Attributes:
         depth: (b, h, w), positive, up to one scale.
         depth_conf: (b, h, w), above 1.
-        rays: (b, 6, 4 h', 4 w') of twice the finest level: direction, then origin, in the world's
-            axes.
-        ray_conf: (b, 4 h', 4 w'), above 1.
+        rays: (b, 6, 8 rows, 8 columns) of patches: direction, then origin, in the world's axes.
+        ray_conf: (b, 8 rows, 8 columns), above 1.
     """
 
     depth: Tensor
@@ -86,27 +84,20 @@ class DualScratch(FusionNeck):
     """The fusion stage with two chains over the same levels, and the output convolutions of both.
 
     Only the last of the four auxiliary outputs is used; the checkpoints hold all. Their norm is one
-    module.
+    module. The coarsest level has no skip, and the checkpoints no unit for it.
     """
 
     def __init__(self, in_channels: Sequence[int], features: int) -> None:
-        super().__init__(in_channels, features, last_skip=False)
+        super().__init__(in_channels, features)
         half = features // 2
         self.output_conv1 = nn.Conv2d(features, half, 3, padding=1)
         self.output_conv2 = _output_convs(half, 2)
         self.refinenet1_aux = FeatureFusionBlock(features)
         self.refinenet2_aux = FeatureFusionBlock(features)
         self.refinenet3_aux = FeatureFusionBlock(features)
-        self.refinenet4_aux = FeatureFusionBlock(features, skip=False)
-        self.output_conv1_aux = nn.ModuleList(
-            nn.Sequential(
-                *(
-                    nn.Conv2d(*((half, features) if odd else (features, half)), 3, padding=1)
-                    for odd in (False, True, False, True, False)
-                )
-            )
-            for _ in range(_LEVELS)
-        )
+        self.refinenet4_aux = FeatureFusionBlock(features)
+        self.refinenet4.resConfUnit1 = self.refinenet4_aux.resConfUnit1 = nn.Identity()
+        self.output_conv1_aux = nn.ModuleList(_narrow(features) for _ in range(_LEVELS))
         norm = nn.LayerNorm(_WIDTH, eps=1e-5)
         self.output_conv2_aux = nn.ModuleList(
             nn.Sequential(
@@ -120,23 +111,20 @@ class DualScratch(FusionNeck):
             for _ in range(_LEVELS)
         )
 
-    def predict_depth(self, levels: Sequence[Tensor], size: Size) -> Tensor:
-        """Logarithm of the depth and of the confidence's excess over 1: (b, 2, *size)."""
-        chain = (self.refinenet1, self.refinenet2, self.refinenet3, self.refinenet4)
-        path = run_fusion(chain, levels)[-1]
+    def predict_depth(self, path: Tensor, size: Size) -> Tensor:
+        """The finest path -> logarithm of depth and of confidence - 1, (b, 2, *size)."""
         features = add_uv(resize(self.output_conv1(path), size))
         return run_in_float32(self.output_conv2, features)
 
     def predict_rays(self, levels: Sequence[Tensor]) -> Tensor:
-        """Direction, origin, and logarithm of the confidence's excess over 1: (b, 7, h, w)."""
-        chain = (
-            self.refinenet1_aux,
-            self.refinenet2_aux,
-            self.refinenet3_aux,
-            self.refinenet4_aux,
-        )
-        features = self.output_conv1_aux[-1](run_fusion(chain, levels)[-1])
-        return run_in_float32(self.output_conv2_aux[-1], add_uv(features))
+        """The levels -> direction, origin, and logarithm of confidence - 1, (b, 7, h, w)."""
+        fine, second, third, path = levels
+        path = self.refinenet4_aux(path, None, third.shape[-2:])
+        path = self.refinenet3_aux(path, third, second.shape[-2:])
+        path = self.refinenet2_aux(path, second, fine.shape[-2:])
+        path = self.refinenet1_aux(path, fine, (2 * fine.shape[-2], 2 * fine.shape[-1]))
+        features = add_uv(self.output_conv1_aux[-1](path))
+        return run_in_float32(self.output_conv2_aux[-1], features)
 
 
 class ChannelsLast(nn.Module):
@@ -177,9 +165,9 @@ class DualDPT(Reassembly):
         """Four (b, 1 + n, c) of pictures of ``size`` -> the maps."""
         grid = size[0] // patch, size[1] // patch
         maps = self.reassemble([self.norm(x) for x in tokens], grid)
-        levels = self.scratch.project_levels(maps)
-        depth = self.scratch.predict_depth(levels, size)
-        rays = self.scratch.predict_rays(levels)
+        pyramid = self.scratch.fuse(maps)
+        depth = self.scratch.predict_depth(pyramid.paths[-1], size)
+        rays = self.scratch.predict_rays(pyramid.levels)
         return DualMaps(depth[:, 0].exp(), 1 + depth[:, 1].exp(), rays[:, :6], 1 + rays[:, 6].exp())
 
 
@@ -187,8 +175,9 @@ class SkyScratch(FusionNeck):
     """The fusion stage and the output convolutions of depth and of sky."""
 
     def __init__(self, in_channels: Sequence[int], features: int) -> None:
-        super().__init__(in_channels, features, last_skip=False)
+        super().__init__(in_channels, features)
         half = features // 2
+        self.refinenet4.resConfUnit1 = nn.Identity()
         self.output_conv1 = nn.Conv2d(features, half, 3, padding=1)
         self.output_conv2 = _output_convs(half, 1)
         self.sky_output_conv2 = _output_convs(half, 1)
@@ -224,3 +213,10 @@ def _output_convs(channels: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(channels, _WIDTH, 3, padding=1), nn.ReLU(), nn.Conv2d(_WIDTH, outputs, 1)
     )
+
+
+def _narrow(features: int) -> nn.Sequential:
+    """Five convolutions, with nothing between, that halve the channels and give them back."""
+    half = features // 2
+    pairs = [(features, half), (half, features)] * 2 + [(features, half)]
+    return nn.Sequential(*(nn.Conv2d(i, o, 3, padding=1) for i, o in pairs))

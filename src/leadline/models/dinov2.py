@@ -39,6 +39,8 @@ class EncoderConfig:
         swiglu: gated feed-forward layers (giant) in place of GELU ones.
         patch: side of a patch, pixels.
         grid: side of the stored positional grid, patches.
+        mask_token: hold the token of masked training, which no prediction uses, because the
+            checkpoints hold it.
         norm_eps: of the norms inside the blocks.
     """
 
@@ -48,6 +50,7 @@ class EncoderConfig:
     swiglu: bool = False
     patch: int = 14
     grid: int = 37
+    mask_token: bool = True
     norm_eps: float = 1e-6
 
 
@@ -97,7 +100,7 @@ class Attention(nn.Module):
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Scaled dot-product attention, spelled out for exporters.
+    """Scaled dot-product attention, (..., n, c) each, spelled out for exporters.
 
     Their runtimes recognise the three plain operations and fuse them; what exporters make of the
     fused call has two more transpositions per block.
@@ -173,7 +176,6 @@ class DinoV2(nn.Module):
         config: its size.
         positional: see :data:`Positional`.
         final_eps: of the final norm.
-        mask_token: whether there is one; no output depends on it, but checkpoints hold it.
 
     Raises:
         InputError: ``positional`` is neither.
@@ -185,7 +187,6 @@ class DinoV2(nn.Module):
         *,
         positional: Positional = "scale",
         final_eps: float = 1e-6,
-        mask_token: bool = True,
     ) -> None:
         super().__init__()
         if positional not in get_args(Positional):
@@ -197,7 +198,7 @@ class DinoV2(nn.Module):
         self.positional: Positional = positional
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.width))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + config.grid**2, config.width))
-        if mask_token:
+        if config.mask_token:
             self.mask_token = nn.Parameter(torch.zeros(1, config.width))
         self.patch_embed = PatchEmbed(config.width, config.patch)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))

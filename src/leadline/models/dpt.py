@@ -89,8 +89,6 @@ class FeatureFusionBlock(nn.Module):
         out_channels: of the result; ``channels`` when None.
         residual_relu: see :class:`ResidualConvUnit`.
         project: whether there is an ``out_conv``; MiDaS v2.1 has none.
-        skip: whether there is a unit for the skip. Most checkpoints hold one at the coarsest level
-            too, which has no skip; Depth Anything 3's do not.
     """
 
     def __init__(
@@ -100,13 +98,11 @@ class FeatureFusionBlock(nn.Module):
         *,
         residual_relu: bool = False,
         project: bool = True,
-        skip: bool = True,
     ) -> None:
         super().__init__()
         out_channels = out_channels or channels
         self.out_conv = nn.Conv2d(channels, out_channels, 1) if project else nn.Identity()
-        if skip:
-            self.resConfUnit1 = ResidualConvUnit(channels, residual_relu=residual_relu)
+        self.resConfUnit1 = ResidualConvUnit(channels, residual_relu=residual_relu)
         self.resConfUnit2 = ResidualConvUnit(channels, residual_relu=residual_relu)
 
     def forward(self, path: Tensor, skip: Tensor | None, size: Size) -> Tensor:
@@ -124,7 +120,6 @@ class FusionNeck(nn.Module):
         features: channels of every level, or of the four, fine to coarse.
         residual_relu: see :class:`ResidualConvUnit`.
         project: see :class:`FeatureFusionBlock`.
-        last_skip: ``skip`` of the coarsest block.
     """
 
     def __init__(
@@ -134,7 +129,6 @@ class FusionNeck(nn.Module):
         *,
         residual_relu: bool = False,
         project: bool = True,
-        last_skip: bool = True,
     ) -> None:
         super().__init__()
         c1, c2, c3, c4 = in_channels
@@ -147,29 +141,19 @@ class FusionNeck(nn.Module):
         self.refinenet1 = FeatureFusionBlock(f1, f1, **kind)
         self.refinenet2 = FeatureFusionBlock(f2, f1, **kind)
         self.refinenet3 = FeatureFusionBlock(f3, f2, **kind)
-        self.refinenet4 = FeatureFusionBlock(f4, f3, **kind, skip=last_skip)
+        self.refinenet4 = FeatureFusionBlock(f4, f3, **kind)
 
     def fuse(self, maps: Sequence[Tensor]) -> Pyramid:
         """Four maps (b, c_i, h_i, w_i), fine to coarse -> the pyramid; last path = 2x map 1."""
-        levels = self.project_levels(maps)
-        chain = (self.refinenet1, self.refinenet2, self.refinenet3, self.refinenet4)
-        return Pyramid(levels, run_fusion(chain, levels))
-
-    def project_levels(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Four maps (b, c_i, h_i, w_i), fine to coarse -> the levels, (b, f_i, h_i, w_i)."""
-        convs = (self.layer1_rn, self.layer2_rn, self.layer3_rn, self.layer4_rn)
-        return tuple(conv(x) for conv, x in zip(convs, maps, strict=True))
-
-
-def run_fusion(chain: Sequence[FeatureFusionBlock], levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Fuse the four levels, fine to coarse; the paths come coarse to fine, the last at 2x."""
-    l1, l2, l3, l4 = levels
-    f1, f2, f3, f4 = chain
-    r4 = f4(l4, None, _size(l3))
-    r3 = f3(r4, l3, _size(l2))
-    r2 = f2(r3, l2, _size(l1))
-    r1 = f1(r2, l1, (2 * l1.shape[-2], 2 * l1.shape[-1]))
-    return r4, r3, r2, r1
+        l1 = self.layer1_rn(maps[0])
+        l2 = self.layer2_rn(maps[1])
+        l3 = self.layer3_rn(maps[2])
+        l4 = self.layer4_rn(maps[3])
+        r4 = self.refinenet4(l4, None, _size(l3))
+        r3 = self.refinenet3(r4, l3, _size(l2))
+        r2 = self.refinenet2(r3, l2, _size(l1))
+        r1 = self.refinenet1(r2, l1, (2 * l1.shape[-2], 2 * l1.shape[-1]))
+        return Pyramid((l1, l2, l3, l4), (r4, r3, r2, r1))
 
 
 class DepthAnythingScratch(FusionNeck):
@@ -292,7 +276,7 @@ class DPTHead(Reassembly):
 
 
 def run_in_float32(layers: nn.Module, x: Tensor) -> Tensor:
-    """Run ``layers`` in float32, under autocast too, so that maps do not band."""
+    """``layers(x)``, in float32 under autocast: in bfloat16 a map of depths would band."""
     device = x.device.type
     if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         with torch.autocast(device, enabled=False):
