@@ -29,6 +29,7 @@ by 0.08 half sides, rotation by 0.04)."""
 _FLAT_RAY = 1e-4  # |z| of a direction below which it does not count
 _CANDIDATES, _SAMPLES, _SAMPLE = 0.3, 100, 8
 _INLIER = 0.2  # between directions of length 1
+_SINGULAR = 1e-12  # determinant of a homography of length 1
 
 
 def camera_from_rays(
@@ -113,7 +114,12 @@ def _fit_robustly(
         if (support := float(weight @ close)) > best:
             best, inliers = support, close
     homography = _solve(equations, weight * inliers)
-    return homography * np.sign(np.linalg.det(homography))
+    determinant = np.linalg.det(homography)
+    if abs(determinant) < _SINGULAR:
+        raise DegenerateError(
+            "the rays fit no pinhole camera: they lie in one plane. Use the camera head's pose."
+        )
+    return homography * np.sign(determinant)
 
 
 def _equations(plane: np.ndarray, unit: np.ndarray) -> np.ndarray:
@@ -139,9 +145,9 @@ def _split(homography: np.ndarray, triangle: Triangle) -> tuple[np.ndarray, np.n
     if triangle == "upper":
         rotation, upper = np.linalg.qr(homography)
         signs = np.sign(np.diag(upper))
-        rotation, upper = rotation * signs, upper * signs[:, None]
-        focal = upper[2, 2] / np.diag(upper)[:2]
-        principal = -upper[:2, 2] / np.diag(upper)[:2]
+        calibration = np.linalg.inv(upper * signs[:, None])
+        calibration /= calibration[2, 2]
+        rotation, focal, principal = rotation * signs, np.diag(calibration)[:2], calibration[:2, 2]
     else:
         flipped, reversed_upper = np.linalg.qr(homography[:, ::-1])
         rotation, lower = flipped[:, ::-1], reversed_upper[::-1, ::-1]
@@ -149,9 +155,4 @@ def _split(homography: np.ndarray, triangle: Triangle) -> tuple[np.ndarray, np.n
         rotation, lower = rotation * signs, lower * signs[:, None]
         focal = lower[2, 2] / np.diag(lower)[:2]
         principal = lower[2, :2] / lower[2, 2]
-    if not (np.isfinite(focal).all() and (focal > 0).all()):
-        raise DegenerateError(
-            "the rays fit no pinhole camera (a focal length that is not positive and finite). Use "
-            "the camera head's pose."
-        )
     return rotation, focal, principal

@@ -96,7 +96,8 @@ class DualScratch(FusionNeck):
         self.refinenet2_aux = FeatureFusionBlock(features)
         self.refinenet3_aux = FeatureFusionBlock(features)
         self.refinenet4_aux = FeatureFusionBlock(features)
-        self.refinenet4.resConfUnit1 = self.refinenet4_aux.resConfUnit1 = nn.Identity()
+        for block in (self.refinenet4, self.refinenet4_aux):
+            block.add_module("resConfUnit1", nn.Identity())
         self.output_conv1_aux = nn.ModuleList(_narrow(features) for _ in range(_LEVELS))
         norm = nn.LayerNorm(_WIDTH, eps=1e-5)
         self.output_conv2_aux = nn.ModuleList(
@@ -177,7 +178,7 @@ class SkyScratch(FusionNeck):
     def __init__(self, in_channels: Sequence[int], features: int) -> None:
         super().__init__(in_channels, features)
         half = features // 2
-        self.refinenet4.resConfUnit1 = nn.Identity()
+        self.refinenet4.add_module("resConfUnit1", nn.Identity())
         self.output_conv1 = nn.Conv2d(features, half, 3, padding=1)
         self.output_conv2 = _output_convs(half, 1)
         self.sky_output_conv2 = _output_convs(half, 1)
