@@ -1,7 +1,7 @@
 """Sky in Depth Anything 3's maps, and metres for its any-view network.
 
-Source: Lin et al., Depth Anything 3, 2025 (arXiv:2511.10647), section 5 (monocular and metric
-models), and the rules of the authors' published interface.
+Source: Lin et al., Depth Anything 3, 2025 (arXiv:2511.10647); the rules of the authors' published
+interface.
 
 Maps are in groups, (g, ...): what lies in one group shares its quantiles and its scale.
 """
