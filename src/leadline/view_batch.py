@@ -77,7 +77,7 @@ def batch_views(
     """
     if not pictures:
         raise InputError("no pictures to batch; at least one view is needed.")
-    _check_distinct(pictures)
+    check_distinct(pictures)
     matrices = _check_intrinsics(intrinsics, len(pictures))
     seen = []
     for picture, matrix in zip(pictures, matrices, strict=True):
@@ -171,7 +171,12 @@ class _View:
         return _View(planes, matrix, self.size, (self.corner[0] + top, self.corner[1] + left))
 
 
-def _check_distinct(pictures: Sequence[np.ndarray]) -> None:
+def check_distinct(pictures: Sequence[UInt8[np.ndarray, "h w 3"]]) -> None:
+    """Refuse one picture given twice, which says nothing new and has no baseline.
+
+    Raises:
+        InputError: two equal pictures, or something that is no RGB picture of type uint8.
+    """
     for picture in pictures:
         if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
             raise InputError(

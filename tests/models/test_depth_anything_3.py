@@ -454,8 +454,9 @@ def test_the_nested_network_is_the_any_view_one_times_a_scale() -> None:
     with torch.no_grad():
         found, free = module.outputs(views), module.da3.outputs(views)
         single = module.outputs(views[0])
-    scale, ground = found["metric_scale"], found["sky"] < 0.3
-    assert scale.shape == (1,)
+    assert found["metric_scale"].shape == (1, 2)
+    scale, ground = found["metric_scale"][0, 0], found["sky"] < 0.3
+    assert bool((found["metric_scale"] == scale).all())
     assert relative(found["depth"][ground], scale * free["depth"][ground]) < 1e-6
     assert bool((found["depth_conf"][~ground] == 1).all())
     assert relative(found["extrinsics"][..., 3], scale * free["extrinsics"][..., 3]) < 1e-6

@@ -229,10 +229,11 @@ class DepthAnything3Nested(DepthModule):
     def outputs(
         self, image: Tensor, extrinsics: Tensor | None = None, intrinsics: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """What :meth:`DepthAnything3.outputs` gives, in metres; ``sky``; ``metric_scale`` (b,).
+        """What :meth:`DepthAnything3.outputs` gives, in metres; ``sky`` (b, v, h, w).
 
-        The focal length that turns the metric network's answer into metres is the predicted one.
-        Pictures without an axis of views get a scale each, views one together, as the authors do.
+        ``metric_scale`` (b, v) is the factor that depth, poses and rays already have. The focal
+        length that turns the metric network's answer into metres is the predicted one. Pictures
+        without an axis of views get a scale each, views one together, as the authors do.
 
         Args:
             image: see :meth:`DepthAnything3.outputs`, as the others.
@@ -243,16 +244,13 @@ class DepthAnything3Nested(DepthModule):
             InputError: as there, and a scene with 10 or fewer pixels that are not sky.
         """
         found = self.da3.outputs(image, extrinsics, intrinsics)
-        metric = self.da3_metric.outputs(image)
-        maps = metric["depth"], metric["sky"]
+        metric, groups = self.da3_metric.outputs(image), count_groups(image)
         if image.ndim == 5:
-            return align_to_metric(found, *maps, groups=count_groups(image))
+            return align_to_metric(found, metric["depth"], metric["sky"], groups=groups)
         views = {name: x.unsqueeze(1) for name, x in found.items()}
-        aligned = align_to_metric(
-            views, *(x.unsqueeze(1) for x in maps), groups=count_groups(image)
-        )
-        scale = aligned.pop("metric_scale")
-        return {name: x.squeeze(1) for name, x in aligned.items()} | {"metric_scale": scale}
+        depth, sky = (metric[name].unsqueeze(1) for name in ("depth", "sky"))
+        aligned = align_to_metric(views, depth, sky, groups=groups)
+        return {name: x.squeeze(1) for name, x in aligned.items()}
 
     def convert_state_dict(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Fit the authors' files; see :meth:`DepthAnything3.convert_state_dict`."""

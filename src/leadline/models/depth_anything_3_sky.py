@@ -59,7 +59,7 @@ def align_to_metric(
         groups: 1: one factor for all; b: one for each of the batch.
 
     Returns:
-        ``views`` with ``sky`` and ``metric_scale`` (b,) added.
+        ``views`` with ``sky`` and ``metric_scale`` (b, v), by which they were multiplied, added.
 
     Raises:
         InputError: a group with 10 or fewer pixels that are not sky, or none to align by.
@@ -74,9 +74,9 @@ def align_to_metric(
     scale = (metres * depth * sure).sum(dim=1) / (depth * depth * sure).sum(dim=1)  # (groups,)
     depth = depth * scale[:, None]
     far = percentile(depth, ground, _FAR_PERCENT).clamp(max=_FARTHEST_M)
-    b = len(sky)
-    each = scale.expand(b)
-    lengths = each[:, None, None, None]
+    b, v = sky.shape[:2]
+    each = scale[:, None].expand(b, v)
+    lengths = each[..., None, None]
     rotation, translation = views["extrinsics"].split([3, 1], dim=-1)
     direction, origin = views["rays"].split([3, 3], dim=2)
     return {
