@@ -62,6 +62,14 @@ _EXTRACTS: dict[str, dict[str, Any]] = {  # settings of the extracts that differ
     "moge1_vits": {**_SMALLER, "skip": ("tall/*",)},
     "metric3d_v2_vits": _SMALLER,
     "unidepth_v2_vits": _SMALLER,
+    "da3_small": {"values": 120},
+    "da3_small_eps": {"values": 300},
+    "da3mono_large": {"values": 200},
+    "da3_geom": {
+        "values": 5000,
+        "skip": ("nested_nosky/*", "nested_far/*", "ray_pose_noisy/*", "nested_sky/out_metric_*"),
+    },
+    "da3_prep": {"skip": ("*/out_u8", "*/out_tensor")},
     "losses": {
         "values": 300,
         "whole": ("in/gt", "in/pred", "in/pred_low", "in/inv_gt", "in/rel"),
@@ -244,16 +252,19 @@ def write_extract(
 
 
 def _with_draws(golden: Golden) -> Golden:
-    """The file with the kind of draw noted for every case whose input was drawn uniformly."""
+    """The file with the kind of draw noted for every case whose input its seed gives again."""
     cases = {}
     for case, made in golden.meta.get("cases", {}).items():
-        if "seed" not in made:
-            cases[case] = made
+        cases[case] = made
+        if "seed" not in made or not (
+            f"{case}/input" in golden.arrays or {"seed", "shape"} <= set(made)
+        ):
             continue
-        noted = {**made, "draw": "uniform"}
-        trial = Golden(name=golden.name, meta={"cases": {case: noted}}, arrays=golden.arrays)
-        has_input = f"{case}/input" in golden.arrays or {"seed", "shape"} <= set(made)
-        cases[case] = noted if has_input and _seeded(trial, case, golden.input(case)) else made
+        for note in ({"draw": "uniform"}, {"input": "one colour offset per view"}):
+            meta = {"cases": {case: {**made, **note}}}
+            trial = Golden(name=golden.name, meta=meta, arrays=golden.arrays)
+            if _seeded(trial, case, golden.input(case)):
+                cases[case] = {**made, **note}
     meta = {**golden.meta, "cases": cases} if cases else golden.meta
     return Golden(name=golden.name, meta=meta, arrays=golden.arrays)
 

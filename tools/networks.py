@@ -380,6 +380,43 @@ DRAWINGS = (
         ),
     ),
     Drawing(
+        name="depth-anything-3",
+        model="da3-small",
+        rows=(
+            (
+                PICTURE,
+                *_stages("encoder", patches="backbone.pretrained.patch_embed.proj"),
+                *_tokens((5, 7, 9, 11), "backbone.pretrained", "head.resize_layers.{0}"),
+                *_fusion("head.scratch"),
+                Stage(label="head", source="head.scratch.output_conv1", role="head"),
+                _out("depth"),
+            ),
+            (
+                Stage(label="levels again", source="head.scratch.layer4_rn", role="decoder"),
+                *(
+                    Stage(
+                        label=f"rays {n}", source=f"head.scratch.refinenet{n}_aux", role="decoder"
+                    )
+                    for n in (4, 3, 2, 1)
+                ),
+                Stage(label="narrow", source="head.scratch.output_conv1_aux.3", role="head"),
+                Stage(
+                    label="rays",
+                    source="head.scratch.output_conv2_aux.3",
+                    role="map",
+                    note="and confidence",
+                ),
+            ),
+            (
+                Stage(
+                    label="camera token", source="cam_dec.backbone", role="encoder", note="of 12"
+                ),
+                Stage(label="camera", source="cam_dec", role="map", note="pose and angles"),
+            ),
+        ),
+        skips=_skips_to_fusion("block 6", "block 8", "block 10"),
+    ),
+    Drawing(
         name="zoedepth",
         model="zoedepth-n",
         rows=(

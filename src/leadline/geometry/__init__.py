@@ -19,12 +19,14 @@ from leadline.geometry.epipolar import (
 from leadline.geometry.filling import complete, fill
 from leadline.geometry.matching import DETECTORS, Features, Matches, detect, match, match_features
 from leadline.geometry.pose import RelativePose, decompose_essential, relative_pose
+from leadline.geometry.pose_alignment import Similarity, fit_similarity, normalise_poses
 from leadline.geometry.pose_refinement import (
     RefinementConfig,
     SparseDepth,
     refine_poses,
     sparse_depth,
 )
+from leadline.geometry.ray_pose import camera_from_rays
 from leadline.geometry.rectification import RectifiedPair, depth_from_pair, rectify
 from leadline.geometry.stereo_matching import (
     CONFIDENT,
@@ -45,10 +47,12 @@ __all__ = [
     "RectifiedPair",
     "RefinementConfig",
     "RelativePose",
+    "Similarity",
     "SparseDepth",
     "StereoConfig",
     "SweepConfig",
     "TwoView",
+    "camera_from_rays",
     "check_poses",
     "check_rectified",
     "complete",
@@ -58,12 +62,14 @@ __all__ = [
     "draw_epipolar",
     "epipolar_lines",
     "fill",
+    "fit_similarity",
     "fundamental",
     "fundamental_from_cameras",
     "homography",
     "line_ends",
     "match",
     "match_features",
+    "normalise_poses",
     "plane_sweep",
     "rectify",
     "refine_poses",

@@ -42,6 +42,12 @@ def _video_depth_anything(name: str, **options: Any) -> DepthModule:
     return build_video_depth_anything(name, **options)
 
 
+def _depth_anything_3(name: str, **options: Any) -> DepthModule:
+    from leadline.models.depth_anything_3 import build_depth_anything_3
+
+    return build_depth_anything_3(name, **options)
+
+
 def _lite(name: str, **options: Any) -> DepthModule:
     from leadline.models.lite import Lite
 
@@ -168,6 +174,13 @@ BUILDERS: dict[str, Builder] = {
     "prompt-depth-anything-vits": _prompt_depth_anything,
     "prompt-depth-anything-vitl": _prompt_depth_anything,
     "depth-pro": _depth_pro,
+    "da3-small": _depth_anything_3,
+    "da3-base": _depth_anything_3,
+    "da3-large": _depth_anything_3,
+    "da3-giant": _depth_anything_3,
+    "da3mono-large": _depth_anything_3,
+    "da3metric-large": _depth_anything_3,
+    "da3nested-giant-large": _depth_anything_3,
     "midas-v21-small": _midas,
     "midas-v21": _midas,
     "dpt-large-384": _dpt,

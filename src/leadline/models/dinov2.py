@@ -42,6 +42,7 @@ class EncoderConfig:
         mask_token: hold the token of masked training, which no prediction uses, because the
             checkpoints hold it.
         registers: tokens between the class token and the patches, without positions.
+        norm_eps: of the norms inside the blocks.
     """
 
     width: int
@@ -52,6 +53,7 @@ class EncoderConfig:
     grid: int = 37
     mask_token: bool = True
     registers: int = 0
+    norm_eps: float = 1e-6
 
 
 ENCODERS: dict[str, EncoderConfig] = {
@@ -85,11 +87,18 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, n, c) -> (b, n, c)."""
-        b, n, c = x.shape
+        return self.merge(attend(*self.split(x)))
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Project (b, n, c) to queries, keys and values (b, heads, n, c / heads)."""
+        b, n, _ = x.shape
         parts = self.qkv(x).chunk(3, dim=-1)
         q, k, v = (part.reshape(b, n, self.heads, -1).transpose(1, 2) for part in parts)
-        x = attend(q, k, v)  # (b, heads, n, c / heads)
-        return self.proj(x.transpose(1, 2).reshape(b, n, c))
+        return q, k, v
+
+    def merge(self, x: Tensor) -> Tensor:
+        """Project the heads' (b, heads, n, c / heads) to (b, n, c)."""
+        return self.proj(x.transpose(1, 2).flatten(2))
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -149,10 +158,10 @@ class Block(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         width = config.width
-        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.norm1 = nn.LayerNorm(width, eps=config.norm_eps)
         self.attn = Attention(width, config.heads)
         self.ls1 = LayerScale(width)
-        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.norm2 = nn.LayerNorm(width, eps=config.norm_eps)
         self.mlp = SwiGLU(width) if config.swiglu else Mlp(width)
         self.ls2 = LayerScale(width)
 

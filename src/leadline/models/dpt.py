@@ -272,7 +272,41 @@ class MidasScratch(FusionNeck):
         return DPTOutputs(depth, features, pyramid.levels[-1], pyramid.paths)
 
 
-class DPTHead(nn.Module):
+class Reassembly(nn.Module):
+    """The first half of a DPT head: tokens of four blocks -> four maps. Abstract: add ``scratch``.
+
+    Args:
+        width: channels of a token.
+        out_channels: channels of the four maps, fine to coarse.
+    """
+
+    def __init__(self, width: int, out_channels: Sequence[int]) -> None:
+        super().__init__()
+        c1, c2, _, c4 = out_channels
+        self.projects = nn.ModuleList(nn.Conv2d(width, c, 1) for c in out_channels)
+        self.resize_layers = nn.ModuleList(
+            [
+                nn.ConvTranspose2d(c1, c1, kernel_size=4, stride=4),
+                nn.ConvTranspose2d(c2, c2, kernel_size=2, stride=2),
+                nn.Identity(),
+                nn.Conv2d(c4, c4, kernel_size=3, stride=2, padding=1),
+            ]
+        )
+
+    def reassemble(self, tokens: Sequence[Tensor], grid: Size) -> list[Tensor]:
+        """Four (b, 1 + n, c) -> four maps at 4, 2, 1 and 1/2 times the patch grid."""
+        maps = []
+        for x, project, rescale in zip(tokens, self.projects, self.resize_layers, strict=True):
+            patches = x[:, 1:].transpose(1, 2).unflatten(2, grid)  # (b, c, rows, columns)
+            maps.append(rescale(self.place(project(patches))))
+        return maps
+
+    def place(self, patches: Tensor) -> Tensor:
+        """Add what says where a patch lies, (b, c, rows, columns); by default nothing."""
+        return patches
+
+
+class DPTHead(Reassembly):
     """Depth Anything's head: tokens of four blocks -> pyramid -> map.
 
     Args:
@@ -292,28 +326,10 @@ class DPTHead(nn.Module):
         bounded: bool,
         prompted: bool = False,
     ) -> None:
-        super().__init__()
-        c1, c2, _, c4 = out_channels
-        self.projects = nn.ModuleList(nn.Conv2d(width, c, 1) for c in out_channels)
-        self.resize_layers = nn.ModuleList(
-            [
-                nn.ConvTranspose2d(c1, c1, kernel_size=4, stride=4),
-                nn.ConvTranspose2d(c2, c2, kernel_size=2, stride=2),
-                nn.Identity(),
-                nn.Conv2d(c4, c4, kernel_size=3, stride=2, padding=1),
-            ]
-        )
+        super().__init__(width, out_channels)
         self.scratch = DepthAnythingScratch(
             out_channels, features, bounded=bounded, prompted=prompted
         )
-
-    def reassemble(self, tokens: Sequence[Tensor], grid: Size) -> list[Tensor]:
-        """Four (b, 1 + n, c) -> four maps at 4, 2, 1 and 1/2 times the patch grid."""
-        maps = []
-        for x, project, rescale in zip(tokens, self.projects, self.resize_layers, strict=True):
-            patches = x[:, 1:].transpose(1, 2).unflatten(2, grid)  # (b, c, rows, columns)
-            maps.append(rescale(project(patches)))
-        return maps
 
 
 def run_in_float32(layers: nn.Module, x: Tensor) -> Tensor:

@@ -172,6 +172,36 @@ _DEPTH_PRO = tuple(
     )
 )
 
+_DEPTH_ANYTHING_3 = (
+    *(
+        Signature(
+            title=f"Depth Anything 3 {size}",
+            models=(f"da3-{size}",),
+            marks={
+                "backbone.pretrained.camera_token": (1, 2, width),
+                "head.norm.weight": (2 * width,),
+            },
+        )
+        for size, width in (("small", 384), ("base", 768), ("large", 1024), ("giant", 1536))
+    ),
+    Signature(
+        title="Depth Anything 3 mono or metric",
+        models=("da3mono-large", "da3metric-large"),
+        marks={
+            "backbone.pretrained.pos_embed": (1, 1370, 1024),
+            "head.scratch.sky_output_conv2.2.weight": (1, 32, 1, 1),
+        },
+    ),
+    Signature(
+        title="Depth Anything 3 nested",
+        models=("da3nested-giant-large",),
+        marks={
+            "da3.backbone.pretrained.camera_token": (1, 2, 1536),
+            "da3_metric.head.scratch.sky_output_conv2.2.weight": (1, 32, 1, 1),
+        },
+    ),
+)
+
 _CONVOLUTIONAL = (
     Signature(
         title="FastDepth",
@@ -301,6 +331,7 @@ SIGNATURES: tuple[Signature, ...] = (
     _video_depth_anything("vitb", 768, 128),
     _video_depth_anything("vitl", 1024, 256),
     *_DEPTH_PRO,
+    *_DEPTH_ANYTHING_3,
     _midas("midas-v21-small", (32, 3, 3, 3), 64),
     _midas("midas-v21", (64, 3, 7, 7), 256),
     *_dpt(
