@@ -174,7 +174,13 @@ def test_exr_parts(tmp_path: Path) -> None:
     colour = OpenEXR.Part(header, {"R": METRES, "G": METRES}, name="beauty")
     depth = OpenEXR.Part(dict(header), {"Z": METRES + 1}, name="depth")
     OpenEXR.File([colour, depth]).write(str(tmp_path / "a.exr"))
-    np.testing.assert_array_equal(read_depth_map(tmp_path / "a.exr"), METRES + 1)
+    path = tmp_path / "a.exr"
+    np.testing.assert_array_equal(read_depth_map(path), METRES + 1)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(InputError, match="1 of 2 parts are damaged"):
+        read_depth_map(path)
+    with pytest.raises(InputError, match="--max-megapixels"):
+        read_depth_map(path, max_megapixels=0.001)
 
 
 @pytest.mark.parametrize(

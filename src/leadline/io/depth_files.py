@@ -198,17 +198,26 @@ def _read_exr(
     with open_file(path, "a whole EXR file is needed: write it again."):
         with OpenEXR.File(str(path), header_only=True) as opened:
             found = _exr_channels(opened)
-            (left, top), (right, bottom) = opened.header()["dataWindow"]
-        size = int(bottom) - int(top) + 1, int(right) - int(left) + 1
-        numbers = size[0] * math.ceil(len(found) / 4), size[1]  # four channels count as a pixel
-        check_pixels(numbers, str(path), stored=stored, max_megapixels=max_megapixels)
+            count = len(opened.parts)
+            numbers = sum(map(_exr_numbers, opened.parts))
+        pixels = 1, math.ceil(numbers / 4)  # four channels count as a pixel
+        check_pixels(pixels, str(path), stored=stored, max_megapixels=max_megapixels)
         grey = {name for name in found if name.rpartition(".")[2] in ("R", "G", "B")}
         wanted = sorted(grey) if grey == set(found) else [_choose(list(found), channel, str(path))]
         with OpenEXR.File(str(path), separate_channels=True) as opened:
             parts = [opened.channels(part) for part in range(len(opened.parts))]
+            if len(parts) != count:  # OpenEXR leaves out a part that is damaged
+                raise ValueError(f"{count - len(parts)} of {count} parts are damaged")
             return np.dstack(
                 [parts[part][name].pixels for part, name in map(found.__getitem__, wanted)]
             )
+
+
+def _exr_numbers(part: Any) -> int:
+    """Numbers of all channels of a part."""
+    (left, top), (right, bottom) = part.header["dataWindow"]
+    size = int(right) - int(left) + 1, int(bottom) - int(top) + 1
+    return max(0, size[0]) * max(0, size[1]) * len(part.header["channels"])
 
 
 def _exr_channels(opened: Any) -> dict[str, tuple[int, str]]:

@@ -126,7 +126,8 @@ def read_png16(path: str | os.PathLike[str]) -> Png16:
     if text is None:
         raise InputError(
             f"{path} carries no 'leadline' text chunk and has no sidecar {sidecar_of(path).name}: "
-            "its scale is unknown. Give the file that Leadline wrote, unchanged, or its sidecar."
+            "its scale is unknown. Give the file that Leadline wrote, or its sidecar with it; in "
+            "Python, leadline.io.read_depth_png(path, per_unit=...) reads codes of any scale."
         )
     return _decoded(codes, text, str(path))
 
