@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from leadline.errors import InputError, UnknownNameError
 from leadline.models.base import DepthModule
@@ -108,6 +108,7 @@ class DepthAnything(DepthModule):
     """
 
     multiple_of: ClassVar[int] = 14
+    encoder_names: ClassVar[tuple[str, ...]] = ("pretrained",)
 
     def __init__(self, config: DepthAnythingConfig) -> None:
         super().__init__()
@@ -120,10 +121,6 @@ class DepthAnything(DepthModule):
             out_channels=config.out_channels,
             bounded=config.max_depth is not None,
         )
-
-    def encoder_parts(self) -> tuple[nn.Module, ...]:
-        """See the base class."""
-        return (self.pretrained,)
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w), sides multiples of 14 -> (b, h, w)."""
