@@ -10,7 +10,7 @@ thirds are photographs in strong colours). The arms differ in the photographs:
 - rendered: none, the same steps on rendered pictures alone;
 - free: views out of the CC0 environment maps in ``--textures``, and the pictures in ``--free``,
   whose terms allow that weights learned from them ship;
-- study: every third photograph of ``--study`` (WebDataset shards), whose terms do not. It tells
+- study: every third photograph of ``--study`` (WebDataset shards), whose terms do not. It says
   what a user with photographs of his own may expect.
 """
 

@@ -60,7 +60,7 @@ FAR = 1_000_000
 """Steps that a run is given while it is not known how many it can take."""
 
 
-class Told:
+class Reporter:
     """Takes a run's lines: prints them, writes them down, and knows when which step was done."""
 
     def __init__(self, log: TextIO) -> None:
@@ -82,7 +82,7 @@ class Told:
         )
 
 
-def learn(config: TrainConfig, out: Path, minutes: float, told: Told) -> TrainConfig:
+def learn(config: TrainConfig, out: Path, minutes: float, report: Reporter) -> TrainConfig:
     """Train, or go on; returns the settings with the number of steps that fitted."""
     began = time.perf_counter()
     file = out / "config.json"
@@ -92,8 +92,8 @@ def learn(config: TrainConfig, out: Path, minutes: float, told: Told) -> TrainCo
         little = {"steps": FAR, "checkpoint_every": trial, "log_every": max(1, trial // 12)}
         saved = load_state(out)  # of a trial that was stopped
         trial += 0 if saved is None else saved["step"]
-        train(config.updated(little), out, resume=True, stop_after=trial, report=told)
-        seconds = told.seconds_per_step()
+        train(config.updated(little), out, resume=True, stop_after=trial, report=report)
+        seconds = report.seconds_per_step()
         left = 60 * minutes - (time.perf_counter() - began)
         kept = {
             "steps": trial + max(1, round(left / seconds)),
@@ -101,7 +101,7 @@ def learn(config: TrainConfig, out: Path, minutes: float, told: Told) -> TrainCo
         }
     if kept["steps"] != FAR:
         config = config.updated({key: kept[key] for key in ("steps", "checkpoint_every")})
-    train(config, out, resume=True, report=told)
+    train(config, out, resume=True, report=report)
     return config
 
 
@@ -129,8 +129,8 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     changes = dict(pair.split("=", 1) for pair in given.set)
     with (given.out / "log.txt").open("a", encoding="utf-8") as log:
-        told = Told(log)
-        config = learn(settings_for(changes), given.out, given.minutes, told)
+        report = Reporter(log)
+        config = learn(settings_for(changes), given.out, given.minutes, report)
         learned = time.perf_counter() - began
         shipped = bundle_run(given.out, given.out / "lite.onnx", licence="Apache-2.0")
         record: dict[str, Any] = {"steps": config.steps, "batch": config.batch}
@@ -144,7 +144,7 @@ def main() -> None:
             "minutes_in_all": round((time.perf_counter() - began) / 60, 1),
         }
         (given.out / "report.json").write_text(json.dumps(record, indent=2) + "\n")
-        told(json.dumps(record))
+        report(json.dumps(record))
 
 
 if __name__ == "__main__":

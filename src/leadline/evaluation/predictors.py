@@ -20,7 +20,6 @@ from leadline.estimator import DepthEstimator
 from leadline.evaluation.protocol import Protocol
 from leadline.evaluation.sampling import sample
 from leadline.kinds import DepthKind
-from leadline.load_options import LoadOptions
 from leadline.prediction import Prediction, read_prediction
 
 if TYPE_CHECKING:

@@ -98,6 +98,7 @@ class DenseDepth(DepthModule):
     """DenseNet-169 and four doublings."""
 
     multiple_of: ClassVar[int] = 32
+    encoder_names: ClassVar[tuple[str, ...]] = ("encoder",)
 
     def __init__(self, config: DenseDepthConfig) -> None:
         super().__init__()
@@ -112,10 +113,6 @@ class DenseDepth(DepthModule):
         net = self.encoder.original_model
         state = imagenet_classifier("densenet169", net)
         net.load_state_dict({name: state[name] for name in net.state_dict()}, strict=True)
-
-    def encoder_parts(self) -> tuple[nn.Module, ...]:
-        """See the base class."""
-        return (self.encoder,)
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) RGB in [0, 1] -> (b, h/2, w/2)."""

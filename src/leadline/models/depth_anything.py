@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from leadline.errors import InputError, UnknownNameError
 from leadline.models.base import DepthModule
@@ -115,6 +115,7 @@ class DepthAnything(DepthModule):
     """
 
     multiple_of: ClassVar[int] = 14
+    encoder_names: ClassVar[tuple[str, ...]] = ("pretrained",)
 
     def __init__(self, config: DepthAnythingConfig) -> None:
         super().__init__()
@@ -127,10 +128,6 @@ class DepthAnything(DepthModule):
             out_channels=config.out_channels,
             bounded=config.max_depth is not None,
         )
-
-    def encoder_parts(self) -> tuple[nn.Module, ...]:
-        """See the base class."""
-        return (self.pretrained,)
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w), sides multiples of 14 -> (b, h, w)."""

@@ -158,16 +158,13 @@ class DPT(DepthModule):
     """DPT with a ViT, a hybrid or a BEiT: disparity up to a scale and a shift, larger = nearer."""
 
     multiple_of: ClassVar[int] = 16
+    encoder_names: ClassVar[tuple[str, ...]] = ("pretrained",)
 
     def __init__(self, config: DPTConfig) -> None:
         super().__init__()
         self.config = config
         self.pretrained = DPTEncoder(config)
         self.scratch = MidasScratch(config.out_channels, config.features, align_corners=True)
-
-    def encoder_parts(self) -> tuple[nn.Module, ...]:
-        """See the base class."""
-        return (self.pretrained,)
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w), sides multiples of 16 -> (b, h, w)."""

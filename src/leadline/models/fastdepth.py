@@ -95,6 +95,7 @@ class FastDepth(DepthModule):
     """MobileNet encoder, depthwise decoder, additive or concatenated skips at 1/2, 1/4 and 1/8."""
 
     multiple_of: ClassVar[int] = 32
+    encoder_names: ClassVar[tuple[str, ...]] = tuple(f"conv{i}" for i in range(14))
 
     def __init__(self, config: FastDepthConfig) -> None:
         super().__init__()
@@ -105,10 +106,6 @@ class FastDepth(DepthModule):
             self.add_module(f"decode_conv{i}", _up_layer(inputs, outputs))
         self.decode_conv6 = _pointwise(config.decoder_widths[-1], 1, nn.ReLU)
         _initialise(self)
-
-    def encoder_parts(self) -> tuple[nn.Module, ...]:
-        """See the base class."""
-        return tuple(self.get_submodule(f"conv{i}") for i in range(14))
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) RGB in [0, 1], sides multiples of 32 -> (b, h, w) metres."""
@@ -133,6 +130,7 @@ class FastDepthPlain(DepthModule):
     """MobileNet encoder and depthwise decoder without skips: the paper's MobileNet-NNConv5."""
 
     multiple_of: ClassVar[int] = 32
+    encoder_names: ClassVar[tuple[str, ...]] = ("mobilenet",)
 
     def __init__(self, config: FastDepthConfig) -> None:
         super().__init__()
@@ -140,10 +138,6 @@ class FastDepthPlain(DepthModule):
         self.mobilenet = nn.Sequential(*_encoder_layers(config.widths))
         self.decoder = NNConv5(config.widths[-1], config.decoder_widths)
         _initialise(self)
-
-    def encoder_parts(self) -> tuple[nn.Module, ...]:
-        """See the base class."""
-        return (self.mobilenet,)
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) RGB in [0, 1], sides multiples of 32 -> (b, h, w) metres."""

@@ -30,6 +30,7 @@ class Lite(DepthModule):
     """EfficientNet-Lite0 encoder, global context at stride 32, pyramid decoder to stride 2."""
 
     multiple_of: ClassVar[int] = 32
+    encoder_names: ClassVar[tuple[str, ...]] = ("encoder",)
 
     def __init__(
         self, *, width: int = 64, context_width: int = 192, context_blocks: int = 2
@@ -53,10 +54,6 @@ class Lite(DepthModule):
     def start_from_imagenet(self) -> None:
         """See the base class."""
         load_imagenet_lite0(self.encoder)
-
-    def encoder_parts(self) -> tuple[nn.Module, ...]:
-        """See the base class."""
-        return (self.encoder,)
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) normalised RGB -> (b, h, w) affine disparity, larger = nearer."""

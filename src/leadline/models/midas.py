@@ -225,6 +225,7 @@ class Midas(DepthModule):
     """MiDaS v2.1, large or small: disparity up to a scale and a shift, larger = nearer."""
 
     multiple_of: ClassVar[int] = 32
+    encoder_names: ClassVar[tuple[str, ...]] = ("pretrained",)
 
     def __init__(self, config: MidasConfig) -> None:
         super().__init__()
@@ -237,10 +238,6 @@ class Midas(DepthModule):
         self.scratch = MidasScratch(
             channels, levels, align_corners=False, residual_relu=not small, project=small
         )
-
-    def encoder_parts(self) -> tuple[nn.Module, ...]:
-        """See the base class."""
-        return (self.pretrained,)
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w), sides multiples of 32 -> (b, h, w)."""

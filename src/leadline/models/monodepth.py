@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -96,6 +96,8 @@ class MonodepthOutputs(NamedTuple):
 class Monodepth(DepthModule):
     """Encoder-decoder that sees the left picture and tells both eyes' disparities."""
 
+    encoder_names: ClassVar[tuple[str, ...]] = ("encoder",)
+
     def __init__(self, config: MonodepthConfig) -> None:
         super().__init__()
         self.config = config
@@ -115,10 +117,6 @@ class Monodepth(DepthModule):
                 nn.init.xavier_uniform_(layer.weight)
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
-
-    def encoder_parts(self) -> tuple[nn.Module, ...]:
-        """See the base class."""
-        return (self.encoder,)
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) RGB in [0, 1] -> (b, h, w): left disparity, or depth if so configured."""

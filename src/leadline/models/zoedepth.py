@@ -20,7 +20,7 @@ What differs from the originals, each with an option to go back:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -225,6 +225,8 @@ class Core(nn.Module):
 class ZoeDepth(DepthModule):
     """ZoeDepth with one head: metres along the optical axis."""
 
+    encoder_names: ClassVar[tuple[str, ...]] = ("core.core.pretrained",)
+
     def __init__(self, config: ZoeDepthConfig) -> None:
         super().__init__()
         self.config = config
@@ -244,10 +246,6 @@ class ZoeDepth(DepthModule):
             min_temp=config.min_temp,
             max_temp=config.max_temp,
         )
-
-    def encoder_parts(self) -> tuple[nn.Module, ...]:
-        """See the base class."""
-        return self.core.core.encoder_parts()
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) -> (b, h, w) metres; sides multiples of the core's patch."""
@@ -272,6 +270,8 @@ class ZoeDepth(DepthModule):
 
 class ZoeDepthNK(DepthModule):
     """ZoeDepth with a head per domain and a router that chooses among them."""
+
+    encoder_names: ClassVar[tuple[str, ...]] = ("core.core.pretrained",)
 
     def __init__(self, config: ZoeDepthConfig) -> None:
         super().__init__()
@@ -302,10 +302,6 @@ class ZoeDepthNK(DepthModule):
                 min_temp=config.min_temp,
                 max_temp=config.max_temp,
             )
-
-    def encoder_parts(self) -> tuple[nn.Module, ...]:
-        """See the base class."""
-        return self.core.core.encoder_parts()
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) -> (b, h, w) metres; sides multiples of the core's patch."""

@@ -188,8 +188,7 @@ def settings_for(
     Raises:
         InputError: a network without a recipe for the goal.
     """
-    architecture = spec.architecture
-    if architecture is None:
+    if spec.architecture is None:
         raise InputError(f"{spec.name} is no torch network; fine-tune lite, or another one.")
     common: dict[str, Any] = {
         "steps": steps,
@@ -201,41 +200,50 @@ def settings_for(
         "ema": 0.99,
     }
     if goal == "relative":
-        if not spec.kind.larger_is_nearer:
-            raise InputError(
-                f"{spec.name} gives {spec.kind}; for the goal relative a network of affine "
-                "disparity is needed: lite, midas-v21-small, depth-anything-v2-vits."
-            )
-        rates = {"lr": 1e-4, "encoder_lr": 2e-5, "options": {"settle": 0}}
-        return {**common, **rates, "recipe": "relative", "model": architecture, "init_from": start}
+        return common | _relative(spec, start)
+    if spec.kind.is_metric or spec.canonical_focal_px:
+        return common | _metric(spec, start, facts)
+    return common | _metric_head(spec, start, facts)
+
+
+def _relative(spec: ModelSpec, start: str) -> dict[str, Any]:
+    """A network of affine disparity stays one."""
+    if not spec.kind.larger_is_nearer:
+        raise InputError(
+            f"{spec.name} gives {spec.kind}; for the goal relative a network of affine "
+            "disparity is needed: lite, midas-v21-small, depth-anything-v2-vits."
+        )
+    own = {"recipe": "relative", "model": spec.architecture, "init_from": start}
+    return {**own, "lr": 1e-4, "encoder_lr": 2e-5, "options": {"settle": 0}}
+
+
+def _metric(spec: ModelSpec, start: str, facts: FolderFacts) -> dict[str, Any]:
+    """A network of metres stays one."""
     canonical = spec.canonical_focal_px or 0.0
-    if spec.kind.is_metric or canonical:
-        own = {"model": architecture, "model_options": dict(spec.options), "init_from": start}
-        options = {
-            "max_depth": facts.reach_m,
-            "router_weight": 1.0,  # all pictures are of one domain, which is quickly learned
-            "domains": _domain(architecture, spec, facts.reach_m),
-            "canonical_focal_px": canonical if facts.lens else 0.0,
-            "aspect": _aspect(spec, facts.size),
-        }
-        return {**common, **own, "recipe": "metric", "lr": 1e-4, "options": options}
-    if architecture not in ENCODERS:
+    options = {
+        "max_depth": facts.reach_m,
+        "router_weight": 1.0,  # all pictures are of one domain, which is quickly learned
+        "domains": _domain(str(spec.architecture), spec, facts.reach_m),
+        "canonical_focal_px": canonical if facts.lens else 0.0,
+        "aspect": _aspect(spec, facts.size),
+    }
+    own = {"model": spec.architecture, "model_options": dict(spec.options), "init_from": start}
+    return {**own, "recipe": "metric", "lr": 1e-4, "options": options}
+
+
+def _metric_head(spec: ModelSpec, start: str, facts: FolderFacts) -> dict[str, Any]:
+    """A relative network gets a metric head."""
+    if spec.architecture not in ENCODERS:
         raise InputError(
             f"{spec.name} gives {spec.kind} and takes no metric head; start from lite, a MiDaS, a "
             "Depth Anything, or a metric network, or say --goal relative."
         )
-    head = {"encoder": architecture, "domains": [["own", facts.reach_m]]}
+    head: dict[str, Any] = {"encoder": spec.architecture, "domains": [["own", facts.reach_m]]}
     if spec.options:
         head["encoder_options"] = dict(spec.options)
     options = {"relative": start, "max_depth": facts.reach_m}
-    return {
-        **common,
-        "recipe": "metric",
-        "model": "metric",
-        "model_options": head,
-        "lr": 5e-4,
-        "options": options,
-    }
+    own = {"recipe": "metric", "model": "metric", "model_options": head}
+    return {**own, "lr": 5e-4, "options": options}
 
 
 def input_size(spec: ModelSpec, picture: tuple[int, int]) -> list[int]:

@@ -44,7 +44,6 @@ from leadline.training.data.world_shards import (  # noqa: E402
 )
 from leadline.training.devices import choose_device  # noqa: E402
 from leadline.training.engine.parallel import Place  # noqa: E402
-from leadline.training.options import Rig  # noqa: E402
 
 
 def test_sample_is_a_function_of_step_and_row(tiny, tmp_path):
@@ -422,7 +421,7 @@ def test_rigs_have_lenses_of_their_own(tmp_path):
     config = TrainConfig.from_toml("stereo").updated({"world.kinds": [], "world.mount": "kitti"})
     with (
         pytest.raises(InputError, match="rigs of its own"),
-        open_stereo_pairs(config, tmp_path, 0, Rig()),
+        open_stereo_pairs(config, tmp_path, 0),
     ):
         pass
 

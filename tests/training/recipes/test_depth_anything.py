@@ -19,7 +19,7 @@ from leadline.models.base import DepthModule
 from leadline.training import TrainConfig
 from leadline.training.data.colours import perturb_colours
 from leadline.training.data.crops import draw_box
-from leadline.training.data.pseudo_labels import Hardness, MixedSamples, PseudoSamples
+from leadline.training.data.pseudo_labels import MixedSamples, PseudoSamples
 from leadline.training.options import DepthAnythingOptions
 from leadline.training.recipes.depth_anything import DepthAnything, Student
 
@@ -47,9 +47,9 @@ def _config(labels: Path, **options: object) -> TrainConfig:
     return replace(config, options=replace(own, **options))  # ty: ignore[invalid-argument-type]
 
 
-def _samples(labels: Path, **hardness: object) -> PseudoSamples:
-    made = Hardness(**hardness)  # ty: ignore[invalid-argument-type]
-    return PseudoSamples(_config(labels), open_labels(labels)[1], made)
+def _samples(labels: Path, *, colours: bool = True, cutmix: float = 0.5) -> PseudoSamples:
+    refs = open_labels(labels)[1]
+    return PseudoSamples(_config(labels), refs, colours=colours, cutmix=cutmix)
 
 
 def test_a_sample_is_a_function_of_step_and_row(labels: Path) -> None:

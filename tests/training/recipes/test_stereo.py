@@ -22,7 +22,7 @@ from leadline.training.data.stereo_pairs import (  # noqa: E402
     pair_refs,
 )
 from leadline.training.data.world_shards import write_shard  # noqa: E402
-from leadline.training.options import LidarNoise, Rig  # noqa: E402
+from leadline.training.options import Rig  # noqa: E402
 from leadline.training.recipes.stereo import BothViews, Stereo  # noqa: E402
 from testing.planes import plane_pairs  # noqa: E402
 
@@ -48,9 +48,9 @@ def config(folder: Path, **changes: Any) -> TrainConfig:
     return TrainConfig.from_toml("stereo").updated(settings | changes)
 
 
-def batch_of(given: TrainConfig, folder: Path, errors: LidarNoise | None = None) -> Any:
+def batch_of(given: TrainConfig, folder: Path) -> Any:
     """The first batch."""
-    with open_stereo_pairs(given, folder, 0, given.options.rig, errors) as source:
+    with open_stereo_pairs(given, folder, 0) as source:
         return source.batch(0, range(given.batch))
 
 
@@ -99,7 +99,7 @@ def test_all_invalid_truth_gives_no_gradient_and_no_nan(tmp_path: Path) -> None:
         "options.lidar_noise.blind_top": 1.0,
     }
     given = config(tmp_path, **blind)
-    batch, recipe = batch_of(given, tmp_path, given.options.lidar_noise), Stereo(given)
+    batch, recipe = batch_of(given, tmp_path), Stereo(given)
     module = recipe.build()
     loss, _ = recipe.loss(module, batch, 0)
     loss.backward()
@@ -110,11 +110,11 @@ def test_all_invalid_truth_gives_no_gradient_and_no_nan(tmp_path: Path) -> None:
 
 def test_samples_do_not_depend_on_what_ran_before(tmp_path: Path) -> None:
     given = config(tmp_path)
-    with open_stereo_pairs(given, tmp_path, 0, given.options.rig) as source:
+    with open_stereo_pairs(given, tmp_path, 0) as source:
         source.batch(3, [1])
         late = source.batch(5, [0, 2])
         assert source.origin(5, 2).startswith("world: shard 0")
-    with open_stereo_pairs(given, tmp_path, 5, given.options.rig) as source:
+    with open_stereo_pairs(given, tmp_path, 5) as source:
         whole = source.batch(5, range(4))
     for name, array in late.items():
         torch.testing.assert_close(array, whole[name][[0, 2]], rtol=0, atol=0)

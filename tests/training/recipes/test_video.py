@@ -54,8 +54,7 @@ def config(folder: Path, **changes: Any) -> TrainConfig:
 
 def batch_of(given: TrainConfig, folder: Path) -> Any:
     """The first batch."""
-    options = given.options
-    with open_triplets(given, folder, 0, sources=options.sources, rig=options.rig) as source:
+    with open_triplets(given, folder, 0) as source:
         return source.batch(0, range(given.batch))
 
 
@@ -184,10 +183,10 @@ def test_sources_and_loss_share_the_range_of_depths(tmp_path: Path) -> None:
 
 def test_samples_do_not_depend_on_what_ran_before(tmp_path: Path) -> None:
     given = config(tmp_path)
-    with open_triplets(given, tmp_path, 0, sources="mono", rig=Rig()) as source:
+    with open_triplets(given, tmp_path, 0) as source:
         source.batch(1, [0])
         late = source.batch(4, [1])
-    with open_triplets(given, tmp_path, 4, sources="mono", rig=Rig()) as source:
+    with open_triplets(given, tmp_path, 4) as source:
         whole = source.batch(4, range(2))
     for name, array in late.items():
         torch.testing.assert_close(array, whole[name][1:], rtol=0, atol=0)

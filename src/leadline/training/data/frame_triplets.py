@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +51,7 @@ if TYPE_CHECKING:
     from leadline.training.config import DataConfig, TrainConfig
     from leadline.training.data.rendering import Sample
     from leadline.training.data.world_shards import RenderedWorld
-    from leadline.training.options import LidarNoise, Rig, Sources
+    from leadline.training.options import Sources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,23 +69,17 @@ class Moment:
 
 
 class FrameTriplets(BatchSource):
-    """Moments from the world or from files; see the module. Open it with :func:`open_triplets`."""
+    """Moments from the world, or from the frames of a data set; see :func:`open_triplets`."""
 
     def __init__(
         self,
         config: TrainConfig,
         *,
-        sources: Sources,
-        world: RenderedWorld | None,
-        moments: Sequence[Moment],
-        rig: Rig,
-        noise: LidarNoise | None = None,
+        world: RenderedWorld | None = None,
+        moments: Sequence[Moment] = (),
     ) -> None:
-        self.config = config
-        self.world = world
-        self.moments = moments
-        self.rig = rig
-        self.noise = noise
+        self.config, self.world, self.moments = config, world, moments
+        sources = config.options.sources
         times = () if sources == "stereo" else ("before", "after")
         self.seen = ("frame", *times)
         self.names = (*self.seen, *(() if sources == "mono" else ("right",)))
@@ -109,9 +102,8 @@ class FrameTriplets(BatchSource):
         """See :class:`BatchSource`."""
         rng = sample_generator(self.config.seed, step, row)
         sample, number = self._draw(rng, step, row)
-        if self.noise is not None:
-            fixed = depth_noise_generator(self.config.seed, *number)
-            sample["depth"] = simulate_scan(sample["depth"], self.noise, fixed)
+        fixed = depth_noise_generator(self.config.seed, *number)
+        sample["depth"] = simulate_scan(sample["depth"], self.config.options.lidar_noise, fixed)
         mirror = rng.random() < self.config.augment.flip
         maps = {name: sample[name] for name in (*self.names, "depth")}
         made = {name: as_tensor(v[:, ::-1] if mirror else v) for name, v in maps.items()}
@@ -133,24 +125,17 @@ class FrameTriplets(BatchSource):
             return read_moment(self.moments[n], size, self.names), (n,)
         number = self.world.place(sample_generator(self.config.seed, step, row), step)
         drawn = self.world.draw(rng, step)
-        camera = self.rig.camera((drawn["depth"].shape[0], drawn["depth"].shape[1]))
+        rig = self.config.options.rig
+        camera = rig.camera((drawn["depth"].shape[0], drawn["depth"].shape[1]))
         sample = {name: drawn[name] for name in self.names}
         sample["depth"] = known_depth(drawn["depth"])
         sample["camera"] = np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float32)
-        sample["baseline_m"] = np.array(self.rig.baseline_m, np.float32)
+        sample["baseline_m"] = np.array(rig.baseline_m, np.float32)
         return sample, number
 
 
 @contextmanager
-def open_triplets(
-    config: TrainConfig,
-    folder: Path,
-    step: int,
-    *,
-    sources: Sources,
-    rig: Rig,
-    noise: LidarNoise | None = None,
-) -> Generator[FrameTriplets]:
+def open_triplets(config: TrainConfig, folder: Path, step: int) -> Generator[FrameTriplets]:
     """Open the config's film for a run that goes on at ``step``.
 
     Args:
@@ -158,17 +143,13 @@ def open_triplets(
             sequences whose frames have cameras.
         folder: of the run.
         step: the first that will be asked for.
-        sources: see :data:`~leadline.training.options.Sources`.
-        rig: of the world's cameras.
-        noise: what happens to the depths; None: nothing.
     """
     data = only_source(config)
-    open_from = partial(FrameTriplets, config, sources=sources, rig=rig, noise=noise)
     if data.name != "world":
-        yield open_from(world=None, moments=moments_of(data, folder, sources))
+        yield FrameTriplets(config, moments=moments_of(data, folder, config.options.sources))
         return
-    with open_rig_world(config, folder, step, partial(render_triplets, rig=rig)) as world:
-        yield open_from(world=world, moments=())
+    with open_rig_world(config, folder, step, render_triplets) as world:
+        yield FrameTriplets(config, world=world)
 
 
 def moments_of(data: DataConfig, folder: Path, sources: Sources) -> list[Moment]:

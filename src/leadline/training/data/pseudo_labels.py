@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,35 +35,31 @@ if TYPE_CHECKING:
     from leadline.training.data.samples import DepthSamples
 
 
-@dataclass(frozen=True, kw_only=True)
-class Hardness:
-    """What the student's pictures go through.
-
-    Attributes:
-        colours: strong jitter, grey and blur.
-        cutmix: share of pictures into which a box of another is put.
-    """
-
-    colours: bool = True
-    cutmix: float = 0.5
-
-
 class PseudoSamples:
     """Samples from the labels of a folder.
 
     A sample holds ``rgb``, ``disparity``, ``valid``, and ``outside`` (h, w) bool: with CutMix,
     False in the box that is another picture's, which has a scale and shift of its own.
+
+    Args:
+        config: of the run.
+        refs: the labels.
+        colours: strong jitter, grey and blur.
+        cutmix: share of pictures into which a box of another is put.
     """
 
-    def __init__(self, config: TrainConfig, refs: Sequence[LabelRef], hardness: Hardness) -> None:
-        self.config, self.refs, self.hardness = config, refs, hardness
+    def __init__(
+        self, config: TrainConfig, refs: Sequence[LabelRef], *, colours: bool, cutmix: float
+    ) -> None:
+        self.config, self.refs = config, refs
+        self.colours, self.cutmix = colours, cutmix
 
     def sample(self, step: int, row: int, size: tuple[int, int]) -> Batch:
         """The sample of (step, row) at ``size`` (height, width)."""
         rng = sample_generator(self.config.seed, step, row)
         one = self._one(rng, size)
         one["outside"] = torch.ones(size, dtype=torch.bool)
-        if rng.random() < self.hardness.cutmix:
+        if rng.random() < self.cutmix:
             other, outside = self._one(rng, size), draw_box(rng, size)
             mixed = {name: torch.where(outside, one[name], other[name]) for name in other}
             one = {**mixed, "outside": outside}
@@ -83,7 +78,7 @@ class PseudoSamples:
         sample = cut_crop(sample, crop, size)
         disparity = torch.from_numpy(np.asarray(sample["disparity"], np.float32))
         rgb = torch.from_numpy(sample["rgb"]).permute(2, 0, 1).float().div_(255)
-        if self.hardness.colours:
+        if self.colours:
             rgb = perturb_colours(rgb, rng)
         valid = disparity.isfinite()
         return {"rgb": rgb, "disparity": disparity.nan_to_num(), "valid": valid}

@@ -13,7 +13,7 @@ Source: Godard et al., Monodepth, CVPR 2017, section 4 (augmentation: of flips a
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from leadline.datasets.kitti import kitti_film_refs
 from leadline.errors import InputError
 from leadline.training.data.colours import change_gamma_alike
 from leadline.training.data.lidar_noise import simulate_scan
-from leadline.training.data.rendering import Render, Sample
+from leadline.training.data.rendering import Sample
 from leadline.training.data.rig_rendering import render_pairs
 from leadline.training.data.seeds import depth_noise_generator, sample_generator
 from leadline.training.data.source import BatchSource, step_size
@@ -42,26 +42,21 @@ if TYPE_CHECKING:
     from leadline.datasets.frame import Frame, FrameRef
     from leadline.image import Image
     from leadline.training.config import DataConfig, TrainConfig
-    from leadline.training.options import LidarNoise, Rig
 
 _OTHER = {"left": "right", "right": "left"}
 
 
 class StereoPairs(BatchSource):
-    """Pairs from the world or from files; see the module and :func:`open_stereo_pairs`."""
+    """Pairs from the world, or from the frames of a data set; see :func:`open_stereo_pairs`."""
 
     def __init__(
         self,
         config: TrainConfig,
         *,
-        world: RenderedWorld | None,
-        frames: Sequence[FrameRef],
-        noise: LidarNoise | None = None,
+        world: RenderedWorld | None = None,
+        frames: Sequence[FrameRef] = (),
     ) -> None:
-        self.config = config
-        self.world = world
-        self.frames = frames
-        self.noise = noise
+        self.config, self.world, self.frames = config, world, frames
 
     def batch(self, step: int, rows: Sequence[int]) -> dict[str, Tensor]:
         """See :class:`BatchSource`; ``rgb`` is ``left``."""
@@ -81,10 +76,9 @@ class StereoPairs(BatchSource):
         """See :class:`BatchSource`."""
         rng = sample_generator(self.config.seed, step, row)
         sample, number = self._draw(rng, step, row)
-        if self.noise is not None:
-            for side, name in enumerate(("left_depth", "right_depth")):
-                fixed = depth_noise_generator(self.config.seed, side, *number)
-                sample[name] = simulate_scan(sample[name], self.noise, fixed)
+        for side, name in enumerate(("left_depth", "right_depth")):
+            fixed = depth_noise_generator(self.config.seed, side, *number)
+            sample[name] = simulate_scan(sample[name], self.config.options.lidar_noise, fixed)
         if rng.random() < self.config.augment.flip:
             sample = mirror_pair(sample)
         made = {name: as_tensor(array) for name, array in sample.items()}
@@ -105,9 +99,7 @@ class StereoPairs(BatchSource):
 
 
 @contextmanager
-def open_stereo_pairs(
-    config: TrainConfig, folder: Path, step: int, rig: Rig, noise: LidarNoise | None = None
-) -> Generator[StereoPairs]:
+def open_stereo_pairs(config: TrainConfig, folder: Path, step: int) -> Generator[StereoPairs]:
     """Open the config's pairs for a run that goes on at ``step``.
 
     Args:
@@ -115,22 +107,20 @@ def open_stereo_pairs(
             ``right.mp4`` and ``calib.json`` of a DepthAI camera), or a data set with two views.
         folder: of the run.
         step: the first that will be asked for.
-        rig: of the world's cameras.
-        noise: what happens to the depths; None: nothing.
     """
     data = only_source(config)
     if data.name != "world":
-        yield StereoPairs(config, world=None, frames=pair_refs(data, folder), noise=noise)
+        yield StereoPairs(config, frames=pair_refs(data, folder))
         return
-    with open_rig_world(config, folder, step, partial(render_pairs, rig=rig)) as world:
-        yield StereoPairs(config, world=world, frames=(), noise=noise)
+    with open_rig_world(config, folder, step, render_pairs) as world:
+        yield StereoPairs(config, world=world)
 
 
 @contextmanager
 def open_rig_world(
-    config: TrainConfig, folder: Path, step: int, render: Render
+    config: TrainConfig, folder: Path, step: int, render: Callable[..., dict[str, np.ndarray]]
 ) -> Generator[RenderedWorld]:
-    """Render the pictures of a rig while the block lasts.
+    """Render pictures of the config's rig, ``render(..., rig=...)``, while the block lasts.
 
     Raises:
         InputError: the config asks for a data set's camera.
@@ -140,7 +130,8 @@ def open_rig_world(
             f"world.mount={config.world.mount!r}: the recipe {config.recipe!r} has rigs of "
             "its own; leave it out, or take a recipe of single pictures."
         )
-    rendered = RenderedWorld.of(config, Plan.of(config, render, margin=1.0), folder)
+    plan = Plan.of(config, partial(render, rig=config.options.rig), margin=1.0)
+    rendered = RenderedWorld.of(config, plan, folder)
     with rendered.rendering(step, here=renders_here()) as world:
         yield world
 
@@ -160,12 +151,8 @@ def only_source(config: TrainConfig) -> DataConfig:
     return config.data[0]
 
 
-def rig_of(config: TrainConfig, rig: Rig) -> dict[str, float]:
+def rig_of(config: TrainConfig) -> dict[str, float]:
     """What turns the source's disparities into metres.
-
-    Args:
-        config: of the run.
-        rig: of the world's cameras.
 
     Returns:
         ``focal_share``, the focal length as a share of the picture's width, and ``baseline_m``;
@@ -173,6 +160,7 @@ def rig_of(config: TrainConfig, rig: Rig) -> dict[str, float]:
     """
     data = only_source(config)
     if data.name == "world":
+        rig = config.options.rig
         return {"focal_share": rig.focal_share, "baseline_m": rig.baseline_m}
     if data.name == "stereo-video":
         found = depthai_rig(read_json(Path(data.root) / "calib.json"))

@@ -64,25 +64,7 @@ def depthai_rig(calibration: Mapping[str, Any], *, width: int = 640) -> Rectifie
     Raises:
         InputError: no such calibration.
     """
-    try:
-        cameras = dict(calibration["cameraData"])
-        pair = calibration["stereoRectificationData"]
-        left, right = (cameras[pair[f"{side}CameraSocket"]] for side in ("left", "right"))
-        if left["extrinsics"]["toCameraSocket"] != pair["rightCameraSocket"]:
-            raise KeyError("extrinsics from the left to the right camera")
-        places = left["extrinsics"]
-        rotation = np.array(places["rotationMatrix"], dtype=np.float64)
-        # centimetres
-        shift = np.array([[places["translation"][axis] / 100] for axis in "xyz"])
-        lenses = [
-            (np.array(c["intrinsicMatrix"]), np.array(c["distortionCoeff"])) for c in (left, right)
-        ]
-        size = (int(left["width"]), int(left["height"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"this is no DepthAI calibration of a stereo pair ({error} is missing or wrong): "
-            "cameraData and stereoRectificationData are needed, as dai.CalibrationHandler writes."
-        ) from error
+    lenses, size, rotation, shift = _read_calibration(calibration)
     (k1, d1), (k2, d2) = lenses
     out = (width, round(width * size[1] / size[0] / 2) * 2)
     found = cv2.stereoRectify(
@@ -113,6 +95,30 @@ def depthai_rig(calibration: Mapping[str, Any], *, width: int = 640) -> Rectifie
     )
     baseline = abs(float(p2[0, 3] / p2[0, 0]))
     return RectifiedRig(maps=(tuple(maps[0]), tuple(maps[1])), camera=camera, baseline_m=baseline)
+
+
+def _read_calibration(calibration: Mapping[str, Any]) -> tuple[Any, tuple[int, int], Any, Any]:
+    """Matrix and distortion of both cameras, (width, height), and the right one from the left."""
+    try:
+        cameras = dict(calibration["cameraData"])
+        pair = calibration["stereoRectificationData"]
+        left, right = (cameras[pair[f"{side}CameraSocket"]] for side in ("left", "right"))
+        if left["extrinsics"]["toCameraSocket"] != pair["rightCameraSocket"]:
+            raise KeyError("extrinsics from the left to the right camera")
+        places = left["extrinsics"]
+        rotation = np.array(places["rotationMatrix"], dtype=np.float64)
+        # centimetres
+        shift = np.array([[places["translation"][axis] / 100] for axis in "xyz"])
+        lenses = [
+            (np.array(c["intrinsicMatrix"]), np.array(c["distortionCoeff"])) for c in (left, right)
+        ]
+        size = (int(left["width"]), int(left["height"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"this is no DepthAI calibration of a stereo pair ({error} is missing or wrong): "
+            "cameraData and stereoRectificationData are needed, as dai.CalibrationHandler writes."
+        ) from error
+    return lenses, size, rotation, shift
 
 
 def rectified_refs(root: Path, cache: Path, *, every: int = 1) -> list[FrameRef]:

@@ -32,7 +32,7 @@ from torch import Tensor
 from leadline import world
 from leadline.errors import InputError, JobError, LeadlineError
 from leadline.jobs import atomic_write, write_text
-from leadline.training.config import TrainConfig
+from leadline.training.config import TrainConfig, WorldConfig
 from leadline.training.data.rendering import Render, Sample
 from leadline.training.data.seeds import (
     shard_generator,
@@ -46,24 +46,19 @@ class Plan:
     """Everything that a renderer's process needs to know.
 
     Attributes:
+        world: what the config says of it.
         sizes: (height, width) of what is cut out of the pictures; repeats weigh.
         margin: pictures are rendered this much larger.
-        shard, window, shard_steps, shards: as in :class:`~leadline.training.config.WorldConfig`.
         seed, steps, render_workers: of the run.
-        textures: folder of textures, or empty.
         render: see the module.
     """
 
+    world: WorldConfig
     sizes: tuple[tuple[int, int], ...]
     margin: float
-    shard: int
-    window: int
-    shard_steps: int
-    shards: int
     seed: int
     steps: int
     render_workers: int
-    textures: str
     render: Render
 
     @classmethod
@@ -78,26 +73,28 @@ class Plan:
         """The plan of a run; ``sizes`` and ``margin`` in place of the config's."""
         own = config.world
         return cls(
+            world=own,
             sizes=sizes or config.sizes,
             margin=own.margin if margin is None else margin,
-            shard=own.shard,
-            window=own.shards or own.window,
-            shard_steps=own.shard_steps,
-            shards=own.shards,
             seed=config.seed if own.seed < 0 else own.seed,
             steps=config.steps,
             render_workers=config.render_workers,
-            textures=own.textures,
             render=render,
         )
+
+    @property
+    def window(self) -> int:
+        """Shards to draw from at a time."""
+        return self.world.shards or self.world.window
 
     def pictures(self) -> dict[str, str]:
         """Everything that the content of a shard follows from, but its number."""
         render: Any = partial(self.render)
-        told = {key: value for key, value in render.keywords.items() if key != "device"}
-        own = {name: getattr(self, name) for name in ("sizes", "margin", "shard", "seed")}
-        made = {"render": render.func.__name__, "textures": Path(self.textures).name, **own, **told}
-        return {name: str(value) for name, value in made.items()}
+        given = {key: value for key, value in render.keywords.items() if key != "device"}
+        own = {"sizes": self.sizes, "margin": self.margin, "shard": self.world.shard}
+        textures = Path(self.world.textures).name
+        made = {"render": render.func.__name__, "textures": textures, **own, "seed": self.seed}
+        return {name: str(value) for name, value in (made | given).items()}
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) that shard ``index`` is rendered for, without the margin."""
@@ -107,11 +104,11 @@ class Plan:
         """About what the pictures of a window take: three bytes of colour and two of disparity."""
         pixels = sum(h * w for h, w in self.sizes) / len(self.sizes) * self.margin**2
         shards = min(self.window, self.newest(self.steps - 1) + 1)
-        return 5 * pixels * self.shard * shards
+        return 5 * pixels * self.world.shard * shards
 
     def newest(self, step: int) -> int:
         """The newest shard that step ``step`` may draw from; the first steps share a few."""
-        return self.shards - 1 if self.shards else 2 + step // self.shard_steps
+        return self.world.shards - 1 if self.world.shards else 2 + step // self.world.shard_steps
 
     def oldest(self, step: int) -> int:
         """The oldest shard that step ``step`` may draw from."""
@@ -121,7 +118,7 @@ class Plan:
         """Render shard ``index``; the texture bank is the world's default one."""
         height, width = self.size(index)
         size = (_even(height * self.margin), _even(width * self.margin))
-        return self.render(shard_generator(self.seed, index), size, self.shard)
+        return self.render(shard_generator(self.seed, index), size, self.world.shard)
 
 
 @cache
@@ -145,7 +142,7 @@ def render_ahead(plan: Plan, folder: Path, worker: int, start: int, asked: Any) 
         asked: shared number, the newest step that was drawn for.
     """
     bank = world.TextureBank
-    world.use_bank(bank.load(plan.textures) if plan.textures else bank.procedural(0))
+    world.use_bank(bank.load(plan.world.textures) if plan.world.textures else bank.procedural(0))
     trainer = multiprocessing.parent_process()
     lead = max(LEAD, 2 * plan.render_workers)
     for index in range(
@@ -160,7 +157,7 @@ def render_ahead(plan: Plan, folder: Path, worker: int, start: int, asked: Any) 
 
 
 def _renderer(*what: Any) -> None:
-    """A renderer's process; what stops it is told in one line."""
+    """A renderer's process; what stops it is one line."""
     try:
         render_ahead(*what)
     except (LeadlineError, OSError) as error:
@@ -270,7 +267,7 @@ class RenderedWorld:
             if len(self._alike) > 32:  # threads make batches for a few steps at a time
                 self._alike.clear()
             self._alike[step] = alike
-        return int(rng.choice(alike)), int(rng.integers(self.plan.shard))
+        return int(rng.choice(alike)), int(rng.integers(self.plan.world.shard))
 
     def _place(self, rng: np.random.Generator, step: int) -> tuple[int, int]:
         if self._asked is not None:
@@ -279,7 +276,7 @@ class RenderedWorld:
 
     def forget(self, step: int) -> None:
         """Delete the shards that no later step draws from; a fixed set is kept."""
-        if self.plan.shards:
+        if self.plan.world.shards:
             return
         oldest = self.plan.newest(step) - self.plan.window
         for index in range(max(0, oldest - 4), max(0, oldest)):

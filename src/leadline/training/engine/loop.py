@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from leadline.errors import InputError
 from leadline.evaluation import protocols
 from leadline.jobs import atomic_write, write_text
-from leadline.training import recipes
 from leadline.training.data.seeds import part_seed
 from leadline.training.engine.checkpoint import (
     MovingAverage,
@@ -45,6 +44,7 @@ from leadline.training.engine.parallel import (
 )
 from leadline.training.engine.progress import Progress
 from leadline.training.engine.resume import changes
+from leadline.training.recipes import RECIPES
 
 if TYPE_CHECKING:
     from leadline.training.config import TrainConfig
@@ -143,7 +143,7 @@ class Run:
     def __init__(self, config: TrainConfig, place: Place | None = None) -> None:
         self.config = config
         self.place = place or Place()
-        self.recipe: Recipe = recipes.get(config.recipe)(config)
+        self.recipe: Recipe = RECIPES[config.recipe](config)
         if config.protocol:
             protocols.get(
                 config.protocol

@@ -36,7 +36,6 @@ from leadline.losses import (
     multi_scale_gradient,
 )
 from leadline.training.data.pseudo_labels import (
-    Hardness,
     MixedSamples,
     PseudoSamples,
     label_pictures,
@@ -138,8 +137,9 @@ class DepthAnything(Recipe):
         pseudo = None
         if share > 0:
             refs = read_labels(options.labels or self._labels(folder), options.pictures)
-            hardness = Hardness(colours=options.colours, cutmix=options.cutmix)
-            pseudo = PseudoSamples(self.config, refs, hardness)
+            pseudo = PseudoSamples(
+                self.config, refs, colours=options.colours, cutmix=options.cutmix
+            )
         if share == 1:
             yield MixedSamples(self.config, labelled=None, pseudo=pseudo, share=1)
             return

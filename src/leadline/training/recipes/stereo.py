@@ -93,9 +93,7 @@ class Stereo(Recipe):
     def data(self, folder: Path, step: int) -> AbstractContextManager[BatchSource]:
         """Stereo pairs."""
         check_depth_source(self.config)
-        return open_stereo_pairs(
-            self.config, folder, step, self.options.rig, self.options.lidar_noise
-        )
+        return open_stereo_pairs(self.config, folder, step)
 
     def loss(self, forward: Forward, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The paper's loss; beside it or instead of it the error of depth."""
@@ -145,7 +143,7 @@ class Stereo(Recipe):
     @cached_property
     def _rig(self) -> dict[str, float]:
         """Focal length as a share of the width, and baseline; empty where unknown."""
-        return rig_of(self.config, self.options.rig)
+        return rig_of(self.config)
 
     @property
     def _metres(self) -> dict[str, Any]:

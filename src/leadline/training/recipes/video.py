@@ -112,15 +112,7 @@ class Video(Recipe):
     def data(self, folder: Path, step: int) -> AbstractContextManager[BatchSource]:
         """Frames with what they are made from."""
         check_depth_source(self.config)
-        options = self.options
-        return open_triplets(
-            self.config,
-            folder,
-            step,
-            sources=options.sources,
-            rig=options.rig,
-            noise=options.lidar_noise,
-        )
+        return open_triplets(self.config, folder, step)
 
     def loss(self, forward: Forward, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The paper's loss; beside it or instead of it the error of depth."""
@@ -191,7 +183,7 @@ class Video(Recipe):
         """What ``leadline.models.build`` gets, under the config's own."""
         if self.options.sources == "mono":
             return {"output": "depth"}
-        rig = rig_of(self.config, self.options.rig)
+        rig = rig_of(self.config)
         if not rig:
             raise InputError(
                 f"options.sources={self.options.sources!r}: the baseline or the camera of "
