@@ -209,7 +209,7 @@ def test_views_of_one_scene_have_poses_and_one_cloud():
         max_views=3,
     )
     estimator = DepthEstimator(Walk(), spec)
-    pictures = [Image(pixels=make_picture(48, 64).pixels) for _ in range(3)]
+    pictures = [Image(pixels=np.roll(make_picture(48, 64).pixels, 5 * n, 1)) for n in range(3)]
     made = estimator.predict_views(pictures)
     assert len(made) == 3
     places = [camera.world_from_camera[:3, 3] for camera in made.cameras]
@@ -221,6 +221,8 @@ def test_views_of_one_scene_have_poses_and_one_cloud():
     np.testing.assert_allclose(last - first, np.tile([2.0, 0, 0], (48 * 64, 1)), atol=1e-5)
     with pytest.raises(InputError, match="1 to 3 views"):
         estimator.predict_views(pictures * 2)
+    with pytest.raises(InputError, match="views 0 and 1 are the same picture"):
+        estimator.predict_views(pictures[:1] * 2)
     with pytest.raises(InputError, match="1 to 3 views"):
         estimator.predict_views([])
 
