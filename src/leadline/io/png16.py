@@ -20,7 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from leadline.errors import InputError
 from leadline.io.boundary import open_file, reading
-from leadline.io.pictures import open_picture, open_trusted
+from leadline.io.pictures import open_trusted
 from leadline.io.text import parse_json, read_text
 from leadline.io.tiff import read_tiff
 from leadline.jobs import atomic_write, write_text
@@ -161,8 +161,9 @@ def read_png16_record(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         InputError: missing or damaged, or without its record.
     """
-    with open_file(path, _RECORD) as file, open_picture(file, str(path)) as picture:
-        text = picture.info.get(CHUNK)
+    with open_file(path, _RECORD) as file:
+        picture = open_trusted(file, str(path))
+        text = None if isinstance(picture, str) else picture.info.get(CHUNK)
         if not isinstance(text, str):
             raise InputError(f"{path} carries no record of Leadline's; {_RECORD}")
         return _record(text, str(path))
