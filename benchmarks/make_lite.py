@@ -28,11 +28,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import lite_accuracy
-from leadline.bundle import bundle_run
-from leadline.datasets import GROUPS
-from leadline.evaluation import macro_mean
+from leadline.evaluation.predictors import BASELINES
 from leadline.training import TrainConfig, train
 from leadline.training.engine.checkpoint import load_state
+from tools.bundle import bundle_run
 
 ON_A_GPU = {
     "batch": 128,
@@ -108,15 +107,15 @@ def learn(config: TrainConfig, out: Path, minutes: float, report: Reporter) -> T
 
 def measured(data: Path, models: dict[str, str]) -> dict[str, Any]:
     """Scores of the baselines and the models on the real frames that are here."""
-    groups = [name for name in GROUPS if (data / name).is_dir()]
+    groups = [name for name in lite_accuracy.GROUPS if (data / name).is_dir()]
     predictors = {
-        "constant": lite_accuracy.constant,
-        "vertical ramp": lite_accuracy.vertical_ramp,
-        **{title: lite_accuracy.of_model(source) for title, source in models.items()},
+        "constant": BASELINES["constant"],
+        "vertical ramp": BASELINES["vertical-ramp"],
+        **{title: lite_accuracy.open_model(source) for title, source in models.items()},
     }
     results = {name: lite_accuracy.run(p, data, groups) for name, p in predictors.items()}
     print(lite_accuracy.table(results))
-    return {name: asdict(macro_mean(found)) for name, found in results.items()}
+    return {name: asdict(lite_accuracy.macro_mean(found)) for name, found in results.items()}
 
 
 def main() -> None:

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from leadline.image import Image
-from leadline.kinds import DepthKind
 from leadline.preprocess import Preprocess
 from leadline.resample import resize
 from leadline.spec import PreprocessSpec
@@ -59,7 +58,7 @@ def cases() -> dict[str, Callable[[], object]]:
                 return preprocess(image)
 
             def restore(preprocess=preprocess, outputs=outputs, prepared=prepared) -> object:
-                return preprocess.restore(outputs, prepared, kind=DepthKind.AFFINE_DISPARITY)
+                return preprocess.restore(outputs, prepared)
 
             found[f"prepare {width}x{height} for {name}"] = prepare
             found[f"restore {width}x{height} from {name}"] = restore

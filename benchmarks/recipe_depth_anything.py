@@ -27,7 +27,8 @@ from benchmarks.harness import (
     steps_for,
 )
 from leadline.io import list_images
-from leadline.shards import BulkJob, ModelChoice, label_files
+from leadline.load_options import LoadOptions
+from leadline.shards import BulkJob, label_files
 from leadline.training import TrainConfig
 from leadline.training.data.pseudo_labels import render_pictures
 
@@ -99,7 +100,7 @@ def labels_by(run: str, settings: Settings) -> str:
     pictures = CACHE / f"unlabelled-{count}"
     render_pictures(pictures, count=count, size=(116, 154))
     out = CACHE / "labels" / f"{run}-{count}"
-    choice = ModelChoice(name=str(CACHE / "arms" / run), runtime="torch", device=settings.device)
+    choice = LoadOptions(model=str(CACHE / "arms" / run), runtime="torch", device=settings.device)
     job = BulkJob(model=choice, out=str(out), disparity=True)
     files = {path: out / "depth" / f"{path.stem}.png" for path in list_images(pictures)}
     label_files(job, files).raise_failures()

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 import leadline
+from leadline.decode import decode
 from leadline.errors import DeviceError, InputError, UnknownNameError
-from leadline.estimator import DepthEstimator, resized
+from leadline.estimator import DepthEstimator
 from leadline.kinds import DepthKind
+from leadline.load_options import resize_input
 from leadline.preprocess import Preprocess
 from leadline.resample import resize
 from leadline.spec import ModelSpec, PreprocessSpec
@@ -60,13 +62,13 @@ def test_every_source_gives_the_same_map(tiny_model: Path, tmp_path: Path) -> No
         np.testing.assert_array_equal(maps[0].values, other.values)
 
 
-def test_predict_is_preprocess_run_restore(tiny_model: Path) -> None:
+def test_predict_is_preprocess_run_restore_decode(tiny_model: Path) -> None:
     estimator = leadline.load(tiny_model)
     image = leadline.Image(pixels=picture(64, 100))
     preprocess = Preprocess(estimator.spec.preprocess)
     prepared = preprocess(image)
     outputs = estimator.runtime.run(prepared.arrays)
-    wanted = preprocess.restore(outputs, prepared, kind=estimator.spec.kind)
+    wanted = decode(preprocess.restore(outputs, prepared), estimator.spec, prepared)
     np.testing.assert_array_equal(estimator.predict(image).values, wanted.values)
 
 
@@ -176,14 +178,14 @@ def test_size_makes_the_input_larger(tiny_model: Path) -> None:
 
 def test_size_keeps_the_ratio_of_exact_sizes_and_has_limits() -> None:
     spec = PreprocessSpec(size=(384, 512), resize="exact", multiple_of=32)
-    assert resized(spec, 192).size == (192, 256)
+    assert resize_input(spec, 192).size == (192, 256)
     area = PreprocessSpec(size=(256, 320), resize="area", multiple_of=32)
-    assert resized(area, 192).size == (192, 240)
-    assert Preprocess(resized(area, 192)).input_size(480, 640) == (192, 256)
-    assert Preprocess(resized(area, 192)).input_size(375, 1242) == (128, 384)
+    assert resize_input(area, 192).size == (192, 240)
+    assert Preprocess(resize_input(area, 192)).input_size(480, 640) == (192, 256)
+    assert Preprocess(resize_input(area, 192)).input_size(375, 1242) == (128, 384)
     for size in (31, 5000, -1):
         with pytest.raises(InputError, match=f"size={size}"):
-            resized(spec, size)
+            resize_input(spec, size)
 
 
 def test_a_device_that_is_not_here_is_told(tiny_model: Path) -> None:

@@ -90,7 +90,7 @@ def test_unaligned_disparity_is_never_taken_for_depth():
 def test_depth_and_disparity_are_inverse():
     depth = prediction(values=np.array([[2.0, 4.0], [0.0, np.nan]]), camera=None, image=None)
     disparity = depth.to_disparity()
-    assert disparity.kind is DepthKind.AFFINE_DISPARITY
+    assert disparity.kind is DepthKind.SCALED_DISPARITY
     np.testing.assert_array_equal(disparity.values, [[0.5, 0.25], [np.nan, np.nan]])
     np.testing.assert_array_equal(disparity.valid, [[True, True], [False, False]])
     assert depth.to_depth() is depth
@@ -124,6 +124,7 @@ def test_every_kind_aligns_to_metres(kind):
         DepthKind.SCALED_DEPTH: lambda d: d / 5,
         DepthKind.AFFINE_DEPTH: lambda d: 2 * d - 3,
         DepthKind.AFFINE_DISPARITY: lambda d: 4 / d - 1,
+        DepthKind.SCALED_DISPARITY: lambda d: 4 / d,
         DepthKind.PIXEL_DISPARITY: lambda d: 40 / d,
     }[kind]
     aligned = prediction(kind, values=forward(depth)).aligned_to(depth)

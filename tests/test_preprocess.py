@@ -15,8 +15,9 @@ from leadline.errors import InputError, UnknownNameError
 from leadline.image import Image
 from leadline.kinds import DepthKind
 from leadline.preprocess import Preprocess, stack
-from leadline.spec import PreprocessSpec
+from leadline.spec import PreprocessSpec, name_outputs
 from testing import prepared as goldens
+from testing.decoding import decode_restored
 
 
 @pytest.fixture(scope="module")
@@ -108,12 +109,15 @@ def test_a_single_pixel_is_a_picture():
     preprocess = Preprocess(PreprocessSpec(size=(28, 28), multiple_of=14))
     one = preprocess(Image(pixels=np.full((1, 1, 3), 255, np.uint8)))
     assert one.arrays["image"].shape == (1, 3, 28, 28)
-    back = preprocess.restore({"depth": np.ones((1, 28, 28))}, one, kind=DepthKind.METRIC_DEPTH)
+    back = decode_restored(
+        preprocess, {"depth": np.ones((1, 28, 28))}, one, kind=DepthKind.METRIC_DEPTH
+    )
     assert back.values.tolist() == [[1.0]]
 
 
 def test_restore_gives_the_picture_s_size_camera_and_kind(image):
-    preprocess = Preprocess(PreprocessSpec(size=(28, 28), multiple_of=14))
+    outputs = name_outputs("depth", "confidence")
+    preprocess = Preprocess(PreprocessSpec(size=(28, 28), multiple_of=14), outputs=outputs)
     item = preprocess(image)
     assert item.input_size == (28, 42)
     assert item.input_camera == image.camera.resized(42, 28)
@@ -121,7 +125,9 @@ def test_restore_gives_the_picture_s_size_camera_and_kind(image):
         "depth": np.stack([np.zeros((28, 42)), np.full((28, 42), 3.0)])[:, None],
         "confidence": np.full((2, 28, 42), 0.5),
     }
-    back = preprocess.restore(outputs, item, kind=DepthKind.METRIC_DEPTH, model="m", index=1)
+    back = decode_restored(
+        preprocess, outputs, item, kind=DepthKind.METRIC_DEPTH, name="m", index=1
+    )
     assert back.values.shape == image.size
     assert back.values.dtype == np.float32
     assert (back.values == 3).all()
@@ -139,7 +145,9 @@ def test_restore_uses_the_spec_s_way_back(image, rule, corners):
     )
     item = Preprocess(spec)(image)
     depth = np.random.default_rng(1).random((1, *item.input_size), dtype=np.float32)
-    back = Preprocess(spec).restore({"depth": depth}, item, kind=DepthKind.AFFINE_DISPARITY)
+    back = decode_restored(
+        Preprocess(spec), {"depth": depth}, item, kind=DepthKind.AFFINE_DISPARITY
+    )
     mode = {"linear": "bilinear", "cubic": "bicubic"}[rule]
     expected = torch.nn.functional.interpolate(
         torch.from_numpy(depth)[None], image.size, mode=mode, align_corners=corners
@@ -155,8 +163,8 @@ def test_a_hole_is_not_valid_and_a_failure_is(image):
     for spec, resized in itertools.product(
         (plain, replace(plain, nan_is_hole=True)), (True, False)
     ):
-        back = Preprocess(spec).restore(
-            {"depth": depth}, item, kind=DepthKind.METRIC_DEPTH, resized=resized
+        back = decode_restored(
+            Preprocess(spec), {"depth": depth}, item, kind=DepthKind.METRIC_DEPTH, resized=resized
         )
         assert 0.45 < back.known.mean() < 0.55
         np.testing.assert_allclose(back.values[back.known], 2.0, rtol=1e-6)
@@ -166,8 +174,11 @@ def test_a_hole_is_not_valid_and_a_failure_is(image):
         else:
             assert back.valid is None
     depth[0, 14:] = np.inf  # an overflow is no hole, whoever overflows
-    back = Preprocess(replace(plain, nan_is_hole=True)).restore(
-        {"depth": depth}, item, kind=DepthKind.METRIC_DEPTH
+    back = decode_restored(
+        Preprocess(replace(plain, nan_is_hole=True)),
+        {"depth": depth},
+        item,
+        kind=DepthKind.METRIC_DEPTH,
     )
     assert back.valid is not None
     assert 0.45 < back.valid.mean() < 0.55
@@ -184,18 +195,18 @@ def test_stack_needs_one_size(image):
 
 
 def test_a_canonical_camera_gives_metres_where_the_own_one_is_known(image):
-    spec = PreprocessSpec(size=(24, 24), resize="short_side", canonical_focal_px=100.0)
-    preprocess = Preprocess(spec)
+    preprocess = Preprocess(PreprocessSpec(size=(24, 24), resize="short_side"))
+    canonical = {"decoder": "canonical_depth", "canonical_focal_px": 100.0}
     item = preprocess(image, margin=(4, 6))
     depth = {"depth": np.full((1, *item.input_size), 8.0)}
-    back = preprocess.restore(depth, item, kind=DepthKind.SCALED_DEPTH)
+    back = decode_restored(preprocess, depth, item, kind=DepthKind.SCALED_DEPTH, **canonical)
     assert back.kind is DepthKind.METRIC_DEPTH
     # the margin makes the picture smaller in the input, and the focal length with it
     own = image.camera.fy * item.input_size[0] / (image.size[0] + 2 * 4)
     np.testing.assert_allclose(back.values, 8.0 * own / 100.0, rtol=1e-6)
     nameless = preprocess(replace(image, camera=None))
     depth = {"depth": np.full((1, *nameless.input_size), 8.0)}
-    unknown = preprocess.restore(depth, nameless, kind=DepthKind.SCALED_DEPTH)
+    unknown = decode_restored(preprocess, depth, nameless, kind=DepthKind.SCALED_DEPTH, **canonical)
     assert unknown.kind is DepthKind.SCALED_DEPTH
     np.testing.assert_allclose(unknown.values, 8.0)
 
@@ -206,7 +217,7 @@ def test_a_canonical_camera_gives_metres_where_the_own_one_is_known(image):
 def test_restore_refuses_other_outputs(image, outputs):
     preprocess = Preprocess(PreprocessSpec(size=(28, 28), multiple_of=14))
     with pytest.raises(InputError):
-        preprocess.restore(outputs, preprocess(image), kind=DepthKind.METRIC_DEPTH)
+        decode_restored(preprocess, outputs, preprocess(image), kind=DepthKind.METRIC_DEPTH)
 
 
 @pytest.mark.slow
@@ -235,7 +246,9 @@ def test_picture_to_map_equals_depth_anything_v2():
             assert golden.relative_error(f"{number}/tensor_{size}", item.arrays["image"]) < 2e-6
             with torch.inference_mode():
                 depth = network(torch.from_numpy(item.arrays["image"])).numpy()
-            back = preprocess.restore({"depth": depth}, item, kind=DepthKind.AFFINE_DISPARITY)
+            back = decode_restored(
+                preprocess, {"depth": depth}, item, kind=DepthKind.AFFINE_DISPARITY
+            )
             assert golden.relative_error(f"{number}/depth_{size}", back.values) < 1e-4
 
 
@@ -271,12 +284,13 @@ def test_eigen_s_crop_is_the_middle_of_the_halved_picture():
 def test_a_map_of_the_middle_goes_back_to_its_place():
     camera = Camera.from_fov(60, 40, fov_deg=60)
     image = Image(pixels=np.zeros((40, 60, 3), np.uint8), camera=camera)
-    preprocess = Preprocess(PreprocessSpec(size=(20, 40), resize="exact", crop=(0.5, 0.8)))
+    spec = PreprocessSpec(size=(20, 40), resize="exact", crop=(0.5, 0.8))
+    preprocess = Preprocess(spec, outputs=name_outputs("depth", "confidence"))
     item = preprocess(image)
     assert item.box == (10, 30, 6, 54)
     assert item.input_camera == camera.cropped(6, 10, 48, 20).resized(40, 20)
     outputs = {"depth": np.full((1, 20, 40), 3.0), "confidence": np.ones((1, 20, 40))}
-    back = preprocess.restore(outputs, item, kind=DepthKind.METRIC_DEPTH)
+    back = decode_restored(preprocess, outputs, item, kind=DepthKind.METRIC_DEPTH)
     inside = np.zeros((40, 60), bool)
     inside[10:30, 6:54] = True
     assert back.valid is not None
@@ -285,7 +299,7 @@ def test_a_map_of_the_middle_goes_back_to_its_place():
     assert np.isnan(back.values[~inside]).all()
     assert back.confidence is not None
     np.testing.assert_array_equal(np.isfinite(back.confidence), inside)
-    own = preprocess.restore(outputs, item, kind=DepthKind.METRIC_DEPTH, resized=False)
+    own = decode_restored(preprocess, outputs, item, kind=DepthKind.METRIC_DEPTH, resized=False)
     np.testing.assert_array_equal(own.values, back.values)  # it has no size of the whole picture
 
 
@@ -293,27 +307,38 @@ def test_a_map_can_stay_at_the_network_s_size(image):
     preprocess = Preprocess(PreprocessSpec(size=(28, 28), multiple_of=14))
     item, depth = preprocess(image), np.random.default_rng(0).random((1, 14, 21), np.float32)
     depth[0, 0, 0] = np.nan
-    own = preprocess.restore({"depth": depth}, item, kind=DepthKind.METRIC_DEPTH, resized=False)
+    own = decode_restored(
+        preprocess, {"depth": depth}, item, kind=DepthKind.METRIC_DEPTH, resized=False
+    )
     np.testing.assert_array_equal(own.values, depth[0])
     np.testing.assert_array_equal(own.known, np.isfinite(depth[0]))
     assert own.camera == image.camera.resized(21, 14)
     assert own.image is None
     padded = preprocess(image, margin=(3, 5))
-    back = preprocess.restore({"depth": depth}, padded, kind=DepthKind.METRIC_DEPTH, resized=False)
+    back = decode_restored(
+        preprocess, {"depth": depth}, padded, kind=DepthKind.METRIC_DEPTH, resized=False
+    )
     assert back.size == image.size
 
 
 @pytest.mark.parametrize("crop", [(1.0, 1.0), (0.5, 0.5)])
 @pytest.mark.parametrize("margin", [(0, 0), (4, 8)])
 def test_disparities_in_widths_of_the_input_become_pixels(image, crop, margin):
-    spec = PreprocessSpec(size=(24, 32), resize="exact", crop=crop, in_widths=True)
+    spec = PreprocessSpec(size=(24, 32), resize="exact", crop=crop)
     item = Preprocess(spec)(image, margin=margin)
     outputs, seen = {"depth": np.full((1, 24, 32), 0.25)}, 64 * crop[1] + 2 * margin[1]
-    back = Preprocess(spec).restore(outputs, item, kind=DepthKind.PIXEL_DISPARITY)
+    back = decode_restored(
+        Preprocess(spec), outputs, item, kind=DepthKind.PIXEL_DISPARITY, decoder="width_disparity"
+    )
     np.testing.assert_allclose(back.values[back.known], 0.25 * seen)
-    metres = Preprocess(spec).restore(outputs, item, kind=DepthKind.METRIC_DEPTH)
-    np.testing.assert_allclose(metres.values[metres.known], 0.25)
-    own = Preprocess(spec).restore(outputs, item, kind=DepthKind.PIXEL_DISPARITY, resized=False)
+    own = decode_restored(
+        Preprocess(spec),
+        outputs,
+        item,
+        kind=DepthKind.PIXEL_DISPARITY,
+        decoder="width_disparity",
+        resized=False,
+    )
     if item.whole:
         np.testing.assert_allclose(own.values, 0.25 * 32)
 

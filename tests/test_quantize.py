@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from leadline.errors import InputError, LeadlineError
-from leadline.estimator import load
 from leadline.image import Image
+from leadline.load_options import load
 from leadline.quantize import Layer, _best_range, _choose, _grid, _rounded, quantize
 
 

@@ -35,10 +35,12 @@ if TYPE_CHECKING:
         UnknownNameError,
         WeightsError,
     )
-    from leadline.estimator import DepthEstimator, load
+    from leadline.estimator import DepthEstimator
     from leadline.image import Image
     from leadline.io import read_image
     from leadline.kinds import DepthKind
+    from leadline.load_options import LoadOptions, load
+    from leadline.multi_view import MultiView
     from leadline.prediction import Prediction, read_prediction
 
 _HOMES = {
@@ -52,13 +54,15 @@ _HOMES = {
     "JobError": "leadline.errors",
     "KindError": "leadline.errors",
     "LeadlineError": "leadline.errors",
+    "LoadOptions": "leadline.load_options",
     "MissingDependencyError": "leadline.errors",
     "MissingWeightsError": "leadline.errors",
+    "MultiView": "leadline.multi_view",
     "Prediction": "leadline.prediction",
     "UnknownNameError": "leadline.errors",
     "WeightsError": "leadline.errors",
     "list_models": "leadline.catalog:names",
-    "load": "leadline.estimator",
+    "load": "leadline.load_options",
     "models": "leadline.models:",
     "read_image": "leadline.io",
     "read_prediction": "leadline.prediction",
@@ -76,8 +80,10 @@ __all__ = [
     "JobError",
     "KindError",
     "LeadlineError",
+    "LoadOptions",
     "MissingDependencyError",
     "MissingWeightsError",
+    "MultiView",
     "Prediction",
     "UnknownNameError",
     "WeightsError",

@@ -12,7 +12,7 @@ from typing import Any
 
 from leadline.errors import UnknownNameError
 from leadline.kinds import DepthKind
-from leadline.spec import ModelSpec, PreprocessSpec, ResizeRule, WeightsFile
+from leadline.spec import ModelSpec, PreprocessSpec, ResizeRule, WeightsFile, name_outputs
 
 DEFAULT = "lite"
 """Name of the model that ``leadline.load()`` takes: it ships inside the package."""
@@ -102,7 +102,7 @@ PREPROCESS = MappingProxyType(
         # The middle of a frame of 240 x 320, of a halved KITTI frame, and of one of 250 x 333.
         "eigen14-nyu": _unit_range(228, 304, crop=(228 / 240, 304 / 320), nan_is_hole=True),
         "eigen14-kitti": _unit_range(172, 576, crop=(172 / 184, 576 / 612), nan_is_hole=True),
-        "monodepth": _unit_range(256, 512, in_widths=True),
+        "monodepth": _unit_range(256, 512),
         "monodepth2": _unit_range(192, 640),
         "densedepth": _unit_range(480, 640),
         "fastdepth": _unit_range(224, 224, crop=(228 / 250, 304 / 333)),
@@ -140,6 +140,7 @@ def _superpixel(name: str, summary: str, paper: str) -> ModelSpec:
         weights=(WeightsFile(file=f"{name}.npz", licence="Apache-2.0"),),
         summary=summary,
         paper=paper,
+        outputs=name_outputs("depth", "confidence"),
         runtime="superpixel",
     )
 
@@ -234,6 +235,7 @@ def _monodepth(encoder: str) -> ModelSpec:
         architecture=f"monodepth-{encoder}",
         kind=DepthKind.PIXEL_DISPARITY,
         preprocess=PREPROCESS["monodepth"],
+        decoder="width_disparity",
         advice=_advice(
             f"monodepth-{encoder}",
             "publish TensorFlow checkpoints (github.com/mrharicot/monodepth, non-commercial); load "
@@ -406,7 +408,9 @@ def _lite_metric() -> ModelSpec:
             "n_attractors": (8, 4, 2, 1),
         },
         kind=DepthKind.SCALED_DEPTH,
-        preprocess=replace(PREPROCESS["lite"], size=(256, 320), canonical_focal_px=275.0),
+        preprocess=replace(PREPROCESS["lite"], size=(256, 320)),
+        decoder="canonical_depth",
+        canonical_focal_px=275.0,
         weights=(
             WeightsFile(file=f"{name}.onnx", licence="Apache-2.0"),
             WeightsFile(file=f"{name}.safetensors", licence="Apache-2.0"),

@@ -16,7 +16,7 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,13 +24,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from leadline import __version__
 from leadline.errors import InputError, LeadlineError, MissingDependencyError, UnknownNameError
-from leadline.estimator import resized
 from leadline.hub import sha256_of
-from leadline.resolve import Origin, identify
+from leadline.load_options import LoadOptions
+from leadline.resolve import Origin
 from leadline.runtime import ModelFile, Runtime, RuntimeName, installed, open_file, select
-from leadline.spec import ModelSpec, PreprocessSpec, Sidecar, sidecar_path
+from leadline.spec import InputName, ModelSpec, Sidecar, sidecar_path
 
 if TYPE_CHECKING:
     from leadline.models.base import DepthModule
@@ -78,23 +77,19 @@ class Exported:
 
 
 def export(
-    model: str | os.PathLike[str] | None,
+    model: LoadOptions | str | os.PathLike[str] | None,
     out: str | os.PathLike[str],
     *,
-    weights: str | os.PathLike[str] | None = None,
-    size: int | tuple[int, int] | None = None,
-    max_depth: float | None = None,
+    sides: tuple[int, int] | None = None,
 ) -> Exported:
     """Write ``model`` as ``out``, with its sidecar.
 
     Args:
-        model: as for :func:`leadline.load`.
+        model: what :func:`leadline.load` takes as its model, or LoadOptions; their ``size`` becomes
+            the default of a file with dynamic sides.
         out: a ``.onnx`` or ``.xml`` file; the suffix decides the format. Its folder is made.
-        weights: as for :func:`leadline.load`.
-        size: an int makes another size the default of a file with dynamic sides, as for
-            :func:`leadline.load`; (height, width) fixes the sides, and pictures are then stretched
-            to them. None keeps the model's own size with dynamic sides.
-        max_depth: as for :func:`leadline.load`.
+        sides: (height, width) fixes the sides, and pictures are then stretched to them. None keeps
+            the model's own size with dynamic sides.
 
     Raises:
         InputError: another suffix, a size that the network cannot take, or a model without a
@@ -102,19 +97,15 @@ def export(
         LeadlineError: the network cannot be traced, or the file computes something else.
         MissingDependencyError: a package that exporting needs is not installed.
     """
-    out = Path(out)
+    out, options = Path(out), LoadOptions.of(model)
     form = _format_of(out)
-    prefer = "checkpoint" if form == "onnx" or isinstance(size, tuple) else None
-    origin = identify(model, weights=weights, max_depth=max_depth, prefer=prefer)
+    origin = options.identify("checkpoint" if form == "onnx" or sides is not None else None)
     spec = origin.spec
-    if isinstance(size, int):
-        spec = replace(spec, preprocess=resized(spec.preprocess, size))
-    licence = spec.weights[0].licence if spec.weights and weights is None else "unknown"
+    licence = spec.weights[0].licence if spec.weights and options.weights is None else "unknown"
     if origin.is_graph:
-        return _convert_graph(replace(origin, spec=spec), out, form, size, licence)
+        return _convert_graph(origin, out, form, sides, licence)
     if spec.architecture is None:
         raise InputError(f"{spec.name} is not a torch network, so there is nothing to export.")
-    sides = size if isinstance(size, tuple) else None
     return export_module(_open(spec, origin.path), spec, out, sides=sides, licence=licence)
 
 
@@ -150,10 +141,10 @@ def export_module(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder:
         written = Path(folder) / out.name
         write = _write_onnx if form == "onnx" else _write_openvino
-        write(_lean(module, form), written, sides)
-        checks = tuple(_compare(module, written, spec.preprocess, fixed=sides is not None))
+        write(_Named(_lean(module, form), spec), written, sides)
+        checks = tuple(_compare(module, written, spec, fixed=sides is not None))
         _refuse_if_wrong(checks, spec.name)
-        _describe(written, spec, licence)
+        _describe(written, spec, licence, outputs=_name_ports(spec))
         _move(Path(folder), out.parent)
     return Exported(path=out, sidecar=sidecar_path(out), checks=checks)
 
@@ -195,29 +186,81 @@ def _needed(package: str, extra: str) -> None:
         raise MissingDependencyError(package, "exporting a network", extra) from error
 
 
-def _example(module: DepthModule, sides: tuple[int, int] | None) -> Any:
-    """A batch of two pictures, taller and wider than anything that a network treats apart."""
-    import torch
+class _Named:
+    """A network whose inputs and outputs are tuples in the order of its spec, for tracers."""
 
-    m = module.multiple_of
-    height, width = sides or (m * max(2, -(-126 // m)), m * max(3, -(-168 // m)))
-    return torch.zeros(2, 3, height, width)
+    def __init__(self, module: DepthModule, spec: ModelSpec) -> None:
+        from torch import nn
+
+        names, outputs = spec.inputs, tuple(spec.outputs)
+
+        class Forward(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.network = module
+
+            def forward(self, *tensors: Any) -> Any:
+                named = self.network.outputs(**dict(zip(names, tensors, strict=True)))
+                return tuple(named[name] for name in outputs)
+
+        self.forward = Forward().eval()
+        self.inputs, self.outputs = names, tuple(_name_ports(spec))
+        self.name, self.multiple_of = module.name or type(module).__name__, module.multiple_of
+
+    def make_examples(self, sides: tuple[int, int] | None) -> tuple[Any, ...]:
+        """Two pictures, taller and wider than what a network treats apart, and what goes along."""
+        import torch
+
+        m = self.multiple_of
+        height, width = sides or (m * max(2, -(-126 // m)), m * max(3, -(-168 // m)))
+        made = _example_inputs(self.inputs, (2, 3, height, width))
+        return tuple(torch.from_numpy(made[name]) for name in self.inputs)
+
+    def describe_dynamic_axes(self, sides: tuple[int, int] | None) -> tuple[Any, ...]:
+        """Per input: axis -> the dimension that may change."""
+        import torch
+
+        m = self.multiple_of
+        axes: dict[str, dict[int, Any]] = {
+            name: {0: torch.export.Dim("batch", max=1024)} for name in self.inputs
+        }
+        if sides is None:
+            for axis, name in ((2, "height"), (3, "width")):
+                side = torch.export.Dim(name, max=16384 // m)
+                axes["image"][axis] = side if m == 1 else m * side
+        if "prompt_depth" in axes:
+            for axis, name in ((1, "prompt_height"), (2, "prompt_width")):
+                axes["prompt_depth"][axis] = torch.export.Dim(name, min=4, max=16384)
+        return (tuple(axes[name] for name in self.inputs),)
 
 
-def _dynamic(module: DepthModule, sides: tuple[int, int] | None) -> tuple[dict[int, Any], ...]:
-    import torch
+def _name_ports(spec: ModelSpec) -> dict[str, str]:
+    """The file's output -> ours; what is an input too cannot have the same name in a file."""
+    return {f"predicted_{name}" if name in spec.inputs else name: name for name in spec.outputs}
 
-    batch = torch.export.Dim("batch", max=1024)
-    if sides is not None:
-        return ({0: batch},)
-    m = module.multiple_of
-    height = torch.export.Dim("height", max=16384 // m)
-    width = torch.export.Dim("width", max=16384 // m)
-    return ({0: batch, 2: height if m == 1 else m * height, 3: width if m == 1 else m * width},)
+
+def _example_inputs(
+    names: Sequence[InputName], shape: tuple[int, ...], seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Random float32 inputs of a network for a batch of pictures of ``shape``."""
+    rng = np.random.default_rng(seed)
+    batch, _, height, width = shape
+    focal = np.float32(width) * rng.uniform(0.8, 1.2, batch).astype(np.float32)
+    intrinsics = np.zeros((batch, 3, 3), np.float32)
+    intrinsics[:, 0, 0] = intrinsics[:, 1, 1] = focal
+    intrinsics[:, 0, 2], intrinsics[:, 1, 2] = (width - 1) / 2, (height - 1) / 2
+    intrinsics[:, 2, 2] = 1
+    made = {
+        "image": rng.random(shape, np.float32),
+        "intrinsics": intrinsics,
+        "focal_px": focal,
+        "prompt_depth": rng.uniform(1, 4, (batch, 48, 64)).astype(np.float32),
+    }
+    return {name: made[name] for name in names}
 
 
 @contextmanager
-def _tracing(module: DepthModule, sides: tuple[int, int] | None) -> Generator[None]:
+def _tracing(network: _Named, sides: tuple[int, int] | None) -> Generator[None]:
     """Silence the tracer, and put what stops it into one line."""
     import torch
 
@@ -228,64 +271,69 @@ def _tracing(module: DepthModule, sides: tuple[int, int] | None) -> Generator[No
     except (LeadlineError, OSError, MemoryError):
         raise
     except Exception as error:  # tracers raise whatever the network's code meets
-        name = module.name or type(module).__name__
         text = re.sub(r"\x1b\[[\d;]*m", "", str(error))  # colours
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         detail = lines[0][:200] if lines else type(error).__name__
         advice = (
-            "Give one size, as in --size 480x640 (in Python: size=(480, 640))."
+            "Give one size, as in --fixed-size 480x640 (in Python: sides=(480, 640))."
             if sides is None
             else "Run it with PyTorch instead: give the checkpoint to leadline.load."
         )
         kind = "dynamic sides" if sides is None else f"sides {sides[0]}x{sides[1]}"
         raise LeadlineError(
-            f"{name} cannot be exported with {kind} ({detail}). {advice}"
+            f"{network.name} cannot be exported with {kind} ({detail}). {advice}"
         ) from error
 
 
-def _write_onnx(module: DepthModule, path: Path, sides: tuple[int, int] | None) -> None:
+def _write_onnx(network: _Named, path: Path, sides: tuple[int, int] | None) -> None:
     for package in ("onnx", "onnxscript"):
         _needed(package, "export")
     import torch
 
-    size = sum(p.numel() * p.element_size() for p in module.parameters())
-    with _tracing(module, sides):
+    size = sum(p.numel() * p.element_size() for p in network.forward.parameters())
+    with _tracing(network, sides):
         program = torch.onnx.export(
-            module,
-            (_example(module, sides),),
+            network.forward,
+            network.make_examples(sides),
             dynamo=True,
-            dynamic_shapes=_dynamic(module, sides),
-            input_names=["image"],
-            output_names=["depth"],
+            dynamic_shapes=network.describe_dynamic_axes(sides),
+            input_names=list(network.inputs),
+            output_names=list(network.outputs),
             opset_version=_OPSET,
             verbose=False,
         )
         if program is None:
-            raise LeadlineError(f"{module.name}: PyTorch's ONNX exporter gave no program.")
+            raise LeadlineError(f"{network.name}: PyTorch's ONNX exporter gave no program.")
         program.save(path, external_data=size > _PROTOBUF_LIMIT)
 
 
-def _write_openvino(module: DepthModule, path: Path, sides: tuple[int, int] | None) -> None:
+def _write_openvino(network: _Named, path: Path, sides: tuple[int, int] | None) -> None:
     import openvino
     import torch
 
-    with _tracing(module, sides):
+    with _tracing(network, sides):
         program = torch.export.export(
-            module,
-            (_example(module, sides),),
-            dynamic_shapes=_dynamic(module, sides),
+            network.forward,
+            network.make_examples(sides),
+            dynamic_shapes=network.describe_dynamic_axes(sides),
             strict=False,
         )
         graph = openvino.convert_model(program)
-        graph.inputs[0].get_tensor().set_names({"image"})
-        graph.outputs[0].get_tensor().set_names({"depth"})
-        height, width = sides or (-1, -1)
-        graph.reshape(openvino.PartialShape([-1, 3, height, width]))
+        for ports, names in ((graph.inputs, network.inputs), (graph.outputs, network.outputs)):
+            for port, name in zip(ports, names, strict=True):
+                port.get_tensor().set_names({name})
+        shapes = {
+            "image": [-1, 3, *(sides or (-1, -1))],
+            "intrinsics": [-1, 3, 3],
+            "focal_px": [-1],
+            "prompt_depth": [-1, -1, -1],
+        }
+        graph.reshape({name: openvino.PartialShape(shapes[name]) for name in network.inputs})
         openvino.save_model(graph, path, compress_to_fp16=False)
 
 
 def _convert_graph(
-    origin: Origin, out: Path, form: Format, size: int | tuple[int, int] | None, licence: str
+    origin: Origin, out: Path, form: Format, sides: tuple[int, int] | None, licence: str
 ) -> Exported:
     """ONNX to OpenVINO; the only conversion between files that there is."""
     if form != "openvino" or origin.path.suffix.lower() != ".onnx":
@@ -293,22 +341,19 @@ def _convert_graph(
             f"{origin.path.name} is already an exported network; it can become a .xml when it is a "
             f".onnx, nothing else. For {out.name}, export the checkpoint."
         )
-    if isinstance(size, tuple):
+    if sides is not None:
         raise InputError(
-            f"size={size} for {origin.path.name}: an exported network keeps its sides; export the "
-            "checkpoint with this size."
+            f"sides {sides} for {origin.path.name}: an exported network keeps its own; export the "
+            "checkpoint with these."
         )
     import openvino
 
-    names = ModelFile(path=origin.path, inputs=origin.inputs, outputs=origin.outputs)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder:
         written = Path(folder) / out.name
         graph = openvino.Core().read_model(origin.path)
         openvino.save_model(graph, written, compress_to_fp16=False)
-        sidecar = _sidecar(written, origin.spec, licence)
-        sidecar = replace(sidecar, inputs=names.inputs, outputs=names.outputs)
-        sidecar_path(written).write_text(sidecar.to_json(), encoding="utf-8")
+        _describe(written, origin.spec, licence, inputs=origin.inputs, outputs=origin.outputs)
         _move(Path(folder), out.parent)
     return Exported(path=out, sidecar=sidecar_path(out), checks=())
 
@@ -324,13 +369,14 @@ def _another_size(module: DepthModule, height: int, width: int) -> tuple[int, in
     return smaller
 
 
-def _compare(
-    module: DepthModule, path: Path, preprocess: PreprocessSpec, *, fixed: bool
-) -> Iterator[Check]:
-    """Run the file beside the network, at its own size and, if it takes any, at another."""
+def _compare(module: DepthModule, path: Path, spec: ModelSpec, *, fixed: bool) -> Iterator[Check]:
+    """Run the file beside the network, at its own size and, if it takes any, at another.
+
+    Every output is compared; an error is relative to the largest value of its output.
+    """
     import torch
 
-    m = module.multiple_of
+    preprocess, m = spec.preprocess, module.multiple_of
     height, width = preprocess.size
     if not fixed:
         height, width = max(m, height // m * m), max(m, width // m * m)
@@ -338,22 +384,32 @@ def _compare(
     shapes = [(1, 3, height, width)]
     if not fixed:
         shapes.append((2, 3, *_another_size(module, height, width)))
-    for runtime in _runtimes(path):
+    for runtime in _runtimes(path, spec):
         for shape in shapes:
-            batch = (np.random.default_rng(0).random(shape, np.float32) - mean) / std
+            arrays = _example_inputs(spec.inputs, shape)
+            arrays["image"] = (arrays["image"] - mean) / std
             with torch.inference_mode():
-                expected = module(torch.from_numpy(batch)).numpy()
-            given = runtime.run({"image": batch})["depth"]
-            error = float(np.abs(given - expected).max() / max(np.abs(expected).max(), 1e-12))
+                wanted = module.outputs(**{k: torch.from_numpy(v) for k, v in arrays.items()})
+            found = runtime.run(arrays)
+            error = max(_relative_error(found[name], wanted[name].numpy()) for name in spec.outputs)
             yield Check(runtime=runtime.name, shape=shape, relative_error=error)
 
 
-def _runtimes(path: Path) -> Iterator[Runtime]:
+def _relative_error(found: np.ndarray, wanted: np.ndarray) -> float:
+    return float(np.abs(found - wanted).max() / max(np.abs(wanted).max(), 1e-12))
+
+
+def _runtimes(path: Path, spec: ModelSpec) -> Iterator[Runtime]:
+    model = ModelFile(
+        path=path,
+        inputs={name: name for name in spec.inputs},
+        outputs=_name_ports(spec),
+    )
     names: tuple[RuntimeName, ...] = ("openvino", "onnxruntime")
     for name in names if path.suffix.lower() == ".onnx" else names[:1]:
         if installed(name):
             choice = select(path, runtime=name, device="cpu", precision="f32")
-            yield open_file(choice, ModelFile(path=path))
+            yield open_file(choice, model)
 
 
 def _refuse_if_wrong(checks: tuple[Check, ...], name: str) -> None:
@@ -366,21 +422,9 @@ def _refuse_if_wrong(checks: tuple[Check, ...], name: str) -> None:
             )
 
 
-def _sidecar(path: Path, spec: ModelSpec, licence: str) -> Sidecar:
-    return Sidecar(
-        name=spec.name,
-        kind=spec.kind,
-        preprocess=spec.preprocess,
-        max_depth=spec.max_depth,
-        precision=spec.precision,
-        licence=licence,
-        leadline_version=__version__,
-        digest=sha256_of(path),
-    )
-
-
-def _describe(path: Path, spec: ModelSpec, licence: str) -> None:
-    sidecar_path(path).write_text(_sidecar(path, spec, licence).to_json(), encoding="utf-8")
+def _describe(path: Path, spec: ModelSpec, licence: str, **ports: Mapping[str, str]) -> None:
+    sidecar = Sidecar.of(spec, licence=licence, digest=sha256_of(path), **ports)
+    sidecar_path(path).write_text(sidecar.to_json(), encoding="utf-8")
 
 
 def _move(source: Path, target: Path) -> None:

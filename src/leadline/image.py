@@ -18,11 +18,17 @@ class Image:
         pixels: (h, w, 3) uint8, RGB, upright (EXIF orientation already applied).
         camera: intrinsics of these pixels, or None when nothing tells them.
         name: file name or label for messages and output names; may be empty.
+        prompt_depth: (h', w') float32 metres of the same view at any size, 0 where unknown: what a
+            LiDAR or a phone measured, for networks that ask for it.
+        notes: what reading left out or changed, one line each: other pictures of the file, lost
+            grey levels.
     """
 
     pixels: np.ndarray
     camera: Camera | None = None
     name: str = ""
+    prompt_depth: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         pixels = self.pixels
@@ -38,6 +44,12 @@ class Image:
             raise InputError(
                 f"camera of {self.camera.width}x{self.camera.height} pixels for a picture of "
                 f"{pixels.shape[1]}x{pixels.shape[0]}; use camera.resized(width, height)."
+            )
+        prompt = self.prompt_depth
+        if prompt is not None and (prompt.ndim != 2 or prompt.dtype.kind not in "fiu"):
+            raise InputError(
+                f"prompt_depth of shape {prompt.shape} and type {prompt.dtype}: one (h, w) map of "
+                "metres is needed, 0 where unknown."
             )
 
     @property

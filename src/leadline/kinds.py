@@ -20,13 +20,19 @@ class DepthKind(StrEnum):
     """Depth times an unknown positive scale plus an unknown shift."""
     AFFINE_DISPARITY = "affine_disparity"
     """Inverse depth times an unknown positive scale plus an unknown shift; larger = nearer."""
+    SCALED_DISPARITY = "scaled_disparity"
+    """Inverse depth times one unknown positive scale; larger = nearer."""
     PIXEL_DISPARITY = "pixel_disparity"
     """Horizontal offset in pixels between a rectified stereo pair; larger = nearer."""
 
     @property
     def larger_is_nearer(self) -> bool:
         """True for disparities, False for depths."""
-        return self in (DepthKind.AFFINE_DISPARITY, DepthKind.PIXEL_DISPARITY)
+        return self in (
+            DepthKind.AFFINE_DISPARITY,
+            DepthKind.SCALED_DISPARITY,
+            DepthKind.PIXEL_DISPARITY,
+        )
 
     @property
     def is_metric(self) -> bool:

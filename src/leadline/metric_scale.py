@@ -40,7 +40,7 @@ def alignment_from_points(
         values: (h, w) of ``kind``.
         known: where the map has a value.
         kind: what the values mean.
-        points: two at different depths for affine kinds, one for scaled depth.
+        points: two at different depths for affine kinds, one for scaled ones.
 
     Raises:
         InputError: a point outside the picture or where the map has no value, too few, or points
@@ -57,7 +57,7 @@ def alignment_from_points(
     samples = np.array([_value_at(values, known, point) for point in points])
     metres = np.array([float(point[2]) for point in points])
     if kind not in _AFFINE:
-        return _scale_alone(samples, metres, np.ones(len(samples), dtype=bool))
+        return _scale_alone(samples, metres, np.ones(len(samples), dtype=bool), _space(kind))
     if np.ptp(samples) == 0 or np.ptp(metres) == 0:
         raise InputError(
             f"points at depths {metres.tolist()} m where the map is {samples.tolist()}: both need "
@@ -82,7 +82,7 @@ def alignment_from_numbers(kind: DepthKind, scale: float, shift: float | None) -
             raise InputError(
                 f"shift={shift} for {kind}, which is right up to a scale; give scale alone."
             )
-        return Alignment(scale=scale, shift=0.0, space="depth")
+        return Alignment(scale=scale, shift=0.0, space=_space(kind))
     if shift is None or not np.isfinite(shift):
         raise InputError(
             f"scale without a shift for {kind}, which needs both; give to_metric(scale=, shift=) "
@@ -111,7 +111,7 @@ def alignment_from_floor(
             "Check pitch_deg (positive looks down) and the mask."
         )
     if kind not in _AFFINE:
-        return _scale_alone(values, depth, seen)
+        return _scale_alone(values, depth, seen, _space(kind))
     method = "ransac" if seen.sum() > 2 else "least_squares"  # an object is a leverage point
     return _sensible(fit(values, depth, seen, space=_space(kind), method=method), "the floor")
 
@@ -155,13 +155,15 @@ def _space(kind: DepthKind) -> Space:
     return "disparity" if kind.larger_is_nearer else "depth"
 
 
-def _scale_alone(values: np.ndarray, metres: np.ndarray, keep: np.ndarray) -> Alignment:
+def _scale_alone(
+    values: np.ndarray, metres: np.ndarray, keep: np.ndarray, space: Space
+) -> Alignment:
     """The median ratio, which half of the pixels may contradict."""
     keep = keep & (values > 0)
     if not keep.any():
         raise InputError("no known depth lies where the map is positive; check the points.")
-    scale = float(np.median(metres[keep] / values[keep]))
-    return Alignment(scale=scale, shift=0.0, space="depth")
+    target = metres[keep] if space == "depth" else 1 / metres[keep]
+    return Alignment(scale=float(np.median(target / values[keep])), shift=0.0, space=space)
 
 
 def _value_at(

@@ -54,6 +54,16 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "PointCloud", "Prediction", "output_suffixes", "read_prediction"]
 
 
+MAPS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
+    "valid": (np.bool_, ()),
+    "confidence": (np.float32, ()),
+    "normals": (np.float32, (3,)),
+    "points": (np.float32, (3,)),
+    "sky": (np.bool_, ()),
+}
+"""What a prediction may hold beside its values: name -> type, and axes behind (h, w)."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prediction:
     """A map at its picture's size. ``np.asarray(prediction)`` gives the values.
@@ -64,6 +74,11 @@ class Prediction:
         camera: of the picture, or None when nothing tells.
         valid: (h, w) bool, False where there is no value; None when all pixels have one.
         confidence: (h, w) float32, larger = surer; None when the model gives none.
+        normals: (h, w, 3) float32 unit vectors in the camera's frame (x right, y down, z forward),
+            towards the camera; NaN where there is none. None when the model gives none.
+        points: (h, w, 3) float32 in the camera's frame, in the map's unit; None when the model
+            gives none.
+        sky: (h, w) bool, True where there is sky; None when the model does not say.
         model: name of the model that made it.
         image: the picture it was made from, for the ``side`` format and for colours.
     """
@@ -73,6 +88,9 @@ class Prediction:
     camera: Camera | None = None
     valid: Bool[np.ndarray, "h w"] | None = None
     confidence: Float[np.ndarray, "h w"] | None = None
+    normals: Float[np.ndarray, "h w 3"] | None = None
+    points: Float[np.ndarray, "h w 3"] | None = None
+    sky: Bool[np.ndarray, "h w"] | None = None
     model: str = ""
     image: Image | None = None
 
@@ -85,14 +103,14 @@ class Prediction:
             )
         object.__setattr__(self, "values", values.astype(np.float32, copy=False))
         object.__setattr__(self, "kind", _kind(self.kind))
-        for name, kind in (("valid", np.bool_), ("confidence", np.float32)):
+        for name, (kind, channels) in MAPS.items():
             array = getattr(self, name)
             if array is not None:
-                array = np.asarray(array)
-                if array.shape != values.shape:
+                array, wanted = np.asarray(array), (*values.shape, *channels)
+                if array.shape != wanted:
                     raise InputError(
-                        f"{name} of shape {array.shape} for a map of {values.shape}: the same "
-                        "shape is needed."
+                        f"{name} of shape {array.shape} for a map of {values.shape}: the shape "
+                        f"{wanted} is needed."
                     )
                 object.__setattr__(self, name, array.astype(kind, copy=False))
         camera, image = self.camera, self.image
@@ -128,8 +146,9 @@ class Prediction:
     def to_depth(self, *, baseline_m: float | None = None, doffs_px: float = 0.0) -> Prediction:
         """The map as depth.
 
-        Depth of any kind is returned as it is. Pixel disparity needs the camera and the distance
-        between the stereo cameras: z = fx * baseline / (disparity + doffs).
+        Depth of any kind is returned as it is; scaled disparity becomes scaled depth, 1 / values.
+        Pixel disparity needs the camera and the distance between the stereo cameras: z = fx *
+        baseline / (disparity + doffs).
 
         Args:
             baseline_m: metres between the two cameras, for pixel disparity.
@@ -145,6 +164,8 @@ class Prediction:
                 "even up to a scale. Fit it to known depths first: "
                 "prediction.aligned_to(depth_m), or use a model that predicts metric_depth."
             )
+        if self.kind is DepthKind.SCALED_DISPARITY:
+            return self._invert(DepthKind.SCALED_DEPTH)
         if self.kind is not DepthKind.PIXEL_DISPARITY:
             return self
         if baseline_m is None or self.camera is None:
@@ -160,10 +181,12 @@ class Prediction:
         disparity = self.values + np.float32(doffs_px)
         near = self.known & (disparity > 0)
         depth = np.where(near, self.camera.fx * baseline_m / np.where(near, disparity, 1), np.nan)
-        return replace(self, values=depth, kind=DepthKind.METRIC_DEPTH, valid=near)
+        return replace(self, values=depth, kind=DepthKind.METRIC_DEPTH, valid=near, points=None)
 
     def to_disparity(self) -> Prediction:
-        """The map as disparity: 1/depth for metric and scaled depth, disparities as they are.
+        """The map as disparity: 1 / values for metric and scaled depth, disparities as they are.
+
+        What was metric or scaled depth is ``scaled_disparity``, which :meth:`to_depth` inverts.
 
         Raises:
             KindError: affine depth, whose shift must be found first.
@@ -175,9 +198,13 @@ class Prediction:
                 "affine_depth has an unknown shift, so it has no inverse. Fit it to known depths "
                 "first: prediction.aligned_to(depth_m)."
             )
-        near = self.known & (self.values > 0)
-        values = np.where(near, 1 / np.where(near, self.values, 1), np.nan)
-        return replace(self, values=values, kind=DepthKind.AFFINE_DISPARITY, valid=near)
+        return self._invert(DepthKind.SCALED_DISPARITY)
+
+    def _invert(self, kind: DepthKind) -> Prediction:
+        """1 / values as ``kind``; not valid where there is no positive value."""
+        positive = self.known & (self.values > 0)
+        values = np.where(positive, 1 / np.where(positive, self.values, 1), np.nan)
+        return replace(self, values=values, kind=kind, valid=positive, points=None)
 
     def alignment_to(
         self,
@@ -215,7 +242,7 @@ class Prediction:
         """The map in metres, fitted to known depths; see :meth:`alignment_to`."""
         alignment = self.alignment_to(target, valid, method=method)
         depth = alignment.apply(self.values, max_depth=max_depth)
-        return replace(self, values=depth, kind=DepthKind.METRIC_DEPTH)
+        return replace(self, values=depth, kind=DepthKind.METRIC_DEPTH, points=None)
 
     def to_metric(
         self,
@@ -271,6 +298,7 @@ class Prediction:
             values=np.where(real, metres, np.nan),
             kind=DepthKind.METRIC_DEPTH,
             valid=None if real.all() else real,
+            points=None,
         )
 
     def _floor_depth(
@@ -355,6 +383,9 @@ class Prediction:
     ) -> None:
         """Write the map, whole or not at all.
 
+        ``npz`` keeps all of it; what other formats leave out, :meth:`list_left_out` says, and the
+        record inside of the PNGs.
+
         Args:
             path: the file.
             format: a name of :data:`FORMATS`; default: what the suffix says, where ``.png`` is
@@ -377,18 +408,32 @@ class Prediction:
         elif name == "pfm":
             write_pfm(path, self._values_or(np.inf))
         elif name == "png16":
-            write_png16(path, self.values, valid=self.valid, info=self._record())
+            write_png16(path, self.values, valid=self.valid, info=self._record("png16"))
         elif name == "ply":
             self.point_cloud().save(path)
         else:
             self._save_picture(path, name, cmap)
 
     def _save_npz(self, path: Path) -> None:
-        record = self._record()
+        record = self._record("npz")
         camera = "" if self.camera is None else json.dumps(record["camera"])
-        arrays = {"valid": self.valid, "confidence": self.confidence}
-        present = {name: array for name, array in arrays.items() if array is not None}
-        write_npz(path, {**record, "camera": camera, "values": self.values, **present})
+        arrays = {name: getattr(self, name) for name in self._present()}
+        write_npz(path, {**record, "camera": camera, "values": self.values, **arrays})
+
+    def _present(self) -> list[str]:
+        """Which of :data:`MAPS` there are."""
+        return [name for name in MAPS if getattr(self, name) is not None]
+
+    def list_left_out(self, format: str) -> tuple[str, ...]:  # noqa: A002
+        """What this prediction holds and a file of ``format`` does not; ``npz`` holds all.
+
+        Raises:
+            UnknownNameError: no such format.
+        """
+        if format not in FORMATS:
+            raise UnknownNameError("format", format, FORMATS)
+        present = [*self._present(), *(["camera"] if self.camera is not None else [])]
+        return tuple(name for name in present if name not in _KEPT[format])
 
     def _save_picture(self, path: Path, name: str, cmap: str) -> None:
         picture = self.colorize(cmap)
@@ -399,20 +444,33 @@ class Prediction:
                     "holds no photo (it was read from a file, say); use 'color'."
                 )
             picture = viz.side_by_side(self.image.pixels, picture)
-        chunk = record_chunk(json.dumps(self._record()))
+        chunk = record_chunk(json.dumps(self._record(name)))
         with atomic_write(path) as file:
             PilImage.fromarray(picture).save(file, format="PNG", pnginfo=chunk)
 
     def _values_or(self, missing: float) -> np.ndarray:
         return self.values if self.valid is None else np.where(self.valid, self.values, missing)
 
-    def _record(self) -> dict[str, Any]:
-        return {
+    def _record(self, format: str) -> dict[str, Any]:  # noqa: A002
+        left_out = self.list_left_out(format)
+        return ({"left_out": list(left_out)} if left_out else {}) | {
             "kind": str(self.kind),
             "camera": None if self.camera is None else self.camera.to_dict(),
             "model": self.model,
             "version": __version__,
         }
+
+
+_KEPT = {
+    "npz": (*MAPS, "camera"),
+    "png16": ("valid", "camera"),
+    "color": ("valid", "camera"),
+    "side": ("valid", "camera"),
+    "npy": ("valid",),
+    "pfm": ("valid",),
+    "ply": ("valid",),
+}
+"""Format -> what it keeps beside the values."""
 
 
 def read_prediction(
@@ -463,7 +521,7 @@ def _read_npz(path: Path) -> Prediction:
         path,
         values=data["values"],
         valid=data.get("valid"),
-        confidence=data.get("confidence"),
+        **{name: data.get(name) for name in MAPS if name != "valid"},
     )
 
 

@@ -1,6 +1,6 @@
-"""Preprocess: from a picture to a network's input, and from its output back to the picture.
+"""Preprocess: from a picture to a network's inputs, and from its outputs back to the picture.
 
-Floor: one above ``prediction.py``, because :meth:`Preprocess.restore` makes a Prediction.
+It moves arrays and knows nothing of what they mean; that is :mod:`leadline.decode`'s.
 
 Source: sizes as MiDaS ``transforms.Resize`` and Depth Anything choose them (Ranftl et al. 2020,
 Yang et al. 2024), restated; ``short_side`` and ``area`` are our own.
@@ -9,23 +9,28 @@ Yang et al. 2024), restated; ``short_side`` and ``area`` are our own.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from leadline.errors import InputError, UnknownNameError
-from leadline.kinds import DepthKind
-from leadline.prediction import Prediction
 from leadline.resample import resize, resize_planes
-from leadline.spec import ResizeRule
+from leadline.spec import ResizeRule, name_outputs
+from leadline.view_batch import Method, plan_sizes, resample_levels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from leadline.camera import Camera
     from leadline.image import Image
-    from leadline.spec import PreprocessSpec
+    from leadline.spec import InputName, OutputSpec, PreprocessSpec, ShapeClass
+
+_METHODS: dict[str, Method] = {
+    "upper_bound_twice": "upper_bound_resize",
+    "lower_bound_twice": "lower_bound_resize",
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,7 +38,8 @@ class Prepared:
     """One picture at the network's size.
 
     Attributes:
-        arrays: by input name; ``image`` is (1, 3, h, w) float32.
+        arrays: by input name, see :data:`~leadline.spec.InputName`; ``image`` is (1, 3, h, w)
+            float32.
         image: the picture that it was made from.
         box: (top, bottom, left, right) of the part of it that the network sees.
         margin: (rows, columns) that were added on each side; see :func:`reflect_margin`.
@@ -50,6 +56,11 @@ class Prepared:
         return self.image.size
 
     @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the arrays; pictures for which they are equal can run together."""
+        return tuple(array.shape for array in self.arrays.values())
+
+    @property
     def input_size(self) -> tuple[int, int]:
         """(height, width) of the network's input."""
         return self.arrays["image"].shape[2], self.arrays["image"].shape[3]
@@ -64,12 +75,24 @@ class Prepared:
         """Camera of the network's input."""
         if self.camera is None:
             return None
+        left, top, width, height = self._seen
+        seen = self.camera.cropped(left, top, width, height)
+        return seen.resized(*self.input_size[::-1])
+
+    def to_picture_camera(self, input_camera: Camera) -> Camera:
+        """The camera of the original picture, from that of the network's input."""
+        left, top, width, height = self._seen
+        seen = input_camera.resized(width, height)
+        return seen.cropped(-left, -top, *self.size[::-1])
+
+    @property
+    def _seen(self) -> tuple[int, int, int, int]:
+        """(left, top, width, height) of what became the input, in pixels of the picture."""
         (top, bottom, left, right), (rows, columns) = self.box, self.margin
-        seen = self.camera.cropped(
-            left - columns, top - rows, right - left + 2 * columns, bottom - top + 2 * rows
+        return (
+            *(left - columns, top - rows),
+            *(right - left + 2 * columns, bottom - top + 2 * rows),
         )
-        height, width = self.input_size
-        return seen.resized(width, height)
 
     @property
     def whole(self) -> bool:
@@ -82,9 +105,17 @@ class Preprocess:
 
     Args:
         spec: size rule, interpolation, normalisation, and the way back.
+        inputs: what the network asks for.
+        outputs: what it gives.
     """
 
-    def __init__(self, spec: PreprocessSpec) -> None:
+    def __init__(
+        self,
+        spec: PreprocessSpec,
+        *,
+        inputs: Sequence[InputName] = ("image",),
+        outputs: Mapping[str, OutputSpec] | None = None,
+    ) -> None:
         if min(spec.size) < 1 or spec.multiple_of < 1:
             raise InputError(
                 f"preprocessing to size {spec.size} in multiples of {spec.multiple_of}: all need "
@@ -95,6 +126,8 @@ class Preprocess:
         if not all(0 < share <= 1 for share in spec.crop):
             raise InputError(f"crop={spec.crop}: shares above 0 and up to 1 are needed.")
         self.spec = spec
+        self.inputs = tuple(inputs)
+        self.outputs = name_outputs("depth") if outputs is None else outputs
         mean, std = np.array(spec.mean), np.array(spec.std)
         self._gain = (1 / (255 * std)).astype(np.float32)[:, None, None]
         self._offset = (-mean / std).astype(np.float32)[:, None, None]
@@ -111,16 +144,38 @@ class Preprocess:
         if rows or columns:
             sides = ((rows, rows), (columns, columns), (0, 0))
             pixels = np.pad(pixels, sides, mode="reflect")
-        planes = np.moveaxis(pixels, 2, 0)
-        batch = resize_planes(
+        batch = self._resample(np.moveaxis(pixels, 2, 0))
+        batch *= self._gain
+        batch += self._offset
+        alone = Prepared(arrays={"image": batch[None]}, image=image, box=box, margin=margin)
+        if self.inputs == ("image",):
+            return alone
+        others = {name: _MAKERS[name](alone) for name in self.inputs if name != "image"}
+        return replace(alone, arrays={**alone.arrays, **others})
+
+    def _resample(self, planes: np.ndarray) -> np.ndarray:
+        """Grey levels at the input's size, (3, h, w) float32."""
+        height, width = planes.shape[1:]
+        if self.spec.resize in _METHODS:
+            for size in self._two_sizes(height, width):
+                planes = resample_levels(planes, size)
+            return planes.astype(np.float32)
+        return resize_planes(
             planes,
-            self.input_size(*pixels.shape[:2]),
+            self.input_size(height, width),
             self.spec.interpolation,
             align_corners=self.spec.input_align_corners,
         )
-        batch *= self._gain
-        batch += self._offset
-        return Prepared(arrays={"image": batch[None]}, image=image, box=box, margin=margin)
+
+    def _two_sizes(self, height: float, width: float) -> tuple[tuple[int, int], tuple[int, int]]:
+        spec = self.spec
+        return plan_sizes(
+            round(height),
+            round(width),
+            side=spec.size[0],
+            multiple=spec.multiple_of,
+            method=_METHODS[spec.resize],
+        )
 
     def _box(self, height: int, width: int) -> tuple[int, int, int, int]:
         """The middle part that the network sees."""
@@ -142,6 +197,8 @@ class Preprocess:
         if height < 1 or width < 1:
             raise InputError(f"picture of {height}x{width} pixels: at least 1x1 is needed.")
         h, w = self._bounded(height, width)
+        if spec.resize in _METHODS:
+            return self._two_sizes(h, w)[1]
         scale_h, scale_w = spec.size[0] / h, spec.size[1] / w
         if spec.resize == "short_side":
             scale_h = scale_w = min(spec.size) / min(h, w)
@@ -176,69 +233,55 @@ class Preprocess:
         outputs: Mapping[str, np.ndarray],
         prepared: Prepared,
         *,
-        kind: DepthKind,
-        model: str = "",
         index: int = 0,
         resized: bool = True,
-    ) -> Prediction:
-        """Bring a network's output back to the picture's size.
+    ) -> dict[str, np.ndarray]:
+        """Bring a network's outputs back to the picture's size.
 
         Args:
-            outputs: ``depth`` and perhaps ``confidence``: (b, h, w), (b, 1, h, w) or (h, w).
+            outputs: of a batch, by name; each of the shape class that its OutputSpec states, a map
+                also as (b, 1, h, w) or (h, w).
             prepared: what the picture was made into.
-            kind: what the values mean; ``scaled_depth`` of a canonical camera becomes
-                ``metric_depth`` where the picture's camera is known.
-            model: name to keep in the prediction.
             index: which picture of the batch this is.
-            resized: False leaves the map at the network's size, and the picture out of the
-                prediction, where the network saw the whole picture and no margin.
+            resized: False leaves maps at the network's size, where the network saw the whole
+                picture and no margin.
 
         Returns:
-            The map; not valid outside of what the network sees, and at NaN where
-            ``spec.nan_is_hole``. Elsewhere a value that is not finite is a failure of the network,
-            which evaluation counts against it.
+            The outputs that are there, by name: maps (h, w) float32, vector maps (h, w, 3), others
+            without the batch's axis; NaN outside of what the network sees. ``valid``, (h, w) bool,
+            is among them where the map does not cover the picture: outside of what the network
+            sees, and at NaN where ``spec.nan_is_hole``. Elsewhere a value that is not finite is a
+            failure of the network, which evaluation counts against it.
 
         Raises:
-            InputError: no ``depth``, or one of an impossible shape.
+            InputError: the map is missing, or an output has an impossible shape.
         """
-        if "depth" not in outputs:
-            raise InputError(
-                f"the network gave {sorted(outputs)}; an output named 'depth' is needed. Name it "
-                "in the model file's sidecar."
-            )
-        maps = {
-            name: self._restored(_one_map(outputs[name], index), prepared, resized)
-            for name in ("depth", "confidence")
-            if name in outputs
-        }
-        values, valid = maps["depth"]
-        camera, canonical = prepared.input_camera, self.spec.canonical_focal_px
-        if canonical and camera is not None and kind is DepthKind.SCALED_DEPTH:
-            values, kind = values * np.float32(camera.fy / canonical), DepthKind.METRIC_DEPTH
-        if self.spec.in_widths and kind is DepthKind.PIXEL_DISPARITY:
-            seen = prepared.box[3] - prepared.box[2] + 2 * prepared.margin[1]
-            values = values * np.float32(values.shape[1] * seen / prepared.size[1])
-        camera, image = prepared.camera, prepared.image
-        if values.shape != prepared.size:
-            camera, image = camera and camera.resized(values.shape[1], values.shape[0]), None
-        return Prediction(
-            values=values,
-            kind=kind,
-            camera=camera,
-            valid=valid,
-            confidence=maps["confidence"][0] if "confidence" in maps else None,
-            model=model,
-            image=image,
-        )
+        first = _name_of_map(self.outputs, outputs)
+        arrays: dict[str, np.ndarray] = {}
+        for name, spec in self.outputs.items():
+            if name not in outputs:
+                continue
+            if spec.shape == "per_picture":
+                arrays[name] = _pick(outputs[name], index)
+                continue
+            channels = _channels(outputs[name], index, spec.shape)
+            maps = [self._restore_map(channel, prepared, resized) for channel in channels]
+            values = [value for value, _ in maps]
+            arrays[name] = values[0] if spec.shape == "map" else np.stack(values, axis=-1)
+            valid = maps[-1][1]
+            if name == first and valid is not None:
+                arrays["valid"] = valid
+        return arrays
 
-    def _restored(
+    def _restore_map(
         self, values: np.ndarray, prepared: Prepared, resized: bool
     ) -> tuple[np.ndarray, np.ndarray | None]:
+        """One map at the picture's size, and where it says something; None: everywhere."""
         if not resized and prepared.whole:
-            return values, self._told(values)
+            return values, self._find_covered(values)
         (top, bottom, left, right), (rows, columns) = prepared.box, prepared.margin
         height, width = bottom - top, right - left
-        values, valid = self._resized(values, (height + 2 * rows, width + 2 * columns))
+        values, valid = self._resize(values, (height + 2 * rows, width + 2 * columns))
         inside = slice(rows, rows + height), slice(columns, columns + width)
         values, valid = values[inside], None if valid is None else valid[inside]
         if (height, width) == prepared.size:
@@ -248,10 +291,10 @@ class Preprocess:
         known[top:bottom, left:right] = True if valid is None else valid
         return spread, known
 
-    def _resized(
+    def _resize(
         self, values: np.ndarray, size: tuple[int, int]
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The map at ``size``, and where the network tells something; None: everywhere."""
+        """The map at ``size``, and where it says something; None: everywhere."""
         rule, corners = self.spec.output_interpolation, self.spec.output_align_corners
         finite = np.isfinite(values)
         if finite.all():
@@ -259,17 +302,60 @@ class Preprocess:
         weight = resize(finite, size, "linear", align_corners=corners)
         total = resize(np.where(finite, values, 0), size, "linear", align_corners=corners)
         enough = weight > 0.5
-        told = self._told(values)
-        if told is not None:
-            told = resize(told, size, "linear", align_corners=corners) > 0.5
+        covered = self._find_covered(values)
+        if covered is not None:
+            covered = resize(covered, size, "linear", align_corners=corners) > 0.5
         failed = np.where(finite, np.nan, values)  # an infinite value stays one
         failed = resize(failed, size, "nearest", align_corners=corners)
-        return np.where(enough, total / np.where(enough, weight, 1), failed), told
+        return np.where(enough, total / np.where(enough, weight, 1), failed), covered
 
-    def _told(self, values: np.ndarray) -> np.ndarray | None:
-        """Where the network tells something, be it wrong; None: everywhere."""
+    def _find_covered(self, values: np.ndarray) -> np.ndarray | None:
+        """Where the network gives a value, be it wrong; None: everywhere."""
         holes = np.isnan(values) if self.spec.nan_is_hole else None
         return None if holes is None or not holes.any() else ~holes
+
+
+def _camera_of(prepared: Prepared) -> Camera:
+    camera = prepared.input_camera
+    if camera is None:
+        raise InputError(
+            f"{prepared.image.name or 'the picture'}: this network needs to know the lens, and "
+            "nothing says it. Give its field of view (--fov DEGREES; in Python "
+            "Image(pixels=..., camera=...)), or a picture whose EXIF says it."
+        )
+    return camera
+
+
+def _make_intrinsics(prepared: Prepared) -> np.ndarray:
+    return _camera_of(prepared).matrix[None].astype(np.float32)  # (1, 3, 3)
+
+
+def _make_focal(prepared: Prepared) -> np.ndarray:
+    return np.array([_camera_of(prepared).fx], np.float32)  # (1,)
+
+
+def _make_prompt(prepared: Prepared) -> np.ndarray:
+    """The whole prompt: the network resizes it itself."""
+    prompt = prepared.image.prompt_depth
+    if prompt is None:
+        raise InputError(
+            f"{prepared.image.name or 'the picture'}: this network needs sparse or coarse depth "
+            "beside the picture; give a depth file with --prompt-depth FILE (in Python "
+            "Image(pixels=..., prompt_depth=metres))."
+        )
+    if not prepared.whole:
+        raise InputError(
+            "a depth prompt goes with the whole picture; use a policy without 'pad', and no tiles."
+        )
+    return prompt[None].astype(np.float32)  # (1, h', w')
+
+
+_MAKERS: Mapping[str, Callable[[Prepared], np.ndarray]] = {
+    "intrinsics": _make_intrinsics,
+    "focal_px": _make_focal,
+    "prompt_depth": _make_prompt,
+}
+"""How each input but the picture is made of it."""
 
 
 def reflect_margin(height: int, width: int) -> tuple[int, int]:
@@ -289,27 +375,84 @@ def stack(prepared: Sequence[Prepared]) -> dict[str, np.ndarray]:
     Raises:
         InputError: none, or of different sizes.
     """
-    sizes = {item.input_size for item in prepared}
-    if len(sizes) != 1:
+    if len({item.shapes for item in prepared}) != 1:
+        sizes = sorted({item.input_size for item in prepared})
         raise InputError(
-            f"{len(prepared)} prepared pictures of input sizes {sorted(sizes)}: a batch needs one "
-            "size; group pictures by Prepared.input_size."
+            f"{len(prepared)} prepared pictures of input sizes {sizes}: a batch needs one size, "
+            "also of depth prompts; group pictures by Prepared.shapes."
         )
     names = prepared[0].arrays
     return {name: np.concatenate([item.arrays[name] for item in prepared]) for name in names}
 
 
-def _one_map(output: np.ndarray, index: int) -> np.ndarray:
-    output = np.asarray(output, dtype=np.float32)
-    shape = output.shape
-    if output.ndim == 4 and shape[1] == 1:
-        output = output[:, 0]
-    if output.ndim == 3:
-        if index >= len(output):
-            raise InputError(f"output of shape {shape} has no picture number {index}.")
-        output = output[index]
-    if output.ndim != 2 or output.size == 0:
-        raise InputError(
-            f"network output of shape {shape}: (b, h, w), (b, 1, h, w) or (h, w) is needed."
+def mirror_inputs(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What the network gets for the pictures mirrored left to right."""
+    mirrored = dict(arrays)
+    for name in ("image", "prompt_depth"):
+        if name in arrays:
+            mirrored[name] = arrays[name][..., ::-1]
+    if "intrinsics" in arrays:
+        mirrored["intrinsics"] = arrays["intrinsics"].copy()
+        mirrored["intrinsics"][..., 0, 2] = (
+            arrays["image"].shape[-1] - 1 - (arrays["intrinsics"][..., 0, 2])
         )
-    return output
+    return mirrored
+
+
+def average_mirrored(plain: np.ndarray, mirrored: np.ndarray, spec: OutputSpec) -> np.ndarray:
+    """The mean of an output and of what the network gave for the mirrored pictures.
+
+    Args:
+        plain: (b, ...) of the pictures.
+        mirrored: the same of the mirrored ones.
+        spec: the output's; vectors that point left in the mirror point right.
+    """
+    if spec.mirror == "first":
+        return plain
+    if spec.mirror != "same":
+        mirrored = mirrored[..., ::-1]
+    if spec.mirror == "mirror_negate_x":
+        mirrored = mirrored * np.array([-1, 1, 1], mirrored.dtype)[:, None, None]
+    return (plain + mirrored) / 2
+
+
+def _name_of_map(specs: Mapping[str, OutputSpec], outputs: Mapping[str, np.ndarray]) -> str:
+    """The output that is the map: of role ``depth``, or else ``points``."""
+    for role in ("depth", "points"):
+        for name, spec in specs.items():
+            if spec.role == role and name in outputs:
+                return name
+    wanted = [name for name, spec in specs.items() if spec.role in ("depth", "points")]
+    raise InputError(
+        f"the network gave {sorted(outputs)}; an output named {' or '.join(map(repr, wanted))} is "
+        "needed. Name it in the model file's sidecar."
+    )
+
+
+def _pick(output: np.ndarray, index: int) -> np.ndarray:
+    """One picture's part of a batch, in float32 where it is a number."""
+    if np.ndim(output) < 1 or index >= len(output):
+        raise InputError(f"output of shape {np.shape(output)} has no picture number {index}.")
+    return np.asarray(output[index], dtype=np.float32)
+
+
+def _channels(output: np.ndarray, index: int, shape: ShapeClass) -> np.ndarray:
+    """(c, h, w) float32 of one picture: one channel of a map, three of a vector map."""
+    output = np.asarray(output, dtype=np.float32)
+    count, given = (1 if shape == "map" else 3), output.shape
+    if shape == "map" and output.ndim == 2:
+        return _nonempty(output[None], given)
+    if shape == "map" and output.ndim == 3:
+        output = output[:, None]
+    if output.ndim != 4 or output.shape[1] != count:
+        wanted = "(b, h, w), (b, 1, h, w) or (h, w)" if shape == "map" else "(b, 3, h, w)"
+        raise InputError(f"network output of shape {given}: {wanted} is needed.")
+    if index >= len(output):
+        raise InputError(f"output of shape {given} has no picture number {index}.")
+    return _nonempty(output[index], given)
+
+
+def _nonempty(channels: np.ndarray, given: tuple[int, ...]) -> np.ndarray:
+    if not channels.size:
+        raise InputError(f"network output of shape {given} holds no values; check its sidecar.")
+    return channels

@@ -25,13 +25,13 @@ from typing import Any
 
 import numpy as np
 
-from leadline import __version__
 from leadline.errors import InputError, LeadlineError
 from leadline.hub import sha256_of
 from leadline.image import Image
 from leadline.jobs import write_text
+from leadline.load_options import LoadOptions
 from leadline.preprocess import Preprocess
-from leadline.resolve import Origin, identify
+from leadline.resolve import Origin
 from leadline.spec import Sidecar, sidecar_path
 
 MAX_ERROR = 0.02
@@ -94,7 +94,7 @@ class _Range:
 
 
 def quantize(
-    model: str | os.PathLike[str],
+    model: LoadOptions | str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
     pictures: Sequence[Image],
@@ -122,7 +122,7 @@ def quantize(
         raise InputError("no pictures were given; at least one is needed to find the ranges.")
     if not 0 < max_error < 1:
         raise InputError(f"max_error={max_error}: a number between 0 and 1 is needed.")
-    origin = identify(model)
+    origin = LoadOptions.of(model).identify("graph")
     if not origin.is_graph:
         raise InputError(
             f"{origin.path.name} is not an exported network; run `leadline export` on it first."
@@ -350,17 +350,7 @@ def _write(graph: Any, origin: Origin, out: Path) -> None:
     openvino.save_model(graph, partial, compress_to_fp16=False)
     partial.with_suffix(".bin").replace(out.with_suffix(".bin"))
     partial.replace(out)
-    spec = origin.spec
-    sidecar = Sidecar(
-        name=spec.name,
-        kind=spec.kind,
-        preprocess=spec.preprocess,
-        inputs=origin.inputs,
-        outputs=origin.outputs,
-        max_depth=spec.max_depth,
-        precision=spec.precision,
-        licence=spec.weights[0].licence if spec.weights else "unknown",
-        leadline_version=__version__,
-        digest=sha256_of(out),
+    sidecar = Sidecar.of(
+        origin.spec, inputs=origin.inputs, outputs=origin.outputs, digest=sha256_of(out)
     )
     write_text(sidecar_path(out), sidecar.to_json())

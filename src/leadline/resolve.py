@@ -35,6 +35,10 @@ _FOLDER_FILES = (
 )
 
 
+Form = Literal["graph", "checkpoint"]
+"""A file holds a whole network, or only its weights."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Origin:
     """A model, the file that holds it, and how we know that they belong together.
@@ -63,7 +67,7 @@ def identify(
     *,
     weights: str | os.PathLike[str] | None = None,
     max_depth: float | None = None,
-    prefer: Literal["graph", "checkpoint"] | None = None,
+    prefer: Form | None = None,
 ) -> Origin:
     """Find the model and its file, downloading the file when it has to come from the hub.
 
@@ -96,7 +100,7 @@ def identify(
     return found if max_depth is None else _with_max_depth(found, max_depth)
 
 
-def _published(spec: ModelSpec, prefer: str | None) -> Origin:
+def _published(spec: ModelSpec, prefer: Form | None) -> Origin:
     """The catalogue's own weights, preferred ones first: those that are here, else the first."""
     if not spec.weights:
         why = spec.advice or "its authors have published no weights. Give your own"
@@ -172,7 +176,7 @@ def _only_one(folder: Path) -> Path:
     )
 
 
-def _form(file: str) -> str:
+def _form(file: str) -> Form:
     return "graph" if Path(file).suffix.lower() in GRAPH_SUFFIXES else "checkpoint"
 
 
@@ -226,21 +230,7 @@ def _from_sidecar(path: Path) -> Origin:
             f"{path} is not the file that {beside.name} describes (their SHA-256 differ): it was "
             "cut short, changed, or exported without its description. Copy or export both again."
         )
-    known = catalog.MODELS.get(sidecar.name)
-    spec = ModelSpec(
-        name=sidecar.name,
-        kind=sidecar.kind,
-        preprocess=sidecar.preprocess,
-        max_depth=sidecar.max_depth,
-        precision=sidecar.precision,
-        architecture=sidecar.architecture or (known.architecture if known else None),
-        options=sidecar.options or (known.options if known else {}),
-        weights=(WeightsFile(file=path.name, licence=sidecar.licence),),
-        summary=known.summary if known else "",
-        paper=known.paper if known else "",
-        horizontal_flip_safe=known.horizontal_flip_safe if known else True,
-        runtime=known.runtime if known else None,
-    )
+    spec = sidecar.to_spec(path.name, catalog.MODELS.get(sidecar.name))
     return Origin(
         spec=spec,
         path=path,
@@ -374,8 +364,8 @@ def _origin(spec: ModelSpec, path: Path, told_by: str) -> Origin:
     return Origin(
         spec=spec,
         path=path,
-        inputs={"image": "image"},
-        outputs={"depth": "depth"},
+        inputs={name: name for name in spec.inputs},
+        outputs={name: name for name in spec.outputs},
         told_by=told_by,
     )
 

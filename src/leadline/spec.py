@@ -1,4 +1,4 @@
-"""What a model is and what it wants, as data: PreprocessSpec, WeightsFile, ModelSpec, Sidecar.
+"""What a model is, takes and gives, as data: PreprocessSpec, OutputSpec, ModelSpec, Sidecar.
 
 All of it is JSON-able, so that an exported file carries its own description beside it.
 """
@@ -6,15 +6,26 @@ All of it is JSON-able, so that an exported file carries its own description bes
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, get_args
 
-from leadline.errors import InputError
+from leadline import __version__
+from leadline.errors import InputError, UnknownNameError
 from leadline.kinds import DepthKind
 
-ResizeRule = Literal["lower_bound", "upper_bound", "minimal", "short_side", "area", "exact"]
+ResizeRule = Literal[
+    "lower_bound",
+    "upper_bound",
+    "minimal",
+    "short_side",
+    "area",
+    "exact",
+    "upper_bound_twice",
+    "lower_bound_twice",
+]
 """How a picture meets ``PreprocessSpec.size``, keeping its aspect unless ``exact``:
 
 - ``lower_bound``: scale so that both sides are at least the size (Depth Anything);
@@ -22,7 +33,10 @@ ResizeRule = Literal["lower_bound", "upper_bound", "minimal", "short_side", "are
 - ``minimal``: the side whose scale is nearest to 1 decides (DPT, MiDaS 3, ZoeDepth);
 - ``short_side``: the short side becomes the size's smaller number;
 - ``area``: as many pixels as the size has, so that pictures of every shape take the same time;
-- ``exact``: stretch to (height, width), losing the aspect (DenseDepth, Monodepth).
+- ``exact``: stretch to (height, width), losing the aspect (DenseDepth, Monodepth);
+- ``upper_bound_twice``, ``lower_bound_twice``: the long or the short side becomes the size's first
+  number, and then each side the nearest multiple, in two resamplings of whole grey levels, by area
+  where no side grows and cubic elsewhere (Depth Anything 3).
 """
 
 Interpolation = Literal["nearest", "linear", "cubic", "area", "area_linear", "pil_bicubic"]
@@ -47,12 +61,6 @@ class PreprocessSpec:
         input_align_corners: the same for the way in; ``nearest`` and ``linear`` only.
         max_aspect: the long side counts as at most this many short sides, so that memory stays
             bounded; None: as it is, as the originals do.
-        canonical_focal_px: focal length, in pixels of the network's input, of the one camera whose
-            depths the network gives (Yin et al., Metric3D, ICCV 2023, section 3.2). With the
-            picture's own camera they become metres on the way back; without, they stay right up to
-            a scale. None: the network does not ask for the camera.
-        in_widths: the network gives disparities in widths of its input; those that are
-            ``pixel_disparity`` become pixels on the way back.
         nan_is_hole: a NaN of the network says that its map ends there (Eigen 2014 with
             ``full_frame``); otherwise it is a failure, as what is infinite always is.
     """
@@ -68,9 +76,91 @@ class PreprocessSpec:
     output_align_corners: bool = False
     input_align_corners: bool = False
     max_aspect: float | None = 4.0
-    canonical_focal_px: float | None = None
-    in_widths: bool = False
     nan_is_hole: bool = False
+
+
+# fmt: off
+Role = Literal[
+    "depth", "confidence", "normal", "points", "sky", "mask",
+    "focal", "scale", "intrinsics", "pose", "rays",
+]
+# fmt: on
+"""What an output is for. ``depth``: the map itself, of the model's kind; ``sky`` and ``mask``:
+probabilities (of sky; of a value that counts); ``scale``: a factor on depth and points."""
+
+ShapeClass = Literal["map", "vector_map", "per_picture"]
+"""``map``: (b, h, w); ``vector_map``: (b, 3, h, w); ``per_picture``: (b,) or (b, ...). A network of
+several views gives each with an axis of views behind the batch: (b, v, ...). A pose is (3, 4) or
+(4, 4), camera_from_world."""
+
+MirrorRule = Literal["mirror", "mirror_negate_x", "same", "first"]
+"""What mirroring the picture does to an output, so that two looks can be averaged: its columns are
+mirrored; so are they, and x changes its sign; nothing changes; or no average makes sense, and the
+output of the picture itself is taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputSpec:
+    """One output of a network.
+
+    Attributes:
+        role: what it is for.
+        shape: its shape class.
+        mirror: what mirroring the picture does to it.
+        unit: of its values: ``"kind"`` (what the model's DepthKind says), ``"m"``, ``"1"``,
+            ``"input_px"`` (pixels of the network's input), ``"deg"`` (horizontal field of view).
+    """
+
+    role: Role
+    shape: ShapeClass = "map"
+    mirror: MirrorRule = "mirror"
+    unit: str = "1"
+
+
+_VECTORS: dict[str, Any] = {"shape": "vector_map", "mirror": "mirror_negate_x"}
+_NUMBER: dict[str, Any] = {"shape": "per_picture", "mirror": "same"}
+
+OUTPUTS: Mapping[str, OutputSpec] = MappingProxyType(
+    {
+        "depth": OutputSpec(role="depth", unit="kind"),
+        "canonical_inverse_depth": OutputSpec(role="depth"),
+        "confidence": OutputSpec(role="confidence"),
+        "depth_conf": OutputSpec(role="confidence"),
+        "normal": OutputSpec(role="normal", **_VECTORS),
+        "points": OutputSpec(role="points", unit="kind", **_VECTORS),
+        "rays": OutputSpec(role="rays", **_VECTORS),
+        "sky": OutputSpec(role="sky"),
+        "mask": OutputSpec(role="mask"),
+        "focal_px": OutputSpec(role="focal", unit="input_px", **_NUMBER),
+        "fov_deg": OutputSpec(role="focal", unit="deg", **_NUMBER),
+        "metric_scale": OutputSpec(role="scale", **_NUMBER),
+        "intrinsics": OutputSpec(
+            role="intrinsics", shape="per_picture", mirror="first", unit="input_px"
+        ),
+        "extrinsics": OutputSpec(role="pose", shape="per_picture", mirror="first", unit="m"),
+    }
+)
+"""The outputs that the networks of this field give, by the names used here."""
+
+InputName = Literal["image", "intrinsics", "focal_px", "prompt_depth"]
+"""What a network can ask for: ``image`` (b, 3, h, w); ``intrinsics`` (b, 3, 3), K in pixels of the
+input; ``focal_px`` (b,), fx in pixels of the input; ``prompt_depth`` (b, h, w), sparse or coarse
+metres, 0 where unknown."""
+
+Decoder = Literal["depth", "canonical_depth", "width_disparity", "inverse_depth_with_focal"]
+"""How outputs become a Prediction; see :mod:`leadline.decode`."""
+
+
+def name_outputs(*names: str) -> Mapping[str, OutputSpec]:
+    """The entries of :data:`OUTPUTS` with these names, in this order.
+
+    Raises:
+        UnknownNameError: no such output.
+    """
+    for name in names:
+        if name not in OUTPUTS:
+            raise UnknownNameError("output", name, OUTPUTS)
+    return MappingProxyType({name: OUTPUTS[name] for name in names})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +203,13 @@ class ModelSpec:
         summary: one line for people.
         paper: where the method was published.
         max_depth: metres; for metric models.
+        inputs: what the network asks for.
+        outputs: what it gives, by name. The map is the one whose role is ``depth``, or else
+            ``points``.
+        decoder: how the outputs become a Prediction.
+        canonical_focal_px: for ``canonical_depth``: focal length, in pixels of the network's
+            input, of the one camera whose depths the network gives.
+        max_views: how many pictures of one scene the network takes together.
         horizontal_flip_safe: whether averaging with the mirrored picture makes sense.
         precision: the fastest arithmetic at which the model is known to be right; ``bf16`` is
             then chosen by itself where the processor has it.
@@ -129,18 +226,28 @@ class ModelSpec:
     summary: str = ""
     paper: str = ""
     max_depth: float | None = None
+    inputs: tuple[InputName, ...] = ("image",)
+    outputs: Mapping[str, OutputSpec] = field(default_factory=lambda: name_outputs("depth"))
+    decoder: Decoder = "depth"
+    canonical_focal_px: float | None = None
+    max_views: int = 1
     horizontal_flip_safe: bool = True
     precision: Literal["f32", "bf16"] = "f32"
     runtime: Literal["superpixel"] | None = None
+
+
+SCHEMA = 2
+"""Version of the sidecar's keys. 1 kept the decoder's settings in ``preprocess``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sidecar:
     """``<model file>.json``: what an exported or trained network needs to be run rightly.
 
-    ``inputs`` and ``outputs`` map the file's tensor names to ours (``image``, ``intrinsics``;
-    ``depth``, ``confidence``). ``digest`` is the sha256 of the exported file. ``architecture`` and
-    ``options`` build the network of trained weights, where the name is no catalogue entry's.
+    ``inputs`` and ``outputs`` map the file's tensor names to ours; ``output_specs`` says what ours
+    are. ``digest`` is the sha256 of the exported file. ``architecture`` and ``options`` build the
+    network of trained weights, where the name is no catalogue entry's. The other fields are those
+    of :class:`ModelSpec`.
     """
 
     name: str
@@ -148,18 +255,81 @@ class Sidecar:
     preprocess: PreprocessSpec
     inputs: Mapping[str, str] = field(default_factory=lambda: {"image": "image"})
     outputs: Mapping[str, str] = field(default_factory=lambda: {"depth": "depth"})
+    output_specs: Mapping[str, OutputSpec] = field(default_factory=dict)
+    decoder: Decoder = "depth"
+    canonical_focal_px: float | None = None
+    max_views: int = 1
     max_depth: float | None = None
+    horizontal_flip_safe: bool | None = None
     precision: Literal["f32", "bf16"] = "f32"
     licence: str = "unknown"
     leadline_version: str = ""
     digest: str | None = None
     architecture: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    schema: int = 1
+    schema: int = SCHEMA
+
+    @classmethod
+    def of(
+        cls,
+        spec: ModelSpec,
+        *,
+        inputs: Mapping[str, str] | None = None,
+        outputs: Mapping[str, str] | None = None,
+        digest: str | None = None,
+        licence: str | None = None,
+    ) -> Sidecar:
+        """The description of a file that holds ``spec``'s network.
+
+        Args:
+            spec: what the model is.
+            inputs: the file's tensor name -> ours; default: they are the same.
+            outputs: the same for outputs.
+            digest: sha256 of the file, where it must not change.
+            licence: of the weights; default: of the spec's first weights.
+        """
+        if licence is None:
+            licence = spec.weights[0].licence if spec.weights else "unknown"
+        return cls(
+            **{name: getattr(spec, name) for name in _SHARED},
+            inputs=inputs or {name: name for name in spec.inputs},
+            outputs=outputs or {name: name for name in spec.outputs},
+            output_specs=spec.outputs,
+            licence=licence,
+            leadline_version=__version__,
+            digest=digest,
+        )
+
+    def to_spec(self, file: str, known: ModelSpec | None = None) -> ModelSpec:
+        """The model that this describes.
+
+        Args:
+            file: name of the described file.
+            known: the catalogue's entry of that name, for what the description leaves open.
+        """
+        shared = {name: getattr(self, name) for name in _SHARED}
+        if known is not None:
+            shared["architecture"] = self.architecture or known.architecture
+            shared["options"] = self.options or known.options
+        if shared["horizontal_flip_safe"] is None:
+            shared["horizontal_flip_safe"] = known.horizontal_flip_safe if known else True
+        return ModelSpec(
+            **shared,
+            inputs=_known_inputs(self.inputs.values()),
+            outputs=self.output_specs or name_outputs(*self.outputs.values()),
+            weights=(WeightsFile(file=file, licence=self.licence),),
+            summary=known.summary if known else "",
+            paper=known.paper if known else "",
+            runtime=known.runtime if known else None,
+        )
 
     def to_json(self) -> str:
         """The sidecar's text."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+        specs = {name: asdict(spec) for name, spec in self.output_specs.items()}
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        plain |= {"preprocess": asdict(self.preprocess), "output_specs": specs}
+        plain |= {name: dict(plain[name]) for name in ("inputs", "outputs", "options")}
+        return json.dumps(plain, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str, *, where: str = "sidecar") -> Sidecar:
@@ -169,12 +339,15 @@ class Sidecar:
             InputError: not JSON, unknown or missing keys, or an unknown kind.
         """
         try:
-            data = json.loads(text)
+            data = _upgrade(json.loads(text))
             data["kind"] = DepthKind(data["kind"])
-            data["preprocess"] = _preprocess_from(data["preprocess"])
+            data["preprocess"] = PreprocessSpec(**_with_tuples(data["preprocess"]))
             data["options"] = _with_tuples(data.get("options", {}))
+            data["output_specs"] = {
+                name: OutputSpec(**spec) for name, spec in data.get("output_specs", {}).items()
+            }
             return cls(**data)
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             known = ", ".join(f.name for f in fields(cls))
             raise InputError(
                 f"{where} cannot be read as a model description ({error}). It needs the keys "
@@ -182,9 +355,44 @@ class Sidecar:
             ) from error
 
 
+_SHARED = (
+    *("name", "kind", "preprocess", "architecture", "options", "decoder", "canonical_focal_px"),
+    *("max_views", "max_depth", "horizontal_flip_safe", "precision"),
+)
+"""What a ModelSpec and a Sidecar both have."""
+
+
 def sidecar_path(model_file: str | Path) -> Path:
     """Where the sidecar of ``model_file`` lies: its name with ``.json`` in place of the suffix."""
     return Path(model_file).with_suffix(".json")
+
+
+def _upgrade(data: dict[str, Any]) -> dict[str, Any]:
+    """A description of schema 1 in the keys of today."""
+    if data.get("schema", 1) != 1:
+        return data
+    preprocess = dict(data["preprocess"])
+    focal_px = preprocess.pop("canonical_focal_px", None)
+    in_widths = preprocess.pop("in_widths", False)
+    decoder = "depth"
+    if focal_px:
+        decoder = "canonical_depth"
+    elif in_widths and data["kind"] == DepthKind.PIXEL_DISPARITY:
+        decoder = "width_disparity"
+    return data | {
+        "preprocess": preprocess,
+        "decoder": decoder,
+        "canonical_focal_px": focal_px,
+        "schema": SCHEMA,
+    }
+
+
+def _known_inputs(names: Collection[str]) -> tuple[InputName, ...]:
+    known: dict[str, InputName] = {name: name for name in get_args(InputName)}
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("input", name, known)
+    return tuple(known[name] for name in names)
 
 
 def _with_tuples(value: Any) -> Any:
@@ -194,10 +402,3 @@ def _with_tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _with_tuples(item) for key, item in value.items()}
     return value
-
-
-def _preprocess_from(data: dict[str, Any]) -> PreprocessSpec:
-    given: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
-    }
-    return PreprocessSpec(**given)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from leadline.errors import InputError
+from leadline.image import Image
 
 LARGEST = 8
 """The most tiles along the short side."""
@@ -32,6 +33,13 @@ class Box:
     def of(self, array: np.ndarray) -> np.ndarray:
         """The part of an (h, w) or (h, w, c) array, as a view."""
         return array[self.top : self.top + self.height, self.left : self.left + self.width]
+
+    def crop(self, image: Image) -> Image:
+        """The part of a picture, with the part of its camera."""
+        camera = image.camera
+        if camera is not None:
+            camera = camera.cropped(self.left, self.top, self.width, self.height)
+        return Image(pixels=self.of(image.pixels), camera=camera)
 
 
 def tile_boxes(height: int, width: int, count: int) -> list[Box]:

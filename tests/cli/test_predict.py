@@ -109,7 +109,7 @@ def test_a_canonical_model_asks_for_the_focal_length(
 ) -> None:
     sidecar = tiny_model.with_suffix(".json")
     told = json.loads(sidecar.read_text())
-    told["kind"], told["preprocess"]["canonical_focal_px"] = "scaled_depth", 200.0
+    told |= {"kind": "scaled_depth", "decoder": "canonical_depth", "canonical_focal_px": 200.0}
     sidecar.write_text(json.dumps(told))
     assert run(photos / "one.png", "--format", "npz") == 0
     assert "No focal length is known of 1" in capsys.readouterr().err

@@ -153,7 +153,7 @@ def test_importing_the_table_imports_no_torch_and_building_only_its_own_family()
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == str(
-        ["base", "depth_anything", "depth_anything_names", "dinov2", "dpt"]
+        ["base", "depth_anything", "depth_anything_names", "dinov2", "dinov2_names", "dpt"]
     )
 
 
@@ -440,7 +440,7 @@ def test_metric_depth_lies_within_its_bound(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_outputs_hold_the_inner_maps(tiny: DepthAnything) -> None:
     with torch.no_grad():
-        outputs = tiny.outputs(pictures(1, 3, 56, 70))
+        outputs = tiny.forward_all(pictures(1, 3, 56, 70))
     assert isinstance(outputs, DPTOutputs)
     assert outputs.features.shape == (1, 32, 56, 70)
     assert outputs.bottleneck.shape == (1, 16, 2, 3)

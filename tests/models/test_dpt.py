@@ -173,7 +173,7 @@ def test_a_batch_is_its_pictures_one_by_one(encoder: str, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("encoder", TINY)
 def test_outputs_hold_the_inner_maps(encoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with torch.no_grad():
-        outputs = tiny(encoder, monkeypatch).outputs(pictures(1, 3, 96, 64))
+        outputs = tiny(encoder, monkeypatch).forward_all(pictures(1, 3, 96, 64))
     assert outputs.features.shape == (1, 32, 96, 64)
     assert outputs.bottleneck.shape == (1, 16, 3, 2)
     assert [p.shape[-2:] for p in outputs.paths] == [(6, 4), (12, 8), (24, 16), (48, 32)]

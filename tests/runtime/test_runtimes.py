@@ -11,7 +11,6 @@ import pytest
 from leadline.errors import DeviceError, InputError, WeightsError
 from leadline.hub import EMBEDDED_FOLDER
 from leadline.runtime import ModelFile, Runtime
-from leadline.runtime.base import as_maps
 from leadline.runtime.openvino import OpenVinoRuntime, precisions
 
 pytest.importorskip("onnx")
@@ -143,19 +142,21 @@ def test_openvinos_own_format_runs_and_its_damage_is_told(tiny_model: Path) -> N
     assert "\n" not in str(caught.value)
 
 
-def test_maps_lose_a_channel_axis_and_nothing_else() -> None:
-    assert as_maps(np.zeros((2, 1, 4, 5))).shape == (2, 4, 5)
-    with pytest.raises(WeightsError, match="one map per picture"):
-        as_maps(np.zeros((2, 3, 4, 5)))
-
-
 def test_torch_modules_run_behind_the_same_protocol() -> None:
     torch = pytest.importorskip("torch")
+    from leadline.models.base import DepthModule
     from leadline.runtime.torch import TorchRuntime
     from testing.tiny import kernel
 
-    conv = torch.nn.Conv2d(3, 1, 3, padding=1, bias=False)
-    conv.weight.data = torch.from_numpy(kernel())
+    class Conv(DepthModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.from_numpy(kernel()))
+
+        def forward(self, batch: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.conv2d(batch, self.weight, padding=1)[:, 0]
+
+    conv = Conv()
     runtime: Runtime = TorchRuntime(conv)
     arrays = batch(2, 32, 64)
     depth = runtime.run(arrays)["depth"]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from leadline import catalog
-from leadline.speed.costs import cost_of
 from leadline.cli import main
 from leadline.errors import InputError
+from leadline.speed.costs import cost_of
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from leadline.errors import InputError, JobError, UnknownNameError
 from leadline.speed import CONTENDERS, GROUPS, Options, as_markdown, as_text, contenders_of
 from leadline.speed.machine import Load, Ticks, load_between, peak_memory_mb, ticks
 from leadline.speed.measure import summarise
 from leadline.speed.worker import Worker
-from leadline.errors import InputError, JobError, UnknownNameError
 
 ROOT = Path(__file__).parents[2]
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("depth-anything*.json"))

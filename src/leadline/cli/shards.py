@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from leadline.shards import BulkJob, ModelChoice, Where
+    from leadline.load_options import LoadOptions
+    from leadline.shards import BulkJob, Where
 
 
 def run_shards(job: BulkJob, inputs: list[str], where: Where, *, per_part: int) -> dict[str, Any]:
     """Run the job with a progress bar over its shards; returns a JSON-able summary."""
-    from leadline.shards import list_sources, run_bulk
     from leadline.cli.progress import progress_bar
+    from leadline.shards import list_sources, run_bulk
 
     sources = list_sources(inputs)
     with progress_bar("shards") as (show, say):
@@ -38,7 +39,7 @@ def run_shards(job: BulkJob, inputs: list[str], where: Where, *, per_part: int) 
 
 
 def predict_shards(
-    model: ModelChoice,
+    model: LoadOptions,
     inputs: list[str],
     where: Where,
     *,

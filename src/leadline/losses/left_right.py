@@ -1,4 +1,4 @@
-"""Monodepth's loss: each view's picture is made from the other's, and the two disparities agree.
+"""Monodepth's loss: each view is made from the other, and the two disparities agree.
 
 Source: Godard et al., Unsupervised Monocular Depth Estimation with Left-Right Consistency,
 CVPR 2017, section 3.3.

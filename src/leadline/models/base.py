@@ -37,6 +37,10 @@ class DepthModule(nn.Module):
         """
         raise NotImplementedError
 
+    def outputs(self, image: Tensor) -> dict[str, Tensor]:
+        """Return every output by name; see ``ModelSpec.outputs``. The default gives ``depth``."""
+        return {"depth": self(image)}
+
     def convert_state_dict(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Rename the tensors of a known foreign layout to this module's names.
 

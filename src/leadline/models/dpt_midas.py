@@ -168,17 +168,17 @@ class DPT(DepthModule):
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w), sides multiples of 16 -> (b, h, w)."""
-        return self.outputs(batch).depth
+        return self.forward_all(batch).depth
 
     def convert_state_dict(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Rename transformers' tensors; add what newer timm versions no longer save."""
         needed = self.state_dict()
         return complete(from_transformers(state_dict, needed), needed)
 
-    def outputs(self, batch: Tensor) -> DPTOutputs:
+    def forward_all(self, batch: Tensor) -> DPTOutputs:
         """The map together with the decoder's inner maps."""
         self.check_batch(batch)
-        return self.scratch.outputs(self.pretrained(batch))
+        return self.scratch.forward_all(self.pretrained(batch))
 
 
 def build_dpt(name: str, **options: Any) -> DPT:

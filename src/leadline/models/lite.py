@@ -57,9 +57,9 @@ class Lite(DepthModule):
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) normalised RGB -> (b, h, w) affine disparity, larger = nearer."""
-        return self.outputs(batch).depth
+        return self.forward_all(batch).depth
 
-    def outputs(self, batch: Tensor) -> DPTOutputs:
+    def forward_all(self, batch: Tensor) -> DPTOutputs:
         """The map together with inner maps, for a metric head.
 
         The coarsest are the encoder's and what became of them: the first tell rooms from roads,

@@ -230,9 +230,9 @@ class Metric(DepthModule):
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w), sides multiples of the relative network's step -> (b, h, w) metres."""
-        return self.outputs(batch).depth
+        return self.forward_all(batch).depth
 
-    def outputs(self, batch: Tensor, domains: Tensor | None = None) -> MetricOutputs:
+    def forward_all(self, batch: Tensor, domains: Tensor | None = None) -> MetricOutputs:
         """Depth and what training needs beside it.
 
         Args:
@@ -241,7 +241,7 @@ class Metric(DepthModule):
                 router's choice.
         """
         self.check_batch(batch)
-        core: DPTOutputs = self.relative.outputs(batch)
+        core: DPTOutputs = self.relative.forward_all(batch)
         logits = self.router(core.bottleneck)
         chosen = self.router.choose(logits) if domains is None else domains
         depth = self.head(core, chosen)
@@ -269,7 +269,7 @@ def relative_widths(encoder: str, options: Mapping[str, Any]) -> Widths:
     with torch.device("meta"):
         module: Any = models.build(encoder, **options)
         side = 4 * module.multiple_of
-        maps: DPTOutputs = module.outputs(torch.zeros(1, 3, side, side))
+        maps: DPTOutputs = module.forward_all(torch.zeros(1, 3, side, side))
     return Widths(
         maps.features.shape[1],
         maps.bottleneck.shape[1],

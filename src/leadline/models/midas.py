@@ -241,12 +241,12 @@ class Midas(DepthModule):
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w), sides multiples of 32 -> (b, h, w)."""
-        return self.outputs(batch).depth
+        return self.forward_all(batch).depth
 
-    def outputs(self, batch: Tensor) -> DPTOutputs:
+    def forward_all(self, batch: Tensor) -> DPTOutputs:
         """The map together with the decoder's inner maps."""
         self.check_batch(batch)
-        return self.scratch.outputs(self.pretrained(batch))
+        return self.scratch.forward_all(self.pretrained(batch))
 
 
 def build_midas(name: str, **options: Any) -> Midas:

@@ -219,7 +219,7 @@ class Core(nn.Module):
 
     def forward(self, batch: Tensor) -> DPTOutputs:
         """(b, 3, h, w) -> the relative map and its inner maps."""
-        return self.core.outputs(batch)
+        return self.core.forward_all(batch)
 
 
 class ZoeDepth(DepthModule):
@@ -249,13 +249,13 @@ class ZoeDepth(DepthModule):
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) -> (b, h, w) metres; sides multiples of the core's patch."""
-        return self.outputs(batch).depth
+        return self.forward_all(batch).depth
 
     def convert_state_dict(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Rename transformers' tensors; add constants that some files leave out."""
         return convert(state_dict, self.state_dict())
 
-    def outputs(self, batch: Tensor) -> ZoeDepthOutputs:
+    def forward_all(self, batch: Tensor) -> ZoeDepthOutputs:
         """Depth and what training needs beside it."""
         self.check_batch(batch)
         core: DPTOutputs = self.core(batch)
@@ -305,13 +305,13 @@ class ZoeDepthNK(DepthModule):
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) -> (b, h, w) metres; sides multiples of the core's patch."""
-        return self.outputs(batch).depth
+        return self.forward_all(batch).depth
 
     def convert_state_dict(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Rename transformers' tensors; add constants that some files leave out."""
         return convert(state_dict, self.state_dict())
 
-    def outputs(self, batch: Tensor, domains: Tensor | None = None) -> ZoeDepthOutputs:
+    def forward_all(self, batch: Tensor, domains: Tensor | None = None) -> ZoeDepthOutputs:
         """Depth and what training needs beside it.
 
         Args:

@@ -43,10 +43,11 @@ class Runtime(Protocol):
         """Run a batch; safe to call from several threads, which then take turns.
 
         Args:
-            arrays: ``image``: (b, 3, h, w) float32, normalised as the model's PreprocessSpec says.
+            arrays: float32, by the names of :data:`~leadline.spec.InputName`; ``image``: (b, 3, h,
+                w), normalised as the model's PreprocessSpec says.
 
         Returns:
-            ``depth``: (b, h, w) float32, and ``confidence`` of the same shape where there is one.
+            What the network gives, by the names of its ``ModelSpec.outputs``, untouched.
         """
         ...
 
@@ -57,7 +58,7 @@ class ModelFile:
 
     Attributes:
         path: the file.
-        inputs, outputs: the file's tensor name -> ours (``image``; ``depth``, ``confidence``).
+        inputs, outputs: the file's tensor name -> ours (``image``; ``depth`` ...).
     """
 
     path: Path
@@ -89,17 +90,6 @@ class ModelFile:
             theirs: np.ascontiguousarray(arrays[ours], dtype=np.float32)
             for theirs, ours in self.inputs.items()
         }
-
-
-def as_maps(output: np.ndarray) -> np.ndarray:
-    """A network's output as (b, h, w) float32; a channel axis of size one is dropped."""
-    maps = output[:, 0] if output.ndim == 4 and output.shape[1] == 1 else output
-    if maps.ndim != 3:
-        raise WeightsError(
-            f"the network gave an output of shape {output.shape}; one map per picture, (b, h, w) "
-            "or (b, 1, h, w), is needed. Is it a depth network?"
-        )
-    return np.asarray(maps, dtype=np.float32)
 
 
 def unreadable(path: Path, error: Exception) -> WeightsError:

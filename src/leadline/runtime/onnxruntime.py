@@ -12,7 +12,6 @@ from leadline.runtime.base import (
     DeviceName,
     ModelFile,
     Precision,
-    as_maps,
     unreadable,
     wrong_shape,
 )
@@ -86,10 +85,7 @@ class OnnxRuntime:
             results = self._session.run(names, feeds)
         except Exception as error:  # onnxruntime's own classes derive from Exception directly
             raise wrong_shape(self._model.path, feeds, error) from error
-        return {
-            self._model.outputs[name]: as_maps(result)
-            for name, result in zip(names, results, strict=True)
-        }
+        return dict(zip(self._model.outputs.values(), results, strict=True))
 
 
 def devices() -> tuple[DeviceName, ...]:

@@ -11,13 +11,7 @@ from typing import Any
 import numpy as np
 
 from leadline.errors import DeviceError
-from leadline.runtime.base import (
-    ModelFile,
-    Precision,
-    as_maps,
-    unreadable,
-    wrong_shape,
-)
+from leadline.runtime.base import ModelFile, Precision, unreadable, wrong_shape
 
 _Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 _SPECIAL = 2
@@ -87,10 +81,8 @@ class OpenVinoRuntime:
                 results = self._compiled(feeds)(feeds)
             except RuntimeError as error:
                 raise wrong_shape(self._model.path, feeds, error) from error
-            return {
-                ours: as_maps(np.array(results[theirs]))
-                for theirs, ours in self._model.outputs.items()
-            }
+            outputs = self._model.outputs.items()
+            return {ours: np.array(results[theirs]) for theirs, ours in outputs}
 
     def _compiled(self, feeds: Mapping[str, np.ndarray]) -> Any:
         """The best compilation for these shapes."""

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leadline.errors import DeviceError, InputError, MissingDependencyError
-from leadline.runtime.base import DeviceName, Precision, as_maps
+from leadline.runtime.base import DeviceName, Precision
 
 if TYPE_CHECKING:
-    from torch import nn
+    from leadline.models.base import DepthModule
 
 
 class TorchRuntime:
     """A torch module in eval mode.
 
     Args:
-        module: (b, 3, h, w) -> (b, h, w), as everything in ``leadline.models``.
+        module: any network of ``leadline.models``.
         device: ``cpu``, ``cuda`` or ``mps``.
         precision: ``f32``, or ``bf16`` or ``f16`` through autocast.
 
@@ -35,7 +35,7 @@ class TorchRuntime:
     name = "torch"
 
     def __init__(
-        self, module: nn.Module, *, device: DeviceName = "cpu", precision: Precision = "f32"
+        self, module: DepthModule, *, device: DeviceName = "cpu", precision: Precision = "f32"
     ) -> None:
         if device not in devices():
             raise DeviceError(
@@ -51,10 +51,13 @@ class TorchRuntime:
         torch = _torch()
         if "image" not in arrays:
             raise InputError(f"arrays {sorted(arrays)} were given; 'image' is needed.")
-        batch = torch.from_numpy(np.ascontiguousarray(arrays["image"], dtype=np.float32))
+        tensors = {
+            name: torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self.device)
+            for name, array in arrays.items()
+        }
         with torch.inference_mode(), self._autocast():
-            output = self._module(batch.to(self.device))
-        return {"depth": as_maps(output.float().cpu().numpy())}
+            outputs = self._module.outputs(**tensors)
+        return {name: output.float().cpu().numpy() for name, output in outputs.items()}
 
     def _autocast(self) -> Any:
         torch = _torch()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from leadline.errors import InputError
 from leadline.shards.receipts import Receipt, read_receipt, receipt_name
 from leadline.shards.sources import (
     SHARD_SUFFIX,
@@ -17,7 +18,6 @@ from leadline.shards.sources import (
     read_bytes,
     write_bytes,
 )
-from leadline.errors import InputError
 
 PLAN = "plan.jsonl"
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
-from leadline.shards.sources import inside, names_in, read_bytes, write_bytes
 from leadline.errors import InputError
+from leadline.shards.sources import inside, names_in, read_bytes, write_bytes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from leadline.datasets.folder import folder_refs
 from leadline.datasets.frame import read_json
 from leadline.errors import InputError
-from leadline.estimator import DepthEstimator, load
+from leadline.estimator import DepthEstimator
 from leadline.evaluation import protocols
 from leadline.evaluation.predictors import ModelPredictor
 from leadline.jobs import write_text
 from leadline.kinds import DepthKind
+from leadline.load_options import load
 from leadline.models.metric import ENCODERS, INDOOR_OUTDOOR
 from leadline.models.zoedepth import NYU_KITTI, Domain
 from leadline.preprocess import Preprocess
@@ -200,7 +201,7 @@ def settings_for(
     }
     if goal == "relative":
         return common | _relative(spec, start)
-    if spec.kind.is_metric or spec.preprocess.canonical_focal_px:
+    if spec.kind.is_metric or spec.canonical_focal_px:
         return common | _metric(spec, start, facts)
     return common | _metric_head(spec, start, facts)
 
@@ -218,7 +219,7 @@ def _relative(spec: ModelSpec, start: str) -> dict[str, Any]:
 
 def _metric(spec: ModelSpec, start: str, facts: FolderFacts) -> dict[str, Any]:
     """A network of metres stays one."""
-    canonical = spec.preprocess.canonical_focal_px or 0.0
+    canonical = spec.canonical_focal_px or 0.0
     options = {
         "max_depth": facts.reach_m,
         "router_weight": 1.0,  # all pictures are of one domain, which is quickly learned
@@ -262,7 +263,7 @@ def scores(
 ) -> dict[str, dict[str, float]]:
     """Protocol -> mean metrics over frames of the folder."""
     spec = estimator.spec
-    metres = spec.kind.is_metric or (spec.preprocess.canonical_focal_px and facts.lens)
+    metres = spec.kind.is_metric or (spec.canonical_focal_px and facts.lens)
     return {
         name: measure(ModelPredictor(estimator), (ref.read() for ref in refs), protocols.get(name))
         for name in ([RELATIVE, METRES] if metres else [RELATIVE])

@@ -18,7 +18,7 @@ from leadline.datasets import Frame
 from leadline.datasets.rendered import world_refs
 from leadline.estimator import DepthEstimator
 from leadline.evaluation import Accumulator, protocols, score_frame
-from leadline.evaluation.predictors import ModelPredictor, by_protocol
+from leadline.evaluation.predictors import ModelPredictor, adapt_to_protocol
 from leadline.kinds import DepthKind
 from leadline.prediction import Prediction
 from leadline.runtime.torch import TorchRuntime
@@ -65,7 +65,7 @@ def rehearse(spec: ModelSpec, config: TrainConfig, protocol: str) -> None:
         image = chosen.view(frame.image)
         height, width = image.size
         values = np.repeat(np.linspace(1, 5, height)[:, None], width, axis=1)
-        known_lens = spec.preprocess.canonical_focal_px and image.camera is not None
+        known_lens = spec.canonical_focal_px and image.camera is not None
         kind = DepthKind.METRIC_DEPTH if known_lens else spec.kind
         return Prediction(values=values, kind=kind, camera=image.camera)
 
@@ -84,7 +84,7 @@ def measure(predict: Predictor, frames: Iterable[Frame], protocol: Protocol) -> 
 
     Metres below 1 mm, and those that are NaN, count as 1 mm.
     """
-    predict = by_protocol(predict, protocol)
+    predict = adapt_to_protocol(predict, protocol)
     gathered = Accumulator(protocol=protocol)
     for frame in frames:
         pred = predict(frame)

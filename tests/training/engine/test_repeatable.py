@@ -15,10 +15,10 @@ pytest.importorskip("timm")
 pytest.importorskip("cv2")
 
 import leadline  # noqa: E402
-from leadline.bundle import bundle_run  # noqa: E402
 from leadline.export import export  # noqa: E402
 from leadline.training import train  # noqa: E402
 from leadline.training.engine.checkpoint import load_state  # noqa: E402
+from tools.bundle import bundle_run  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

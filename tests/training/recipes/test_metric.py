@@ -89,7 +89,7 @@ def test_the_canonical_camera_scales_the_target(built: tuple[Metric, torch.nn.Mo
     total, _ = recipe.loss(lambda rgb, domains: (2 * batch["depth"], None), batch, 0)
     assert total.item() < 1e-3  # at twice the focal length the same picture is twice as far
     assert recipe.deliver(built[1]).spec.kind is DepthKind.SCALED_DEPTH
-    assert recipe.deliver(built[1]).spec.preprocess.canonical_focal_px == 80.0
+    assert recipe.deliver(built[1]).spec.canonical_focal_px == 80.0
 
 
 def test_nothing_is_learned_where_a_network_s_map_ends() -> None:

@@ -170,7 +170,7 @@ def test_the_canonical_camera_scales_the_target(tiny):
     assert parts["valid_share"].item() == pytest.approx(0.5)
     spec = run.deliver().spec
     assert (spec.kind, spec.max_depth) == (DepthKind.SCALED_DEPTH, None)
-    assert spec.preprocess.canonical_focal_px == 80
+    assert spec.canonical_focal_px == 80
 
 
 def test_grid_of_another_size_takes_the_nearest_pixel():

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from leadline.datasets.frame import Frame, FrameRef, with_intrinsics  # noqa: E402
+from leadline.datasets.frame import Frame, FrameRef, set_intrinsics  # noqa: E402
 from leadline.errors import InputError  # noqa: E402
 from leadline.image import Image  # noqa: E402
 from leadline.kinds import DepthKind  # noqa: E402
@@ -207,7 +207,7 @@ def frame_ref(name: str, *, camera: bool = True) -> FrameRef:
     """A grey frame of 8x12 pixels."""
     image = Image(pixels=np.full((8, 12, 3), 90, np.uint8))
     if camera:
-        image = with_intrinsics(image, fx=10, fy=10, cx=5.5, cy=3.5)
+        image = set_intrinsics(image, fx=10, fy=10, cx=5.5, cy=3.5)
     depth = np.ones((8, 12), np.float32)
     frame = Frame(image=image, depth=depth, max_depth=10.0, group="test", name=name)
     return FrameRef(name=name, read=lambda: frame)

@@ -22,7 +22,8 @@ from leadline.errors import InputError, JobError
 from leadline.io import list_images
 from leadline.jobs import atomic_write
 from leadline.kinds import DepthKind
-from leadline.shards import BulkJob, ModelChoice, label_files
+from leadline.load_options import LoadOptions
+from leadline.shards import BulkJob, label_files
 from leadline.training.data.colours import perturb_colours
 from leadline.training.data.crops import cut_crop, draw_box, draw_crop
 from leadline.training.data.seeds import UNLABELLED_SCENES, sample_generator
@@ -166,7 +167,7 @@ def label_pictures(
                 f"{place} holds pictures of the same name in several folders; label them with "
                 "`leadline label`, which keeps them apart, and give options.labels."
             )
-        job = BulkJob(model=ModelChoice(name=teacher), out=str(out), disparity=True)
+        job = BulkJob(model=LoadOptions(model=teacher), out=str(out), disparity=True)
         label_files(job, files).raise_failures()
     deadline = time.monotonic() + patience_s
     while not _complete(out):

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from leadline.camera import Camera
-from leadline.datasets.frame import Frame, FrameRef, read_json, with_intrinsics
+from leadline.datasets.frame import Frame, FrameRef, read_json, set_intrinsics
 from leadline.errors import InputError
 from leadline.geometry.matching import match
 from leadline.image import Image
@@ -221,7 +221,7 @@ def _read(cache: Path, name: str, stored: Mapping[str, Any]) -> Frame:
     camera = stored["camera"]
     lens = {key: float(camera[key]) for key in ("fx", "fy", "cx", "cy")}
     left, right = (
-        with_intrinsics(read_image(cache / side / f"{name}.png"), **lens)
+        set_intrinsics(read_image(cache / side / f"{name}.png"), **lens)
         for side in ("left", "right")
     )
     return Frame(

@@ -28,7 +28,6 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from leadline import __version__
 from leadline.errors import InputError, JobError
 from leadline.hub import sha256_of
 from leadline.jobs import atomic_write, write_text
@@ -144,15 +143,7 @@ def save_network(
     """
     path = folder / "model.safetensors"
     tensors = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
-    sidecar = Sidecar(
-        name=spec.name,
-        kind=spec.kind,
-        preprocess=spec.preprocess,
-        max_depth=spec.max_depth,
-        architecture=spec.architecture,
-        options=spec.options,
-        leadline_version=__version__,
-    )
+    sidecar = Sidecar.of(spec, licence="unknown")
     with disk(folder, step):
         metadata = {"architecture": str(spec.architecture), "step": str(step)}
         with atomic_write(path) as file:

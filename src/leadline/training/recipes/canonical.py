@@ -42,5 +42,10 @@ def canonical_spec(spec: ModelSpec, focal_px: float) -> ModelSpec:
     """The spec of a network that learned for the canonical camera; 0: the same spec."""
     if not focal_px:
         return spec
-    preprocess = replace(spec.preprocess, canonical_focal_px=float(focal_px))
-    return replace(spec, kind=DepthKind.SCALED_DEPTH, preprocess=preprocess, max_depth=None)
+    return replace(
+        spec,
+        kind=DepthKind.SCALED_DEPTH,
+        decoder="canonical_depth",
+        canonical_focal_px=float(focal_px),
+        max_depth=None,
+    )

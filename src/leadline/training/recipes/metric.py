@@ -65,7 +65,7 @@ class Trainee(nn.Module):
         """(b, 3, h, w) and (b,) int64 -> (b, h, w) metres, and (b, domains) or None."""
         network = self.network
         if isinstance(network, (MetricNetwork, ZoeDepthNK)):
-            found = network.outputs(batch, domains)
+            found = network.forward_all(batch, domains)
             depth, logits = found.depth, found.domain_logits
         else:
             depth, logits = network(batch), None

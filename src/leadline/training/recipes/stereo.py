@@ -82,7 +82,12 @@ class Stereo(Recipe):
         """The network: metres if the rig is known, otherwise disparity in pixels of the pair."""
         spec = describe_network(self.config, **self._metres)
         if self._metres:
-            spec = replace(spec, kind=DepthKind.METRIC_DEPTH, max_depth=self.options.max_depth)
+            spec = replace(
+                spec,
+                kind=DepthKind.METRIC_DEPTH,
+                decoder="depth",
+                max_depth=self.options.max_depth,
+            )
         return Delivery(spec=spec, module=module.network)
 
     def data(self, folder: Path, step: int) -> AbstractContextManager[BatchSource]:

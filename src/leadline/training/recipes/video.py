@@ -106,7 +106,8 @@ class Video(Recipe):
         spec = describe_network(self.config, **self._settings)
         kind = DepthKind.METRIC_DEPTH if self._metric else DepthKind.SCALED_DEPTH
         max_depth = self.options.max_depth if self._metric else None
-        return Delivery(spec=replace(spec, kind=kind, max_depth=max_depth), module=module.network)
+        spec = replace(spec, kind=kind, decoder="depth", max_depth=max_depth)
+        return Delivery(spec=spec, module=module.network)
 
     def data(self, folder: Path, step: int) -> AbstractContextManager[BatchSource]:
         """Frames with what they are made from."""

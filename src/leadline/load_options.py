@@ -1,0 +1,205 @@
+"""LoadOptions: how a model is opened, in one place for the library and every command.
+
+```python
+estimator = leadline.load("depth-anything-v2-vits", device="cuda")
+```
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from leadline.errors import InputError
+from leadline.estimator import DepthEstimator, Policy
+from leadline.hub import sha256_of, sha256_of_model, weights_beside
+from leadline.resolve import Form, Origin, identify
+from leadline.runtime import (
+    Choice,
+    ModelFile,
+    Runtime,
+    open_file,
+    open_superpixel,
+    open_weights,
+    select,
+)
+from leadline.spec import PreprocessSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """How a model is opened; every command that runs a model takes all of it.
+
+    Attributes:
+        model: a name of ``leadline.list_models()``, an exported network (``.onnx``, ``.xml``), a
+            checkpoint (``.pth``, ``.safetensors``), a folder that holds one, or a hub id
+            ``owner/name``. None takes the embedded model.
+        weights: a file, folder or hub id to take in place of the published weights of ``model``.
+        runtime: ``auto``, ``openvino``, ``onnxruntime`` or ``torch``.
+        device: ``auto``, ``cpu``, ``cuda`` (``gpu`` means it too) or ``mps``.
+        precision: ``auto``, ``f32``, ``bf16`` or ``f16``; ``auto`` takes the fastest that the model
+            is known to be right in and the device is built for.
+        policy: ``single``, ``flip``, ``pad`` or ``pad-flip``; see :data:`Policy`.
+        tiles: tiles along the short side that are looked at after the whole picture, for sharper
+            maps of large pictures; 1 looks at the whole alone.
+        size: the short side of the network's usual input in pixels, in place of the model's own;
+            larger is sharper and slower. See :func:`resize_input`.
+        max_depth: metres at full output, for metric checkpoints that do not say it.
+        threads: number of threads; None takes one per physical core.
+    """
+
+    model: str | os.PathLike[str] | None = None
+    weights: str | os.PathLike[str] | None = None
+    runtime: str = "auto"
+    device: str = "auto"
+    precision: str = "auto"
+    policy: Policy = "single"
+    tiles: int = 1
+    size: int | None = None
+    max_depth: float | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.device == "gpu":
+            object.__setattr__(self, "device", "cuda")
+
+    @classmethod
+    def of(cls, model: LoadOptions | str | os.PathLike[str] | None) -> LoadOptions:
+        """Options as they are; a model's name or file with everything else as it comes."""
+        return model if isinstance(model, LoadOptions) else cls(model=model)
+
+    def identify(self, prefer: Form | None = None) -> Origin:
+        """Find the model and its file, and give it the input size that is asked for.
+
+        Args:
+            prefer: which of the catalogue's files to take where there are both; None: what the
+                runtime and the device can use.
+
+        Raises:
+            LeadlineError: as :func:`leadline.resolve.identify` does.
+        """
+        if prefer is None and self.runtime in ("openvino", "onnxruntime"):
+            prefer = "graph"
+        elif prefer is None and (self.runtime == "torch" or self.device in ("cuda", "mps")):
+            prefer = "checkpoint"
+        origin = identify(self.model, weights=self.weights, max_depth=self.max_depth, prefer=prefer)
+        if self.size is None:
+            return origin
+        preprocess = resize_input(origin.spec.preprocess, self.size)
+        return replace(origin, spec=replace(origin.spec, preprocess=preprocess))
+
+    def select(self, origin: Origin) -> Choice:
+        """What will run the model here, and why.
+
+        Raises:
+            DeviceError: the runtime or device is not here.
+            MissingDependencyError: an optional package is missing; the message names it.
+        """
+        return select(
+            origin.path,
+            runtime=self.runtime,
+            device=self.device,
+            precision=self.precision,
+            fastest_safe=origin.spec.precision,
+            only=origin.spec.runtime,
+        )
+
+    def open(self) -> DepthEstimator:
+        """Make the model ready to predict.
+
+        Raises:
+            UnknownNameError: neither a name, nor a file, nor a hub id.
+            MissingWeightsError: the weights are not here; the message says where to get them.
+            WeightsError: damaged weights, or weights that do not say whose they are.
+            DeviceError: the runtime or device is not here.
+            MissingDependencyError: an optional package is missing; the message names it.
+        """
+        origin = self.identify()
+        network = _open(origin, self.select(origin), self.threads)
+        made = DepthEstimator(network, origin.spec, policy=self.policy, tiles=self.tiles)
+        made.reopen = self.open
+        return made
+
+    def describe(self) -> dict[str, Any]:
+        """What makes the maps: name, kind, hashes of the weights, and all that changes values."""
+        origin = self.identify()
+        model = sha256_of_model(origin.path)
+        alone = sha256_of(origin.path) if weights_beside(origin.path) else model
+        return {**self._settings(origin), "model_sha256": model, "file_sha256": alone}
+
+    def stamp(self) -> dict[str, Any]:
+        """As :meth:`describe`, by sizes and times of the weights' files, without reading them."""
+        origin = self.identify()
+        files = (origin.path, *weights_beside(origin.path))
+        states = [file.stat() for file in files if file.is_file()]
+        stamps = [[state.st_size, state.st_mtime_ns] for state in states]
+        return {**self._settings(origin), "path": str(origin.path), "stamps": stamps}
+
+    def _settings(self, origin: Origin) -> dict[str, Any]:
+        """The network's name and kind, and all but its weights that changes values."""
+        spec = origin.spec
+        return {
+            "model": spec.name,
+            "model_kind": str(spec.kind),
+            "precision": self.precision,
+            "policy": self.policy,
+            "tiles": self.tiles,
+            "size": self.size,
+            "max_depth": spec.max_depth,
+            "preprocess": json.loads(json.dumps(asdict(spec.preprocess))),  # as it is read
+        }
+
+
+def load(model: str | os.PathLike[str] | None = None, **options: Any) -> DepthEstimator:
+    """Make a model ready to predict.
+
+    Args:
+        model: a name of ``leadline.list_models()``, a file, a folder or a hub id ``owner/name``.
+            None takes the embedded model.
+        **options: the other fields of :class:`LoadOptions`: ``weights``, ``runtime``, ``device``,
+            ``precision``, ``policy``, ``tiles``, ``size``, ``max_depth``, ``threads``.
+
+    Raises:
+        TypeError: an option of another name.
+        LeadlineError: as :meth:`LoadOptions.open` does.
+    """
+    return LoadOptions(model=model, **options).open()
+
+
+def resize_input(spec: PreprocessSpec, size: int) -> PreprocessSpec:
+    """The preprocessing with another input size.
+
+    Args:
+        spec: the model's own.
+        size: short side in pixels; the long side keeps its ratio to it. Where the model's rule
+            counts pixels, it is that of a picture of the model's own shape; a wider one gets as
+            many pixels and a shorter short side.
+
+    Raises:
+        InputError: smaller than the network's step, or so large that memory would run out.
+    """
+    largest = 4096
+    if not spec.multiple_of <= size <= largest:
+        raise InputError(
+            f"size={size}: between {spec.multiple_of} and {largest} pixels are needed; the model's "
+            f"own is {min(spec.size)}."
+        )
+    scale = size / min(spec.size)
+    return replace(spec, size=(round(spec.size[0] * scale), round(spec.size[1] * scale)))
+
+
+def _open(origin: Origin, choice: Choice, threads: int | None) -> Runtime:
+    if origin.spec.runtime == "superpixel":
+        return open_superpixel(origin.path)
+    if origin.is_graph:
+        model = ModelFile(path=origin.path, inputs=origin.inputs, outputs=origin.outputs)
+        return open_file(choice, model, threads=threads)
+    if origin.spec.architecture is None:
+        raise InputError(
+            f"{origin.path.name}: {origin.spec.name} is no torch network; give its exported file."
+        )
+    return open_weights(
+        choice, origin.spec.architecture, origin.spec.options, origin.path, threads=threads
+    )
