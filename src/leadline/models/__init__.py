@@ -36,6 +36,18 @@ def _depth_anything(name: str, **options: Any) -> DepthModule:
     return build_depth_anything(name, **options)
 
 
+def _video_depth_anything(name: str, **options: Any) -> DepthModule:
+    from leadline.models.video_depth_anything import build_video_depth_anything
+
+    return build_video_depth_anything(name, **options)
+
+
+def _depth_anything_3(name: str, **options: Any) -> DepthModule:
+    from leadline.models.depth_anything_3 import build_depth_anything_3
+
+    return build_depth_anything_3(name, **options)
+
+
 def _lite(name: str, **options: Any) -> DepthModule:
     from leadline.models.lite import Lite
 
@@ -114,6 +126,30 @@ def _prompt_depth_anything(name: str, **options: Any) -> DepthModule:
     return build_prompt_depth_anything(name, **options)
 
 
+def _moge(name: str, **options: Any) -> DepthModule:
+    from leadline.models.moge import build_moge
+
+    return build_moge(name, **options)
+
+
+def _moge2(name: str, **options: Any) -> DepthModule:
+    from leadline.models.moge2 import build_moge2
+
+    return build_moge2(name, **options)
+
+
+def _metric3d(name: str, **options: Any) -> DepthModule:
+    from leadline.models.metric3d import build_metric3d
+
+    return build_metric3d(name, **options)
+
+
+def _unidepth(name: str, **options: Any) -> DepthModule:
+    from leadline.models.unidepth import build_unidepth
+
+    return build_unidepth(name, **options)
+
+
 BUILDERS: dict[str, Builder] = {
     "lite": _lite,
     "depth-anything-v1-vits": _depth_anything,
@@ -129,9 +165,22 @@ BUILDERS: dict[str, Builder] = {
     "depth-anything-v2-metric-outdoor-vits": _depth_anything,
     "depth-anything-v2-metric-outdoor-vitb": _depth_anything,
     "depth-anything-v2-metric-outdoor-vitl": _depth_anything,
+    "video-depth-anything-vits": _video_depth_anything,
+    "video-depth-anything-vitb": _video_depth_anything,
+    "video-depth-anything-vitl": _video_depth_anything,
+    "video-depth-anything-metric-vits": _video_depth_anything,
+    "video-depth-anything-metric-vitb": _video_depth_anything,
+    "video-depth-anything-metric-vitl": _video_depth_anything,
     "prompt-depth-anything-vits": _prompt_depth_anything,
     "prompt-depth-anything-vitl": _prompt_depth_anything,
     "depth-pro": _depth_pro,
+    "da3-small": _depth_anything_3,
+    "da3-base": _depth_anything_3,
+    "da3-large": _depth_anything_3,
+    "da3-giant": _depth_anything_3,
+    "da3mono-large": _depth_anything_3,
+    "da3metric-large": _depth_anything_3,
+    "da3nested-giant-large": _depth_anything_3,
     "midas-v21-small": _midas,
     "midas-v21": _midas,
     "dpt-large-384": _dpt,
@@ -160,6 +209,19 @@ BUILDERS: dict[str, Builder] = {
     "densedepth-half": _densedepth,
     "eigen14-nyu": _eigen14,
     "eigen14-kitti": _eigen14,
+    "moge-1-vitl": _moge,
+    "moge-2-vits": _moge2,
+    "moge-2-vitb": _moge2,
+    "moge-2-vitl": _moge2,
+    "moge-2-vits-normal": _moge2,
+    "moge-2-vitb-normal": _moge2,
+    "moge-2-vitl-normal": _moge2,
+    "metric3d-v2-vits": _metric3d,
+    "metric3d-v2-vitl": _metric3d,
+    "metric3d-v2-giant2": _metric3d,
+    "unidepth-v2-vits": _unidepth,
+    "unidepth-v2-vitb": _unidepth,
+    "unidepth-v2-vitl": _unidepth,
 }
 """Architecture name -> function ``(name, **options) -> module`` of its family."""
 

@@ -41,6 +41,8 @@ class EncoderConfig:
         grid: side of the stored positional grid, patches.
         mask_token: hold the token of masked training, which no prediction uses, because the
             checkpoints hold it.
+        registers: tokens between the class token and the patches, without positions.
+        norm_eps: of the norms inside the blocks.
     """
 
     width: int
@@ -50,6 +52,8 @@ class EncoderConfig:
     patch: int = 14
     grid: int = 37
     mask_token: bool = True
+    registers: int = 0
+    norm_eps: float = 1e-6
 
 
 ENCODERS: dict[str, EncoderConfig] = {
@@ -83,15 +87,22 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, n, c) -> (b, n, c)."""
-        b, n, c = x.shape
+        return self.merge(attend(*self.split(x)))
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Project (b, n, c) to queries, keys and values (b, heads, n, c / heads)."""
+        b, n, _ = x.shape
         parts = self.qkv(x).chunk(3, dim=-1)
         q, k, v = (part.reshape(b, n, self.heads, -1).transpose(1, 2) for part in parts)
-        x = _attend(q, k, v)  # (b, heads, n, c / heads)
-        return self.proj(x.transpose(1, 2).reshape(b, n, c))
+        return q, k, v
+
+    def merge(self, x: Tensor) -> Tensor:
+        """Project the heads' (b, heads, n, c / heads) to (b, n, c)."""
+        return self.proj(x.transpose(1, 2).flatten(2))
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Scaled dot-product attention, spelled out for exporters.
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Scaled dot-product attention, (..., n, c) each, spelled out for exporters.
 
     Their runtimes recognise the three plain operations and fuse them; what exporters make of the
     fused call has two more transpositions per block.
@@ -147,10 +158,10 @@ class Block(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         width = config.width
-        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.norm1 = nn.LayerNorm(width, eps=config.norm_eps)
         self.attn = Attention(width, config.heads)
         self.ls1 = LayerScale(width)
-        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.norm2 = nn.LayerNorm(width, eps=config.norm_eps)
         self.mlp = SwiGLU(width) if config.swiglu else Mlp(width)
         self.ls2 = LayerScale(width)
 
@@ -166,12 +177,19 @@ class DinoV2(nn.Module):
     Args:
         config: its size.
         positional: see :data:`Positional`.
+        final_eps: of the final norm.
 
     Raises:
         InputError: ``positional`` is neither.
     """
 
-    def __init__(self, config: EncoderConfig, *, positional: Positional = "scale") -> None:
+    def __init__(
+        self,
+        config: EncoderConfig,
+        *,
+        positional: Positional = "scale",
+        final_eps: float = 1e-6,
+    ) -> None:
         super().__init__()
         if positional not in get_args(Positional):
             raise InputError(
@@ -184,9 +202,11 @@ class DinoV2(nn.Module):
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + config.grid**2, config.width))
         if config.mask_token:
             self.mask_token = nn.Parameter(torch.zeros(1, config.width))
+        if config.registers:
+            self.register_tokens = nn.Parameter(torch.zeros(1, config.registers, config.width))
         self.patch_embed = PatchEmbed(config.width, config.patch)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
-        self.norm = nn.LayerNorm(config.width, eps=1e-6)
+        self.norm = nn.LayerNorm(config.width, eps=final_eps)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -214,11 +234,18 @@ class DinoV2(nn.Module):
         return embedding.unsqueeze(0).to(self.pos_embed.dtype)
 
     def embed(self, batch: Tensor) -> Tensor:
-        """(b, 3, h, w) -> (b, 1 + n, c): class token and patches with positions added."""
+        """(b, 3, h, w) -> (b, 1 + n, c): class token and patches with positions added.
+
+        Registers, where the encoder has them, stand after the class token.
+        """
         b, _, h, w = batch.shape
         patches = self.patch_embed(batch)
         tokens = torch.cat([self.cls_token.expand(b, -1, -1), patches], dim=1)
-        return tokens + self.embed_positions(h // self.config.patch, w // self.config.patch)
+        tokens = tokens + self.embed_positions(h // self.config.patch, w // self.config.patch)
+        if not self.config.registers:
+            return tokens
+        registers = self.register_tokens.expand(b, -1, -1)
+        return torch.cat([tokens[:, :1], registers, tokens[:, 1:]], dim=1)
 
     def forward(self, batch: Tensor, taps: Collection[int]) -> list[Tensor]:
         """Tokens after the blocks ``taps``.

@@ -127,7 +127,7 @@ class FeatureFusionBlock(nn.Module):
             path = path + self.resConfUnit1(skip)
         path = self.resConfUnit2(path)
         if prompt is not None:
-            prompt = F.interpolate(prompt, size=_size(path), mode="bilinear")
+            prompt = F.interpolate(prompt, size=size_of(path), mode="bilinear")
             path = path + self.resConfUnit_depth(prompt)
         return resize(self.out_conv(path), size)
 
@@ -188,11 +188,17 @@ class FusionNeck(nn.Module):
         l2 = self.layer2_rn(maps[1])
         l3 = self.layer3_rn(maps[2])
         l4 = self.layer4_rn(maps[3])
-        r4 = self.refinenet4(l4, None, _size(l3), prompt)
-        r3 = self.refinenet3(r4, l3, _size(l2), prompt)
-        r2 = self.refinenet2(r3, l2, _size(l1), prompt)
-        r1 = self.refinenet1(r2, l1, (2 * l1.shape[-2], 2 * l1.shape[-1]), prompt)
-        return Pyramid((l1, l2, l3, l4), (r4, r3, r2, r1))
+        r4 = self.refinenet4(l4, None, size_of(l3), prompt)
+        r3 = self.refinenet3(r4, l3, size_of(l2), prompt)
+        return Pyramid((l1, l2, l3, l4), (r4, r3, *self.fuse_fine(r3, l2, l1, prompt)))
+
+    def fuse_fine(
+        self, path: Tensor, level2: Tensor, level1: Tensor, prompt: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """``refinenet3``'s path and two levels -> the last two paths, at 1 and 2 times level 1."""
+        r2 = self.refinenet2(path, level2, size_of(level1), prompt)
+        size = 2 * level1.shape[-2], 2 * level1.shape[-1]
+        return r2, self.refinenet1(r2, level1, size, prompt)
 
 
 class DepthAnythingScratch(FusionNeck):
@@ -266,7 +272,41 @@ class MidasScratch(FusionNeck):
         return DPTOutputs(depth, features, pyramid.levels[-1], pyramid.paths)
 
 
-class DPTHead(nn.Module):
+class Reassembly(nn.Module):
+    """The first half of a DPT head: tokens of four blocks -> four maps. Abstract: add ``scratch``.
+
+    Args:
+        width: channels of a token.
+        out_channels: channels of the four maps, fine to coarse.
+    """
+
+    def __init__(self, width: int, out_channels: Sequence[int]) -> None:
+        super().__init__()
+        c1, c2, _, c4 = out_channels
+        self.projects = nn.ModuleList(nn.Conv2d(width, c, 1) for c in out_channels)
+        self.resize_layers = nn.ModuleList(
+            [
+                nn.ConvTranspose2d(c1, c1, kernel_size=4, stride=4),
+                nn.ConvTranspose2d(c2, c2, kernel_size=2, stride=2),
+                nn.Identity(),
+                nn.Conv2d(c4, c4, kernel_size=3, stride=2, padding=1),
+            ]
+        )
+
+    def reassemble(self, tokens: Sequence[Tensor], grid: Size) -> list[Tensor]:
+        """Four (b, 1 + n, c) -> four maps at 4, 2, 1 and 1/2 times the patch grid."""
+        maps = []
+        for x, project, rescale in zip(tokens, self.projects, self.resize_layers, strict=True):
+            patches = x[:, 1:].transpose(1, 2).unflatten(2, grid)  # (b, c, rows, columns)
+            maps.append(rescale(self.place(project(patches))))
+        return maps
+
+    def place(self, patches: Tensor) -> Tensor:
+        """Add what says where a patch lies, (b, c, rows, columns); by default nothing."""
+        return patches
+
+
+class DPTHead(Reassembly):
     """Depth Anything's head: tokens of four blocks -> pyramid -> map.
 
     Args:
@@ -286,28 +326,10 @@ class DPTHead(nn.Module):
         bounded: bool,
         prompted: bool = False,
     ) -> None:
-        super().__init__()
-        c1, c2, _, c4 = out_channels
-        self.projects = nn.ModuleList(nn.Conv2d(width, c, 1) for c in out_channels)
-        self.resize_layers = nn.ModuleList(
-            [
-                nn.ConvTranspose2d(c1, c1, kernel_size=4, stride=4),
-                nn.ConvTranspose2d(c2, c2, kernel_size=2, stride=2),
-                nn.Identity(),
-                nn.Conv2d(c4, c4, kernel_size=3, stride=2, padding=1),
-            ]
-        )
+        super().__init__(width, out_channels)
         self.scratch = DepthAnythingScratch(
             out_channels, features, bounded=bounded, prompted=prompted
         )
-
-    def reassemble(self, tokens: Sequence[Tensor], grid: Size) -> list[Tensor]:
-        """Four (b, 1 + n, c) -> four maps at 4, 2, 1 and 1/2 times the patch grid."""
-        maps = []
-        for x, project, rescale in zip(tokens, self.projects, self.resize_layers, strict=True):
-            patches = x[:, 1:].transpose(1, 2).unflatten(2, grid)  # (b, c, rows, columns)
-            maps.append(rescale(project(patches)))
-        return maps
 
 
 def run_in_float32(layers: nn.Module, x: Tensor) -> Tensor:
@@ -319,5 +341,6 @@ def run_in_float32(layers: nn.Module, x: Tensor) -> Tensor:
     return layers(x)
 
 
-def _size(x: Tensor) -> Size:
+def size_of(x: Tensor) -> Size:
+    """Height and width of a map (..., h, w)."""
     return x.shape[-2], x.shape[-1]

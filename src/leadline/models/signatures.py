@@ -74,6 +74,19 @@ def _depth_anything(size: str, width: int, features: int) -> tuple[Signature, ..
     )
 
 
+def _video_depth_anything(size: str, width: int, features: int) -> Signature:
+    norm = "head.motion_modules.{}.temporal_transformer.norm.weight"
+    return Signature(
+        title=f"Video Depth Anything ViT-{size[-1].upper()}",
+        models=(f"video-depth-anything-{size}", f"video-depth-anything-metric-{size}"),
+        marks={
+            "pretrained.pos_embed": (1, 1370, width),
+            norm.format(1): (width,),
+            norm.format(3): (features,),
+        },
+    )
+
+
 def _prompt_depth_anything(size: str, width: int, features: int) -> tuple[Signature, ...]:
     name, branch = f"prompt-depth-anything-{size}", (features, 1, 3, 3)
     title = f"Prompt Depth Anything {_in_words(size)}"
@@ -159,6 +172,36 @@ _DEPTH_PRO = tuple(
     )
 )
 
+_DEPTH_ANYTHING_3 = (
+    *(
+        Signature(
+            title=f"Depth Anything 3 {size}",
+            models=(f"da3-{size}",),
+            marks={
+                "backbone.pretrained.camera_token": (1, 2, width),
+                "head.norm.weight": (2 * width,),
+            },
+        )
+        for size, width in (("small", 384), ("base", 768), ("large", 1024), ("giant", 1536))
+    ),
+    Signature(
+        title="Depth Anything 3 mono or metric",
+        models=("da3mono-large", "da3metric-large"),
+        marks={
+            "backbone.pretrained.pos_embed": (1, 1370, 1024),
+            "head.scratch.sky_output_conv2.2.weight": (1, 32, 1, 1),
+        },
+    ),
+    Signature(
+        title="Depth Anything 3 nested",
+        models=("da3nested-giant-large",),
+        marks={
+            "da3.backbone.pretrained.camera_token": (1, 2, 1536),
+            "da3_metric.head.scratch.sky_output_conv2.2.weight": (1, 32, 1, 1),
+        },
+    ),
+)
+
 _CONVOLUTIONAL = (
     Signature(
         title="FastDepth",
@@ -234,6 +277,43 @@ _CONVOLUTIONAL = (
 )
 
 
+def _moge2(size: str, width: int) -> tuple[Signature, Signature]:
+    marks = {"encoder.backbone.pos_embed": (1, 1370, width), "scale_head.4.weight": (1, width)}
+    title, name = f"MoGe-2 ViT-{size[-1].upper()}", f"moge-2-{size}"
+    return (
+        Signature(
+            title=f"{title} with normals",
+            models=(f"{name}-normal",),
+            marks={**marks, "normal_head.output_blocks.4.bias": (3,)},
+        ),
+        Signature(title=title, models=(name,), marks=marks),
+    )
+
+
+_MOGE = (
+    Signature(
+        title="MoGe-1 ViT-L",
+        models=("moge-1-vitl",),
+        marks={
+            "backbone.pos_embed": (1, 1370, 1024),
+            "head.output_block.1.2.weight": (1, 32, 1, 1),
+        },
+    ),
+    *_moge2("vits", 384),
+    *_moge2("vitb", 768),
+    *_moge2("vitl", 1024),
+)
+
+_METRIC3D = tuple(
+    Signature(
+        title=f"Metric3D v2 ViT-{title}",
+        models=(f"metric3d-v2-{size}",),
+        marks={"depth_model.encoder.register_tokens": (1, 4, width)},
+    )
+    for size, title, width in (("vits", "S", 384), ("vitl", "L", 1024), ("giant2", "g", 1536))
+)
+
+
 SIGNATURES: tuple[Signature, ...] = (
     Signature(
         title="Leadline's own lite",
@@ -247,7 +327,11 @@ SIGNATURES: tuple[Signature, ...] = (
     *_depth_anything("vitb", 768, 128),
     *_depth_anything("vitl", 1024, 256),
     *_depth_anything("vitg", 1536, 384),
+    _video_depth_anything("vits", 384, 64),
+    _video_depth_anything("vitb", 768, 128),
+    _video_depth_anything("vitl", 1024, 256),
     *_DEPTH_PRO,
+    *_DEPTH_ANYTHING_3,
     _midas("midas-v21-small", (32, 3, 3, 3), 64),
     _midas("midas-v21", (64, 3, 7, 7), 256),
     *_dpt(
@@ -275,4 +359,6 @@ SIGNATURES: tuple[Signature, ...] = (
     *_zoedepth("-depth-anything-vitl", {"core.core.pretrained.pos_embed": (1, 1370, 1024)}),
     *_ZOEDEPTH_TRANSFORMERS,
     *_CONVOLUTIONAL,
+    *_MOGE,
+    *_METRIC3D,
 )

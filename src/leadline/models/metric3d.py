@@ -1,0 +1,485 @@
+"""Metric3D v2: depth of one canonical camera and normals, refined together by recurrent updates.
+
+Sources:
+    Hu et al., Metric3D v2: A Versatile Monocular Geometric Foundation Model for Zero-shot Metric
+    Depth and Surface Normal Estimation, TPAMI 2024.
+    Yin et al., Metric3D: Towards Zero-shot Metric 3D Prediction from A Single Image, ICCV 2023.
+    Teed and Deng, RAFT: Recurrent All-Pairs Field Transforms for Optical Flow, ECCV 2020 (gated
+    updates, convex upsampling).
+    Darcet et al., Vision Transformers Need Registers, ICLR 2024 (the encoder's extra tokens).
+
+The network sees no intrinsics: it gives the depths that a camera of 1,000 pixels focal length would
+have seen, and metres are depth * focal_px / 1000 with the focal length of the network's input.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from leadline.errors import InputError, UnknownNameError
+from leadline.models.base import DepthModule
+from leadline.models.dinov2 import ENCODERS, DinoV2
+from leadline.models.dpt import ResidualConvUnit, Size, resize
+from leadline.models.variant import with_options
+
+CANONICAL_FOCAL_PX = 1000.0
+
+_REGISTERS = 4
+_MIN_DEPTH, _MAX_DEPTH = 0.1, 200.0  # metres of the canonical camera
+_DEPTH_STEP = 100.0  # metres per unit of the recurrent state
+_BINS = 256
+_LEAST_KAPPA = 0.01
+_UPSAMPLING = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric3DConfig:
+    """One variant of the network.
+
+    Attributes:
+        encoder: key of :data:`leadline.models.dinov2.ENCODERS`; four registers are added.
+        taps: the blocks whose raw tokens the head reads, fine to coarse; none: the final, normed
+            tokens four times.
+        features: channels of the three finer token maps, fine to coarse.
+        decoder: channels of the fusion, fine to coarse.
+        hidden: channels of the recurrent units.
+        iterations: updates.
+    """
+
+    encoder: str
+    taps: tuple[int, ...] = ()
+    features: tuple[int, int, int]
+    decoder: tuple[int, int, int, int]
+    hidden: int
+    iterations: int
+
+    def __post_init__(self) -> None:
+        if self.encoder not in ENCODERS:
+            raise UnknownNameError("encoder", self.encoder, ENCODERS)
+        for name, count in (("taps", 0), ("features", 3), ("decoder", 4)):
+            values = tuple(getattr(self, name))
+            object.__setattr__(self, name, values)
+            if len(values) not in ({0, 4} if name == "taps" else {count}):
+                raise InputError(
+                    f"{name}={values}: "
+                    f"{'four block numbers, or none,' if name == 'taps' else f'{count} counts'} "
+                    "are needed."
+                )
+        depth, width = ENCODERS[self.encoder].depth, ENCODERS[self.encoder].width
+        if self.taps and (list(self.taps) != sorted(set(self.taps)) or self.taps[-1] >= depth):
+            raise InputError(
+                f"taps={self.taps}: increasing block numbers from 0 to {depth - 1} are needed."
+            )
+        if self.features[2] != width or self.decoder[3] != width:
+            raise InputError(
+                f"features={self.features}, decoder={self.decoder}: the last of each needs to be "
+                f"the encoder's width, {width}."
+            )
+        if min(self.hidden, self.iterations) < 1:
+            raise InputError(
+                f"hidden={self.hidden}, iterations={self.iterations}: at least 1 is needed."
+            )
+
+
+CONFIGS: dict[str, Metric3DConfig] = {
+    "metric3d-v2-vits": Metric3DConfig(
+        encoder="vits",
+        features=(96, 192, 384),
+        decoder=(96, 192, 384, 384),
+        hidden=48,
+        iterations=4,
+    ),
+    "metric3d-v2-vitl": Metric3DConfig(
+        encoder="vitl",
+        features=(256, 512, 1024),
+        decoder=(256, 512, 1024, 1024),
+        hidden=128,
+        iterations=8,
+    ),
+    "metric3d-v2-giant2": Metric3DConfig(
+        encoder="vitg",
+        taps=(9, 19, 29, 39),
+        features=(384, 768, 1536),
+        decoder=(384, 768, 1536, 1536),
+        hidden=192,
+        iterations=8,
+    ),
+}
+
+
+# --- tokens to maps ------------------------------------------------------------------------------
+
+
+class Readout(nn.Module):
+    """Joins every patch token with the class token and the registers."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.project_patch = nn.Linear(width, width)
+        self.project_learn = nn.Linear((1 + _REGISTERS) * width, width, bias=False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(b, 5 + n, c) -> (b, n, c)."""
+        learned = self.project_learn(tokens[:, : 1 + _REGISTERS].flatten(1))
+        return F.gelu(self.project_patch(tokens[:, 1 + _REGISTERS :]) + learned.unsqueeze(1))
+
+
+class TokenMap(nn.Module):
+    """Reads tokens out and enlarges them to a map."""
+
+    def __init__(self, width: int, sample: nn.Module | None = None) -> None:
+        super().__init__()
+        self.readoper = Readout(width)
+        self.sample = nn.Identity() if sample is None else sample
+
+    def forward(self, tokens: Tensor, grid: Size) -> Tensor:
+        """(b, 5 + n, c) of a patch ``grid`` -> a map (b, c', h, w)."""
+        return self.sample(self.readoper(tokens).transpose(1, 2).unflatten(2, grid))
+
+
+class TokenPyramid(nn.Module):
+    """``token2feature``: four maps at 1/14, 1/14, 1/7 and 1/4 of the picture, coarse to fine."""
+
+    def __init__(self, width: int, features: Sequence[int]) -> None:
+        super().__init__()
+        fine, middle, _ = features
+        self.read_3 = TokenMap(width)
+        self.read_2 = TokenMap(width)
+        self.read_1 = TokenMap(width, nn.ConvTranspose2d(width, middle, kernel_size=2, stride=2))
+        # The convolution comes first here: a 1x1 one gives the same before and after.
+        self.read_0 = TokenMap(
+            width, nn.Sequential(nn.Conv2d(width, fine, 1), nn.Upsample(scale_factor=3.5))
+        )
+
+    def forward(self, tokens: Sequence[Tensor], grid: Size) -> list[Tensor]:
+        """Four (b, 5 + n, c), fine to coarse -> four maps, coarse to fine."""
+        readers = (self.read_3, self.read_2, self.read_1, self.read_0)
+        return [read(x, grid) for read, x in zip(readers, reversed(tokens), strict=True)]
+
+
+class Fuse(nn.Module):
+    """Adds a refined skip to the path, refines the sum, enlarges it and projects it."""
+
+    def __init__(self, channels: int, outputs: int, *, skip: bool = True) -> None:
+        super().__init__()
+        self.way_trunk = ResidualConvUnit(channels, residual_relu=True)
+        if skip:
+            self.way_branch = ResidualConvUnit(channels, residual_relu=True)
+        self.out_conv = nn.Conv2d(channels, outputs, 1)
+
+    def forward(self, path: Tensor, skip: Tensor | None = None, size: Size | None = None) -> Tensor:
+        """(b, c, h, w), the same or None -> (b, outputs, *size)."""
+        if skip is not None:
+            path = path + self.way_branch(skip)
+        path = self.way_trunk(path)
+        return self.out_conv(path if size is None else resize(path, size))
+
+
+class Fusion(nn.Module):
+    """``decoder_mono``: the pyramid -> one map at 1/4 of the picture."""
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        c1, c2, c3, c4 = channels
+        self.upconv_3 = Fuse(c4, c3, skip=False)
+        self.upconv_2 = Fuse(c3, c2)
+        self.upconv_1 = Fuse(c2, c1 + 2)
+
+    def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
+        """Four maps, coarse to fine -> (b, c + 2, h / 4, w / 4); the last two are confidences."""
+        r3, r2, r1, r0 = pyramid
+        path = self.upconv_2(self.upconv_3(r3), r2, _size(r1))
+        return self.upconv_1(path, r1, _size(r0))
+
+
+# --- recurrent refinement ------------------------------------------------------------------------
+
+
+class ChannelNorm(nn.LayerNorm):
+    """A layer norm over the channels of a map."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
+        """(b, c, h, w) -> (b, c, h, w)."""
+        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class ContextBlock(nn.Module):
+    """Two normed 3x3 convolutions, added to a projection of the input."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.norm1 = ChannelNorm(outputs)
+        self.norm2 = ChannelNorm(outputs)
+        self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1), ChannelNorm(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, c', h, w)."""
+        out = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.downsample(x) + F.relu(self.norm2(self.conv2(out))))
+
+
+class ContextEncoder(nn.Module):
+    """``context_feature_encoder``: at each level, the first hidden state and the context."""
+
+    def __init__(self, features: Sequence[int], hidden: int) -> None:
+        super().__init__()
+
+        def branches(inputs: int) -> nn.ModuleList:
+            return nn.ModuleList(
+                nn.Sequential(ContextBlock(inputs, hidden), nn.Conv2d(hidden, hidden, 3, padding=1))
+                for _ in range(2)
+            )
+
+        self.outputs04, self.outputs08, self.outputs16 = (branches(count) for count in features)
+
+    def forward(self, maps: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Three maps, fine to coarse -> hidden states and contexts, fine to coarse."""
+        levels = (self.outputs04, self.outputs08, self.outputs16)
+        pairs = [(level[0](x), level[1](x)) for level, x in zip(levels, maps, strict=True)]
+        return [torch.tanh(a) for a, _ in pairs], [F.relu(b) for _, b in pairs]
+
+
+class Gates(NamedTuple):
+    """What a level's context adds to its recurrent unit's three convolutions."""
+
+    z: Tensor
+    r: Tensor
+    q: Tensor
+
+
+class ConvGRU(nn.Module):
+    """A gated recurrent unit of 3x3 convolutions."""
+
+    def __init__(self, hidden: int, inputs: int) -> None:
+        super().__init__()
+        self.convz = nn.Conv2d(hidden + inputs, hidden, 3, padding=1)
+        self.convr = nn.Conv2d(hidden + inputs, hidden, 3, padding=1)
+        self.convq = nn.Conv2d(hidden + inputs, hidden, 3, padding=1)
+
+    def forward(self, h: Tensor, gates: Gates, *inputs: Tensor) -> Tensor:
+        """The next state (b, hidden, h, w)."""
+        x = torch.cat(inputs, dim=1)
+        both = torch.cat([h, x], dim=1)
+        z = torch.sigmoid(self.convz(both) + gates.z)
+        r = torch.sigmoid(self.convr(both) + gates.r)
+        q = torch.tanh(self.convq(torch.cat([r * h, x], dim=1)) + gates.q)
+        return (1 - z) * h + z * q
+
+
+class StateChange(nn.Module):
+    """``flow_head``: what to add to depth and its confidence, and to the normal and its own."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.conv1d = nn.Conv2d(hidden, hidden, 3, padding=1)
+        self.conv2d = nn.Conv2d(hidden, 2, 3, padding=1)
+        self.conv1n = nn.Conv2d(hidden, hidden, 3, padding=1)
+        self.conv2n = nn.Conv2d(hidden, 4, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, hidden, h, w) -> (b, 6, h, w)."""
+        depth = self.conv2d(F.relu(self.conv1d(x)))
+        return torch.cat([depth, self.conv2n(F.relu(self.conv1n(x)))], dim=1)
+
+
+class UpdateBlock(nn.Module):
+    """One update: recurrent units at 1/14, 1/7 and 1/4, coarse ones more often than fine ones."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.gru08 = ConvGRU(hidden, hidden + 6)
+        self.gru16 = ConvGRU(hidden, 2 * hidden)
+        self.gru32 = ConvGRU(hidden, hidden)
+        self.flow_head = StateChange(hidden)
+        self.mask = nn.Sequential(
+            nn.Conv2d(hidden, hidden, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(hidden, 9 * _UPSAMPLING**2, 1),
+        )
+
+    def forward(
+        self, hidden: list[Tensor], gates: Sequence[Gates], state: Tensor
+    ) -> tuple[list[Tensor], Tensor, Tensor]:
+        """The next hidden states, the next state (b, 6, h, w), and weights of its upsampling."""
+        fine, middle, coarse = hidden
+        coarse = self.gru32(coarse, gates[2], _halve(middle, coarse))
+        for _ in range(2):
+            coarse = self.gru32(coarse, gates[2], _halve(middle, coarse))
+            middle = self.gru16(
+                middle, gates[1], _halve(fine, middle), resize(coarse, _size(middle))
+            )
+        fine = self.gru08(fine, gates[0], state, resize(middle, _size(fine)))
+        return [fine, middle, coarse], state + self.flow_head(fine), 0.25 * self.mask(fine)
+
+
+class Metric3DHead(nn.Module):
+    """``decoder``: tokens -> the state after every update, at the picture's size."""
+
+    def __init__(self, config: Metric3DConfig) -> None:
+        super().__init__()
+        channels, hidden = config.decoder[0], config.hidden
+        self.iterations = config.iterations
+        self.token2feature = TokenPyramid(ENCODERS[config.encoder].width, config.features)
+        self.decoder_mono = Fusion(config.decoder)
+        self.depth_regressor = nn.Sequential(
+            nn.Conv2d(channels, _BINS, 3, padding=1), nn.ReLU(), nn.Conv2d(_BINS, _BINS, 1)
+        )
+        self.normal_predictor = nn.Sequential(
+            nn.Conv2d(channels, 128, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(128, 128, 1),
+            nn.ReLU(),
+            nn.Conv2d(128, 128, 1),
+            nn.ReLU(),
+            nn.Conv2d(128, 3, 1),
+        )
+        self.context_feature_encoder = ContextEncoder(config.features, hidden)
+        self.context_zqr_convs = nn.ModuleList(
+            nn.Conv2d(hidden, 3 * hidden, 3, padding=1) for _ in range(3)
+        )
+        self.update_block = UpdateBlock(hidden)
+
+    def forward(self, tokens: Sequence[Tensor], grid: Size) -> list[Tensor]:
+        """Four (b, 5 + n, c), fine to coarse -> states (b, 6, 14 rows, 14 columns).
+
+        A state is depth as :meth:`first_state` scales it, its confidence, normal and kappa.
+        """
+        pyramid = self.token2feature(tokens, grid)
+        state = self.first_state(self.decoder_mono(pyramid))
+        _, r2, r1, r0 = pyramid
+        # The fusion rectifies in place what it reads, and weights were trained so.
+        hidden, contexts = self.context_feature_encoder([r0, F.relu(r1), F.relu(r2)])
+        gates = [
+            Gates(*conv(context).chunk(3, dim=1))
+            for conv, context in zip(self.context_zqr_convs, contexts, strict=True)
+        ]
+        states = []
+        for _ in range(self.iterations):
+            hidden, state, weights = self.update_block(hidden, gates, state)
+            states.append(upsample_convex(state, weights))
+        return states
+
+    def first_state(self, fused: Tensor) -> Tensor:
+        """(b, c + 2, h, w) -> (b, 6, h, w): depth over log-spaced bins, normals, confidences."""
+        features, depth_conf, kappa = fused[:, :-2], fused[:, -2:-1], fused[:, -1:]
+        limits = math.log(_MIN_DEPTH), math.log(_MAX_DEPTH)
+        bins = torch.linspace(*limits, _BINS, device=fused.device, dtype=fused.dtype).exp()
+        shares = self.depth_regressor(features).softmax(dim=1)
+        depth = (shares * bins[:, None, None]).sum(dim=1, keepdim=True)
+        depth = (depth.clamp(_MIN_DEPTH, _MAX_DEPTH) - _MAX_DEPTH) / _DEPTH_STEP
+        normal = normalise(torch.cat([self.normal_predictor(features), kappa], dim=1))
+        return torch.cat([depth, depth_conf, normal], dim=1)
+
+
+def normalise(x: Tensor) -> Tensor:
+    """(b, 4, h, w): a vector made of length 1, and its concentration made positive."""
+    vector, kappa = x[:, :3], x[:, 3:]
+    length = vector.square().sum(dim=1, keepdim=True).sqrt() + 1e-10
+    return torch.cat([vector / length, F.elu(kappa) + 1 + _LEAST_KAPPA], dim=1)
+
+
+def upsample_convex(state: Tensor, weights: Tensor) -> Tensor:
+    """Enlarge a map 4 times: each pixel is a weighted mean of the 3x3 coarse ones around it.
+
+    Args:
+        state: (b, c, h, w).
+        weights: (b, 9 * 16, h, w) before their softmax.
+
+    Source: RAFT, section 3.3.
+    """
+    b, c, h, w = state.shape
+    k = _UPSAMPLING
+    shares = weights.view(b, 1, 9, k, k, h, w).softmax(dim=2)
+    around = F.unfold(state, 3, padding=1).view(b, c, 9, 1, 1, h, w)
+    fine = (shares * around).sum(dim=2)  # (b, c, k, k, h, w)
+    return fine.permute(0, 1, 4, 2, 5, 3).reshape(b, c, k * h, k * w)
+
+
+def _halve(x: Tensor, like: Tensor) -> Tensor:
+    """3x3 means at every other pixel, zeros beyond the border counted, at the size of ``like``."""
+    return resize(F.avg_pool2d(x, 3, stride=2, padding=1), _size(like))
+
+
+def _size(x: Tensor) -> Size:
+    return x.shape[-2], x.shape[-1]
+
+
+class Metric3D(DepthModule):
+    """Metric3D v2: metres of a camera with a focal length of 1,000 pixels."""
+
+    multiple_of: ClassVar[int] = 28
+
+    def __init__(self, config: Metric3DConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = DinoV2(replace(ENCODERS[config.encoder], registers=_REGISTERS))
+        self.decoder = Metric3DHead(config)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """(b, 3, h, w), sides multiples of 28 -> (b, h, w)."""
+        return self.outputs(batch)["depth"]
+
+    def outputs(self, image: Tensor) -> dict[str, Tensor]:
+        """Depth, normals and how sure they are.
+
+        Args:
+            image: (b, 3, h, w) normalised, sides multiples of 28.
+
+        Returns:
+            ``depth`` (b, h, w) metres of the canonical camera, 0.1 to 200; ``depth_conf``
+            (b, h, w), larger = surer; ``normal`` (b, 3, h, w) unit vectors, x right, y down,
+            z forward; ``normal_conf`` (b, h, w), their concentration, larger = surer.
+        """
+        return self.describe(self.states(image)[-1])
+
+    def states(self, image: Tensor) -> list[Tensor]:
+        """The raw state (b, 6, h, w) after every update; see :class:`Metric3DHead`."""
+        self.check_batch(image)
+        h, w = image.shape[-2:]
+        if self.config.taps:
+            tokens = self.encoder.run_blocks(image, self.config.taps)
+        else:
+            tokens = self.encoder(image, (len(self.encoder.blocks) - 1,)) * 4
+        return self.decoder(tokens, (h // 14, w // 14))
+
+    def describe(self, state: Tensor) -> dict[str, Tensor]:
+        """What a raw state (b, 6, h, w) means; see :meth:`outputs`."""
+        depth = (state[:, 0] * _DEPTH_STEP + _MAX_DEPTH).clamp(_MIN_DEPTH, _MAX_DEPTH)
+        normal = normalise(state[:, 2:])
+        return {
+            "depth": depth,
+            "depth_conf": state[:, 1],
+            "normal": normal[:, :3],
+            "normal_conf": normal[:, 3],
+        }
+
+    def convert_state_dict(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Rename the authors' tensors, which nest the blocks once more and hold one norm twice."""
+        if not any(name.startswith("depth_model.") for name in state_dict):
+            return state_dict
+        return {
+            re.sub(r"^encoder\.blocks\.0\.(\d+)\.", r"encoder.blocks.\1.", name): tensor
+            for name, tensor in (
+                (name.removeprefix("depth_model."), tensor) for name, tensor in state_dict.items()
+            )
+            if not re.fullmatch(r"decoder\.context_feature_encoder\..*\.norm3\.(weight|bias)", name)
+        }
+
+
+def build_metric3d(name: str, **options: Any) -> Metric3D:
+    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
+
+    Raises:
+        InputError: an option that :class:`Metric3DConfig` does not have, or a bad value.
+    """
+    return Metric3D(with_options(name, CONFIGS[name], options))
