@@ -322,7 +322,7 @@ def test_an_exported_file_gives_the_same_at_every_size(
     pytest.importorskip("onnxscript" if file.endswith("onnx") else "openvino")
     from leadline.export import export_module
 
-    spec = replace(SPEC, preprocess=replace(SPEC.preprocess, size=(70, 98)))
+    spec = replace(SPEC, preprocess=replace(SPEC.preprocess, size=(98, 126)))
     exported = export_module(tiny, spec, tmp_path / file)
     assert {check.shape[0] for check in exported.checks} == {1, 2}
     assert all(check.relative_error < 2e-5 for check in exported.checks)
