@@ -20,6 +20,8 @@ WITHOUT = {
     "metrics/pixel_sums.py",  # pixelwise.py's sums
     "models/base.py",
     "models/depth_anything_names.py",
+    "models/depth_pro_names.py",
+    "models/dinov2_names.py",
     "models/dpt_midas_names.py",
     "models/encoders.py",
     "models/keras_h5.py",
