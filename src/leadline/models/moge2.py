@@ -34,11 +34,11 @@ from leadline.models.moge import (
     refuse_newer,
     remap_points,
     resize,
-    resize_antialiased,
     token_grid,
     view_plane,
 )
 from leadline.models.variant import with_options
+from leadline.ops import resize_antialiased
 
 _FINER_WIDTHS = (256, 128, 64, 32)
 

@@ -24,8 +24,8 @@ from leadline.errors import InputError, UnknownNameError
 from leadline.models.base import DepthModule
 from leadline.models.dinov2 import ENCODERS, DinoV2, LayerScale, attend
 from leadline.models.dpt import Size, resize
-from leadline.models.moge import resize_antialiased
 from leadline.models.variant import with_options
+from leadline.ops import resize_antialiased
 
 _HEADS = 8
 _FOCAL = 0.7  # of the diagonal, where the network says 0
