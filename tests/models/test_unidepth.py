@@ -16,7 +16,7 @@ from torch.nn import functional as F  # noqa: E402
 import leadline.models as models  # noqa: E402
 from leadline.errors import InputError, UnknownNameError, WeightsError  # noqa: E402
 from leadline.models.dinov2 import ENCODERS, EncoderConfig  # noqa: E402
-from leadline.models.unidepth import CONFIGS, UniDepth, embed_rays, rays_of  # noqa: E402
+from leadline.models.unidepth import CONFIGS, UniDepth, cast_rays, embed_rays  # noqa: E402
 from testing.goldens import FULL, Golden, filled, load_golden  # noqa: E402
 from testing.inner import watch  # noqa: E402
 
@@ -155,7 +155,7 @@ def test_a_picture_with_and_without_its_camera_equals_the_original(run: str) -> 
 
 
 def test_rays_are_those_of_the_camera() -> None:
-    rays = rays_of(torch.tensor([[50.0, 40.0, 8.0, 6.0]]), (12, 16))
+    rays = cast_rays(torch.tensor([[50.0, 40.0, 8.0, 6.0]]), (12, 16))
     torch.testing.assert_close(rays.norm(dim=1), torch.ones(1, 12, 16))
     x, y, z = rays[0, :, 2, 11]
     torch.testing.assert_close(x / z, torch.tensor((11.5 - 8) / 50))
