@@ -12,9 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from leadline import __version__
 from leadline.errors import InputError, UnknownNameError
 from leadline.kinds import DepthKind
+from leadline.version import __version__
 
 ResizeRule = Literal[
     "lower_bound",
