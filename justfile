@@ -45,8 +45,8 @@ check: lint types contract test
 
 # put a finished training run into the package as the weights of a catalogue entry
 embed run name="lite":
-    {{ python }} -c "from leadline.bundle import bundle_run; bundle_run('{{ run }}', 'src/leadline/weights/{{ name }}.onnx', licence='Apache-2.0')"
+    {{ python }} -c "from tools.bundle import bundle_run; bundle_run('{{ run }}', 'src/leadline/weights/{{ name }}.onnx', licence='Apache-2.0')"
 
 # make the pictures and tables of the documents
 figures:
-    {{ python }} docs/figures.py
+    {{ python }} -m tools.figures

@@ -26,11 +26,12 @@ from leadline.kinds import DepthKind
 from leadline.prediction import Prediction
 from leadline.resample import resize
 from leadline.training import TrainConfig, train
-from leadline.training.dry_run import seconds_per_step
-from leadline.training.loop import Run
-from leadline.training.parallel import Place, choose_device
-from leadline.training.recipe import Delivered
-from leadline.training.validation import estimator_of, held_out_world, measure
+from leadline.training.devices import choose_device
+from leadline.training.engine.dry_run import seconds_per_step
+from leadline.training.engine.loop import Run
+from leadline.training.engine.parallel import Place
+from leadline.training.network import Delivery
+from leadline.training.validate import estimator_of, measure, render_held_out
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / "runs" / "recipes"
@@ -117,7 +118,7 @@ def frames(
     """Held-out frames of the world, rendered once."""
     path = CACHE / f"held-out-{mount or kind}-{count}-{size[0]}x{size[1]}.npz"
     if not path.exists():
-        made = held_out_world(count, kinds=(kind,), size=size, mount=mount)
+        made = render_held_out(count, kinds=(kind,), size=size, mount=mount)
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(
             path,
@@ -154,7 +155,7 @@ def steps_for(config: TrainConfig, settings: Settings) -> int:
 
 def run_arm(
     name: str, config: TrainConfig, *, seed: int = 0, group: str = ""
-) -> tuple[Arm, Delivered]:
+) -> tuple[Arm, Delivery]:
     """Train, or take up, the run ``name`` of a group; a finished one is not repeated."""
     config = config.updated({"seed": seed, "log_every": max(1, config.steps // 40)})
     out = CACHE / "arms" / group / f"{name}-{seed}-{config.steps}"
@@ -171,7 +172,7 @@ def run_arm(
         seconds=round(config.steps * config.batch / float(np.mean(speeds)), 1),
         curve=[(line["step"], line["loss"]) for line in lines if "loss" in line],
     )
-    return arm, run.delivered()
+    return arm, run.deliver()
 
 
 def score(predict: Predict, held_out: Iterable[Frame], protocol: str) -> dict[str, float]:
@@ -179,9 +180,9 @@ def score(predict: Predict, held_out: Iterable[Frame], protocol: str) -> dict[st
     return measure(predict, held_out, protocols.get(protocol))
 
 
-def predictor(delivered: Delivered) -> Predict:
+def predictor(delivery: Delivery) -> Predict:
     """The network behind its own preprocessing."""
-    network = estimator_of(delivered)
+    network = estimator_of(delivery)
     return lambda frame: network.predict(frame.image)
 
 

@@ -26,7 +26,8 @@ from typing import Any
 from PIL import Image
 
 from leadline.jobs import Progress
-from leadline.shards import BulkJob, ModelChoice, Where, list_sources, run_bulk
+from leadline.load_options import LoadOptions
+from leadline.shards import BulkJob, Where, list_sources, run_bulk
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -66,8 +67,8 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         place = Path(folder)
         sources = list_sources([pictures(place / "in", given.pictures)])
         size = sum(Path(source).stat().st_size for source in sources) / len(sources)
-        choice = ModelChoice(
-            name=given.model, weights=given.weights, device=given.device, threads=given.threads
+        choice = LoadOptions(
+            model=given.model, weights=given.weights, device=given.device, threads=given.threads
         )
         job = BulkJob(
             model=choice,

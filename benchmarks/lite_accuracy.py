@@ -2,53 +2,112 @@
 
     python benchmarks/lite_accuracy.py --data ../shared/data [--model [TITLE=]NAME|FILE ...]
 
-Prints AbsRel, delta1 and ordinal accuracy per folder of frames, and the mean over folders: the
-prediction is fitted to the known depths by least squares over scale and shift in disparity,
-inverted and clamped to the data set's cap (80 m KITTI, 10 m indoors).
+Prints AbsRel, delta1 and ordinal accuracy per folder of frames, and the mean over folders. AbsRel
+and delta1 are those of the protocol `depth-anything-zero-shot`: the disparity is fitted to the
+known depths by least squares over scale and shift, inverted and clamped to the data set's cap (80 m
+KITTI, 10 m indoors). The order of pixel pairs is judged on the disparity itself: a fit would invert
+a reversed map.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
 
 import numpy as np
 
-from leadline.datasets import GROUPS, Frame, iter_frames
-from leadline.evaluation import GroupScore, macro_mean, score_group
+import leadline
+from leadline.datasets import Frame, FrameRef, Options, open_dataset
+from leadline.errors import InputError
+from leadline.evaluation import evaluate, protocols
+from leadline.evaluation.predictors import BASELINES, Predictor
+from leadline.metrics import ordinal
+from leadline.prediction import Prediction
 
-if TYPE_CHECKING:
-    from leadline.evaluation.disparity import Predict
+PROTOCOL = protocols.get("depth-anything-zero-shot")
+
+GROUPS: Mapping[str, tuple[str, Options]] = MappingProxyType(
+    {
+        "kitti_depth": ("kitti-depth", Options()),
+        "kitti_raw": ("kitti-raw", Options()),
+        "kitti_object": ("kitti-object", Options()),
+        "nyu": ("nyu-folder", Options()),
+        "rgbd_7scenes_kitchen": ("7scenes", Options(every=10)),
+        "rgbd_kinect_5": ("kinect-poses", Options()),
+    }
+)
+"""Folder of real frames -> its data set, and what of it is read."""
 
 
-def constant(frame: Frame) -> np.ndarray:
-    """The same everywhere."""
-    return np.ones(frame.image.size, dtype=np.float32)
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Means over frames.
+
+    Attributes:
+        abs_rel: mean of abs(pred - target) / target; less is better.
+        delta1: share of pixels within a factor of 1.25; more is better.
+        ordinal: share of pixel pairs in the right order; .5 is guessing.
+    """
+
+    abs_rel: float
+    delta1: float
+    ordinal: float
 
 
-def vertical_ramp(frame: Frame) -> np.ndarray:
-    """Nearer towards the lower edge, as on a floor or a road."""
-    height, width = frame.image.size
-    return np.repeat(np.arange(height, dtype=np.float32)[:, None], width, axis=1)
+@dataclass(frozen=True, kw_only=True)
+class GroupScore:
+    """Mean score of a group's frames."""
+
+    group: str
+    frames: int
+    score: Score
 
 
-def of_model(source: str, size: int | None = None) -> Predict:
+def open_group(data: Path, group: str) -> list[FrameRef]:
+    """The frames of one of :data:`GROUPS` below the folder ``data``."""
+    name, options = GROUPS[group]
+    return open_dataset(name, data / group, options)
+
+
+def open_model(source: str, size: int | None = None) -> Predictor:
     """The disparity that a model of the catalogue, a file, or a training run gives."""
-    import leadline
-
     estimator = leadline.load(source, size=size)
-    return lambda frame: estimator.predict(frame.image).to_disparity().values
+    return lambda frame: estimator.predict(frame.image).to_disparity()
 
 
-def run(predict: Predict, data: Path, groups: list[str]) -> list[GroupScore]:
+def score_group(predict: Predictor, refs: Sequence[FrameRef], *, group: str = "") -> GroupScore:
+    """Mean score of disparities on frames; the frame's number seeds the choice of its pairs."""
+    order: list[float] = []
+
+    def predict_ordered(frame: Frame) -> Prediction:
+        pred = predict(frame)
+        order.append(ordinal(-pred.values, frame.depth, frame.valid, seed=len(order)))
+        return pred
+
+    mean = evaluate(predict_ordered, refs, PROTOCOL).scores.mean()
+    score = Score(abs_rel=mean["abs_rel"], delta1=mean["delta1"], ordinal=float(np.nanmean(order)))
+    return GroupScore(group=group, frames=len(refs), score=score)
+
+
+def macro_mean(groups: Sequence[GroupScore]) -> Score:
+    """Mean over groups, each counting once whatever its number of frames."""
+    if not groups:
+        raise InputError("no group was scored; name one with --groups.")
+    names = ("abs_rel", "delta1", "ordinal")
+    scores = [asdict(group.score) for group in groups]
+    return Score(**{name: float(np.mean([score[name] for score in scores])) for name in names})
+
+
+def run(predict: Predictor, data: Path, groups: Sequence[str]) -> list[GroupScore]:
     """Score every group."""
-    return [score_group(predict, iter_frames(data, group), group=group) for group in groups]
+    return [score_group(predict, open_group(data, group), group=group) for group in groups]
 
 
-def table(results: dict[str, list[GroupScore]]) -> str:
+def table(results: Mapping[str, Sequence[GroupScore]]) -> str:
     """A plain-text table: groups down, predictors across, AbsRel / delta1 / ordinal."""
     names = list(results)
     lines = [f"{'group':24}{'frames':>7}" + "".join(f"{name:>22}" for name in names)]
@@ -59,7 +118,7 @@ def table(results: dict[str, list[GroupScore]]) -> str:
     return "\n".join([*lines, f"{'mean over groups':31}{means}"])
 
 
-def _text(score) -> str:
+def _text(score: Score) -> str:
     return f"{score.abs_rel:.3f} / {score.delta1:.3f} / {score.ordinal:.3f}"
 
 
@@ -78,11 +137,11 @@ def main() -> None:
     parser.add_argument("--baselines-only", action="store_true", help="no model")
     parser.add_argument("--json", type=Path, default=None, help="also write the numbers here")
     arguments = parser.parse_args()
-    predictors: dict[str, Predict] = {"constant": constant, "vertical ramp": vertical_ramp}
+    predictors = {name.replace("-", " "): predict for name, predict in BASELINES.items()}
     if not arguments.baselines_only:
         for given in arguments.model:
             title, _, source = given.rpartition("=")
-            predictors[title or source] = of_model(source, arguments.size)
+            predictors[title or source] = open_model(source, arguments.size)
     results = {name: run(p, arguments.data, arguments.groups) for name, p in predictors.items()}
     print(table(results))
     if arguments.json:

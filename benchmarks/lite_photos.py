@@ -10,7 +10,7 @@ thirds are photographs in strong colours). The arms differ in the photographs:
 - rendered: none, the same steps on rendered pictures alone;
 - free: views out of the CC0 environment maps in ``--textures``, and the pictures in ``--free``,
   whose terms allow that weights learned from them ship;
-- study: every third photograph of ``--study`` (WebDataset shards), whose terms do not. It tells
+- study: every third photograph of ``--study`` (WebDataset shards), whose terms do not. It says
   what a user with photographs of his own may expect.
 """
 
@@ -35,10 +35,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import lite_accuracy
 from benchmarks.harness import CACHE, Settings, machine, predictor, run_arm, shared_world
 from leadline import catalog, hub, world
-from leadline.datasets import GROUPS
-from leadline.evaluation import macro_mean
 from leadline.io import list_images
-from leadline.shards import BulkJob, ModelChoice, label_files
+from leadline.load_options import LoadOptions
+from leadline.shards import BulkJob, label_files
 from leadline.training import TrainConfig
 
 VIEWS = 12
@@ -118,7 +117,7 @@ def version() -> str:
 def labels_of(pictures: Path, threads: int) -> str:
     """Labels by the embedded model, at a larger size and mirrored; those that are there stay."""
     out = CACHE / "labels" / f"{pictures.name}-{version()}"
-    choice = ModelChoice(name="lite", policy="flip", size=320, threads=threads or None)
+    choice = LoadOptions(model="lite", policy="flip", size=320, threads=threads or None)
     job = BulkJob(model=choice, out=str(out), disparity=True)
     files = {path: out / "depth" / f"{path.stem}.png" for path in list_images(pictures)}
     label_files(job, files).raise_failures()
@@ -129,7 +128,7 @@ def student(settings: Settings, textures: str) -> TrainConfig:
     """What all arms share."""
     shared = shared_world(settings, kinds=(), name="world-all", textures=textures)
     own = {
-        "start": "lite",
+        "init_from": "lite",
         "imagenet": False,
         "sizes": [[192, 256], [256, 320], [256, 320]],
         "batch": 12,
@@ -166,8 +165,8 @@ def main() -> None:
     if given.study:
         sources["study"] = study_pictures(given.study)
     config = student(settings, given.textures)
-    groups = [name for name in GROUPS if (given.data / name).is_dir()]
-    results = {"lite": lite_accuracy.run(lite_accuracy.of_model("lite"), given.data, groups)}
+    groups = [name for name in lite_accuracy.GROUPS if (given.data / name).is_dir()]
+    results = {"lite": lite_accuracy.run(lite_accuracy.open_model("lite"), given.data, groups)}
     for name, pictures in sources.items():
         options: dict[str, Any] = {"options.pseudo_share": 0.0}
         if pictures is not None:
@@ -176,7 +175,7 @@ def main() -> None:
             arm = f"lite {version()} photos {name}"
             predict = predictor(run_arm(arm, config.updated(options), seed=seed)[1])
             results[f"{name} {seed}"] = lite_accuracy.run(
-                lambda frame, predict=predict: predict(frame).to_disparity().values,
+                lambda frame, predict=predict: predict(frame).to_disparity(),
                 given.data,
                 groups,
             )
@@ -186,7 +185,7 @@ def main() -> None:
         "machine": machine(settings),
         "steps": settings.steps,
         "pictures": counts,
-        "mean": {name: asdict(macro_mean(found)) for name, found in results.items()},
+        "mean": {name: asdict(lite_accuracy.macro_mean(found)) for name, found in results.items()},
         "groups": {name: [asdict(group) for group in found] for name, found in results.items()},
     }
     if given.json:

@@ -28,11 +28,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import lite_accuracy
-from leadline.bundle import bundle_run
-from leadline.datasets import GROUPS
-from leadline.evaluation import macro_mean
+from leadline.evaluation.predictors import BASELINES
 from leadline.training import TrainConfig, train
-from leadline.training.checkpoint import load_state
+from leadline.training.engine.checkpoint import load_state
+from tools.bundle import bundle_run
 
 ON_A_GPU = {
     "batch": 128,
@@ -51,7 +50,7 @@ memory: each is used some 18 times."""
 
 def settings_for(changes: dict[str, str]) -> TrainConfig:
     """The preset as it runs best here, with the changes that were asked for."""
-    here: dict[str, Any] = {"workers": max(1, (os.cpu_count() or 2) - 2), "loaders": 2}
+    here: dict[str, Any] = {"render_workers": max(1, (os.cpu_count() or 2) - 2), "num_workers": 2}
     if torch.cuda.is_available():
         here |= ON_A_GPU
     return TrainConfig.from_toml("lite").updated({**here, **changes})
@@ -61,7 +60,7 @@ FAR = 1_000_000
 """Steps that a run is given while it is not known how many it can take."""
 
 
-class Told:
+class Reporter:
     """Takes a run's lines: prints them, writes them down, and knows when which step was done."""
 
     def __init__(self, log: TextIO) -> None:
@@ -83,7 +82,7 @@ class Told:
         )
 
 
-def learn(config: TrainConfig, out: Path, minutes: float, told: Told) -> TrainConfig:
+def learn(config: TrainConfig, out: Path, minutes: float, report: Reporter) -> TrainConfig:
     """Train, or go on; returns the settings with the number of steps that fitted."""
     began = time.perf_counter()
     file = out / "config.json"
@@ -93,8 +92,8 @@ def learn(config: TrainConfig, out: Path, minutes: float, told: Told) -> TrainCo
         little = {"steps": FAR, "checkpoint_every": trial, "log_every": max(1, trial // 12)}
         saved = load_state(out)  # of a trial that was stopped
         trial += 0 if saved is None else saved["step"]
-        train(config.updated(little), out, resume=True, stop_after=trial, report=told)
-        seconds = told.seconds_per_step()
+        train(config.updated(little), out, resume=True, stop_after=trial, report=report)
+        seconds = report.seconds_per_step()
         left = 60 * minutes - (time.perf_counter() - began)
         kept = {
             "steps": trial + max(1, round(left / seconds)),
@@ -102,21 +101,21 @@ def learn(config: TrainConfig, out: Path, minutes: float, told: Told) -> TrainCo
         }
     if kept["steps"] != FAR:
         config = config.updated({key: kept[key] for key in ("steps", "checkpoint_every")})
-    train(config, out, resume=True, report=told)
+    train(config, out, resume=True, report=report)
     return config
 
 
 def measured(data: Path, models: dict[str, str]) -> dict[str, Any]:
     """Scores of the baselines and the models on the real frames that are here."""
-    groups = [name for name in GROUPS if (data / name).is_dir()]
+    groups = [name for name in lite_accuracy.GROUPS if (data / name).is_dir()]
     predictors = {
-        "constant": lite_accuracy.constant,
-        "vertical ramp": lite_accuracy.vertical_ramp,
-        **{title: lite_accuracy.of_model(source) for title, source in models.items()},
+        "constant": BASELINES["constant"],
+        "vertical ramp": BASELINES["vertical-ramp"],
+        **{title: lite_accuracy.open_model(source) for title, source in models.items()},
     }
     results = {name: lite_accuracy.run(p, data, groups) for name, p in predictors.items()}
     print(lite_accuracy.table(results))
-    return {name: asdict(macro_mean(found)) for name, found in results.items()}
+    return {name: asdict(lite_accuracy.macro_mean(found)) for name, found in results.items()}
 
 
 def main() -> None:
@@ -130,8 +129,8 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     changes = dict(pair.split("=", 1) for pair in given.set)
     with (given.out / "log.txt").open("a", encoding="utf-8") as log:
-        told = Told(log)
-        config = learn(settings_for(changes), given.out, given.minutes, told)
+        report = Reporter(log)
+        config = learn(settings_for(changes), given.out, given.minutes, report)
         learned = time.perf_counter() - began
         shipped = bundle_run(given.out, given.out / "lite.onnx", licence="Apache-2.0")
         record: dict[str, Any] = {"steps": config.steps, "batch": config.batch}
@@ -145,7 +144,7 @@ def main() -> None:
             "minutes_in_all": round((time.perf_counter() - began) / 60, 1),
         }
         (given.out / "report.json").write_text(json.dumps(record, indent=2) + "\n")
-        told(json.dumps(record))
+        report(json.dumps(record))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 Counted on the meta device: no weights, no memory. With ``--latency`` PyTorch is timed in float32 on
 this machine too, for networks of at most ``--largest`` million parameters; the file then names the
-machine. docs/figures.py makes the table of docs/models/README.md from the file.
+machine. tools/figures.py makes the table of docs/models/README.md from the file.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from leadline.camera import Camera
 from leadline.datasets.frame import read_numbers
 from leadline.geometry.epipolar import inverse_rigid
 from leadline.io import list_images, read_image, read_poses
-from leadline.sequence import scaled_by_height, track
+from leadline.sequence import scale_by_height, track
 
 
 def _direction(step: np.ndarray) -> np.ndarray:
@@ -47,7 +47,7 @@ def main() -> None:
     start = time.perf_counter()
     free = track(images)
     middle = time.perf_counter()
-    metric = scaled_by_height(free, lambda i: images[i], arguments.camera_height)
+    metric = scale_by_height(free, lambda i: images[i], arguments.camera_height)
     end = time.perf_counter()
     true_steps = [inverse_rigid(a) @ b for a, b in itertools.pairwise(truth)]
     poses = [np.asarray(camera.world_from_camera) for camera in metric.cameras]

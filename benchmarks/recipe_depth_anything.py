@@ -27,9 +27,10 @@ from benchmarks.harness import (
     steps_for,
 )
 from leadline.io import list_images
-from leadline.shards import BulkJob, ModelChoice, label_files
+from leadline.load_options import LoadOptions
+from leadline.shards import BulkJob, label_files
 from leadline.training import TrainConfig
-from leadline.training.pseudo_label import render_pictures
+from leadline.training.data.pseudo_labels import render_pictures
 
 PROTOCOL = "depth-anything-zero-shot"
 KINDS = ("room", "street", "nature", "objects")
@@ -54,12 +55,12 @@ def depth_anything(settings: Settings) -> dict[str, Any]:
         labels = ""
         for name, options in ARMS.items():
             own = {f"options.{key}": value for key, value in options.items()}
-            arm, delivered = run_arm(
+            arm, delivery = run_arm(
                 f"depth-anything {name}",
                 config.updated({**own, "options.labels": labels}),
                 seed=seed,
             )
-            arms.append(measured(arm, delivered))
+            arms.append(measured(arm, delivery))
             if name == TEACHER:
                 labels = labels_by(f"depth-anything {name}-{seed}-{config.steps}", settings)
     return {
@@ -99,16 +100,16 @@ def labels_by(run: str, settings: Settings) -> str:
     pictures = CACHE / f"unlabelled-{count}"
     render_pictures(pictures, count=count, size=(116, 154))
     out = CACHE / "labels" / f"{run}-{count}"
-    choice = ModelChoice(name=str(CACHE / "arms" / run), runtime="torch", device=settings.device)
+    choice = LoadOptions(model=str(CACHE / "arms" / run), runtime="torch", device=settings.device)
     job = BulkJob(model=choice, out=str(out), disparity=True)
     files = {path: out / "depth" / f"{path.stem}.png" for path in list_images(pictures)}
     label_files(job, files).raise_failures()
     return str(out)
 
 
-def measured(arm: Arm, delivered: Any) -> Arm:
+def measured(arm: Arm, delivery: Any) -> Arm:
     """The arm with its numbers: per kind of scene, and their mean."""
-    predict = predictor(delivered)
+    predict = predictor(delivery)
     for kind in KINDS:
         found = score(predict, frames(kind, 24), PROTOCOL)
         arm.held_out.update({f"{kind} {name}": found[name] for name in ("abs_rel", "delta1")})

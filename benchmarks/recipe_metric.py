@@ -42,8 +42,8 @@ def metric(settings: Settings) -> dict[str, Any]:
         for name, choice in ARMS.items():
             config = arm_config(name, settings)
             steps = steps_for(config, settings) * len(choice["kinds"])
-            arm, delivered = run_arm(f"metric {name}", config.updated({"steps": steps}), seed=seed)
-            predict = predictor(delivered)
+            arm, delivery = run_arm(f"metric {name}", config.updated({"steps": steps}), seed=seed)
+            predict = predictor(delivery)
             for kind in choice["kinds"]:
                 found = score(predict, frames(kind), PROTOCOL)
                 keys = ("abs_rel", "delta1", "rmse")

@@ -156,8 +156,8 @@ def supervised(settings: Settings, *, where: str = "rooms") -> dict[str, Any]:
             config = domain.config(name, settings)
             if settings.steps or settings.minutes < 8:
                 config = config.updated({"steps": steps_for(config, settings)})
-            arm, delivered = run_arm(name, config, seed=seed, group=where)
-            predict = predictor(delivered)
+            arm, delivery = run_arm(name, config, seed=seed, group=where)
+            predict = predictor(delivery)
             arm.held_out.update(score(predict, held_out, PROTOCOL))
             arm.real.update(real_scores(predict, sets=domain.real))
             arms.append(arm)

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.harness import Settings, machine
 from benchmarks.recipe_depth_anything import depth_anything
-from benchmarks.recipe_eyes import noisy, stereo, video
 from benchmarks.recipe_metric import metric
+from benchmarks.recipe_self_supervised import noisy, stereo, video
 from benchmarks.recipe_supervised import supervised
 
 BENCHMARKS: Mapping[str, Callable[[Settings], dict[str, Any]]] = {

@@ -14,40 +14,40 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import leadline
-from leadline.datasets import GROUPS, Frame, iter_frames
-from leadline.evaluation.disparity import score_disparity
+from benchmarks.lite_accuracy import GROUPS, PROTOCOL, open_group
+from leadline.evaluation import score_frame
+from leadline.evaluation.predictors import BASELINES
 from leadline.speed.machine import facts
 from leadline.superpixel import Evidence, PlaneConfig, Segments, segment, solve_planes
 from leadline.superpixel.features import filter_responses, segment_shapes, segment_statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from leadline.evaluation.predictors import Predictor
 
 ROOT = Path(__file__).parents[1]
 DRAWS = 5000
 
 
-def vertical_ramp(frame: Frame) -> np.ndarray:
-    """Nearer towards the lower edge."""
-    height, width = frame.image.size
-    return np.repeat(np.arange(height, dtype=np.float32)[:, None], width, axis=1)
-
-
-def accuracy(data: Path, predict: dict[str, Callable[[Frame], np.ndarray]]) -> dict[str, Any]:
+def accuracy(data: Path, predict: dict[str, Predictor]) -> dict[str, Any]:
     """delta1 of every frame, by group and predictor, and what they come to."""
     groups: dict[str, dict[str, list[float]]] = {}
     for group in GROUPS:
         found: dict[str, list[float]] = {name: [] for name in predict}
-        for frame in iter_frames(data, group):
+        for ref in open_group(data, group):
+            frame = ref.read()
             for name, function in predict.items():
-                found[name].append(score_disparity(function(frame), frame).delta1)
+                score = score_frame(function(frame), frame, PROTOCOL)
+                found[name].append(score.metrics["delta1"])
         groups[group] = found
     ramp, ours = "vertical ramp", "superpixel"
     means = {g: {n: float(np.mean(v)) for n, v in found.items()} for g, found in groups.items()}
@@ -174,9 +174,9 @@ def main() -> None:
         "accuracy": accuracy(
             arguments.data,
             {
-                "vertical ramp": vertical_ramp,
-                "superpixel-prior": lambda frame: prior.predict(frame.image).values,
-                "superpixel": lambda frame: estimator.predict(frame.image).values,
+                "vertical ramp": BASELINES["vertical-ramp"],
+                "superpixel-prior": lambda frame: prior.predict(frame.image),
+                "superpixel": lambda frame: estimator.predict(frame.image),
             },
         ),
         "seconds of 640x480": seconds(estimator, room),

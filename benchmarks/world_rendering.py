@@ -25,7 +25,8 @@ import torch
 from leadline import world
 from leadline.camera import Camera
 from leadline.world.batch import linear_views
-from leadline.world.render import develop, draw_factor, pose_of, radiance
+from leadline.world.render import develop, draw_factor, radiance
+from leadline.world.shading import pose_of
 
 SIZE = (256, 320)
 VIEWS = 3

@@ -30,7 +30,7 @@ FULL = ROOT.parent / "shared" / "goldens"
 COMMITTED = ROOT / "tests" / "models" / "data"
 
 _EMBEDDINGS = ("cls_token", "mask_token", "pos_embed", "dist_token")
-_CONSTANTS = ("K_minus_1",)
+_CONSTANTS = ("K_minus_1", "pe")
 _VALUES, _OUTPUT_VALUES = 300, 4000  # kept per array by the extract
 _OUTPUTS = ("output", "metric_depth")
 _SMALLER = {"values": 60, "output_values": 1000}
@@ -47,10 +47,29 @@ _EXTRACTS: dict[str, dict[str, Any]] = {  # settings of the extracts that differ
     "zoe_dist": {"values": 200, "whole": ("p", "t", "x", "cond", "log_binom_63")},
     "zoe_patch_transformer": {"values": 300, "whole": ("nk/x", "patch3/x")},
     "zoe_infer": {"values": 300, "whole": ("0/input", "1/input")},
+    "vda_vits": {"output_values": 2000},
+    "depth_pro_tiny": {"values": 200},
+    "depth_pro_full": {"values": 200},
+    "depth_pro_prep": {
+        "values": 200,
+        "whole": (
+            *("fpx_f64", "exif/table_f64", "post/c48", "boundary/values_f64"),
+            *(f"boundary/{what}" for what in ("gt", "pred", "blurred", "mask")),
+        ),
+    },
+    "prompt_depth_anything_vits": {"values": 300, "whole": ("prompt/prompt_depth",)},
     "moge2_vits_normal": {**_SMALLER, "skip": ("tall_batch/*",)},
     "moge1_vits": {**_SMALLER, "skip": ("tall/*",)},
     "metric3d_v2_vits": _SMALLER,
     "unidepth_v2_vits": {**_SMALLER, "skip": ("infer/*", "sizes_f64")},
+    "da3_small": {"values": 120},
+    "da3_small_eps": {"values": 300},
+    "da3mono_large": {"values": 200},
+    "da3_geom": {
+        "values": 5000,
+        "skip": ("nested_nosky/*", "nested_far/*", "ray_pose_noisy/*", "nested_sky/out_metric_*"),
+    },
+    "da3_prep": {"skip": ("*/out_u8", "*/out_tensor")},
     "losses": {
         "values": 300,
         "whole": ("in/gt", "in/pred", "in/pred_low", "in/inv_gt", "in/rel"),
@@ -143,7 +162,10 @@ class Golden:
         made = self.cases[case]
         rng = np.random.Generator(np.random.PCG64(made["seed"]))
         draw = rng.random if made.get("draw") == "uniform" else rng.standard_normal
-        return draw(made["shape"]).astype(np.float32)
+        values = draw(made["shape"])
+        if "colour offset per view" in made.get("input", ""):
+            values += 2 * rng.standard_normal((*made["shape"][:2], 3, 1, 1))
+        return values.astype(np.float32)
 
     def kept(self, key: str, full: np.ndarray) -> np.ndarray:
         """What the file keeps of an array that was computed whole.
@@ -229,15 +251,19 @@ def write_extract(
 
 
 def _with_draws(golden: Golden) -> Golden:
-    """The file with the kind of draw noted for every case whose input was drawn uniformly."""
+    """The file with the kind of draw noted for every case whose input its seed gives again."""
     cases = {}
     for case, made in golden.meta.get("cases", {}).items():
-        if "seed" not in made:
-            cases[case] = made
+        cases[case] = made
+        if "seed" not in made or not (
+            f"{case}/input" in golden.arrays or {"seed", "shape"} <= set(made)
+        ):
             continue
-        noted = {**made, "draw": "uniform"}
-        trial = Golden(name=golden.name, meta={"cases": {case: noted}}, arrays=golden.arrays)
-        cases[case] = noted if _seeded(trial, case, golden.input(case)) else made
+        for note in ({"draw": "uniform"}, {"input": "one colour offset per view"}):
+            meta = {"cases": {case: {**made, **note}}}
+            trial = Golden(name=golden.name, meta=meta, arrays=golden.arrays)
+            if _seeded(trial, case, golden.input(case)):
+                cases[case] = {**made, **note}
     meta = {**golden.meta, "cases": cases} if cases else golden.meta
     return Golden(name=golden.name, meta=meta, arrays=golden.arrays)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from leadline.training.rig import Rig
+from leadline.training.options import Rig
 
 
 def wall(rng: np.random.Generator, size: tuple[int, int], wide: int) -> np.ndarray:

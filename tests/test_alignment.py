@@ -91,11 +91,12 @@ def test_weights_count():
     assert s + t == pytest.approx(1.5)
 
 
-def test_singular_fits_are_the_mean_or_zero():
+def test_singular_fits_are_the_mean_zero_or_nothing():
     target = np.array([[1.0, 3.0]])
     valid = np.ones((1, 2), bool)
     assert scale_and_shift(np.ones((1, 2)), target, valid) == (0, pytest.approx(2.0))
     assert scale_and_shift(np.ones((1, 2)), target, valid, singular="zero") == (0, 0)
+    assert scale_and_shift(np.ones((1, 2)), target, valid, singular="identity") == (1, 0)
     assert scale_and_shift(np.ones((1, 2)), target, ~valid) == (0, 0)
 
 

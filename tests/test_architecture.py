@@ -23,6 +23,70 @@ def contract_floors() -> list[set[str]]:
     return [set(re.findall(r"\w+", layer)) for layer in layers]
 
 
+UNDER_REPAIR = {"leadline.models.metric", "leadline.prediction", "leadline.training"}
+"""Modules and packages whose circles are being mended: this set becomes empty, and then goes."""
+
+
+def module_name(path: Path) -> str:
+    """Dotted name of a file under src."""
+    return ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_name(path): path for path in FILES}
+
+
+def imports_of(module: str) -> set[str]:
+    """Our own modules that ``module`` imports: anywhere in the file, for types too."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}:{node.lineno}: a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:  # what is imported from a module is a module itself, or is in it
+            found.add(name if name in MODULES else name.rpartition(".")[0])
+    return found & set(MODULES) - {module}
+
+
+def find_circles(edges: dict[str, set[str]]) -> list[set[str]]:
+    """Largest sets of modules that all reach each other."""
+
+    def reach(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [start]
+        while waiting:
+            new = edges[waiting.pop()] - seen
+            seen |= new
+            waiting += new
+        return seen
+
+    reached = {module: reach(module) for module in edges}
+    circles = {
+        frozenset(other for other in reached[module] if module in reached[other])
+        for module in edges
+        if module in reached[module]
+    }
+    return [set(circle) for circle in circles]
+
+
+def test_no_import_circle_is_left_of_any_kind() -> None:
+    edges = {module: imports_of(module) for module in MODULES}
+    circles = [
+        "\n".join(f"{m} -> {', '.join(sorted(edges[m] & circle))}" for m in sorted(circle))
+        for circle in find_circles(edges)
+        if not any(f"{m}.".startswith(f"{known}.") for m in circle for known in UNDER_REPAIR)
+    ]
+    assert not circles, "\n\n".join(circles)
+
+
+def test_circles_are_found_and_chains_are_not() -> None:
+    edges = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": set()}
+    assert find_circles(edges) == [{"a", "b", "c"}]
+
+
 def test_the_import_contract_holds() -> None:
     tool = Path(sys.executable).with_name("lint-imports")
     if not tool.exists():

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image as PilImage
 
-from leadline.cluster import _connected, run_parts
+from leadline.cluster import _join_cluster, run_parts
 from leadline.errors import InputError, JobError
-from leadline.shards import BulkJob, ModelChoice, Where, list_sources, run_bulk
+from leadline.load_options import LoadOptions
+from leadline.shards import BulkJob, Where, list_sources, run_bulk
 
 pytest.importorskip("ray.data", exc_type=ImportError)
 
@@ -72,12 +73,12 @@ def _kill_one(out: Path, killed: list[int]) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the actors in /proc")
 def test_a_killed_worker_loses_and_doubles_nothing(photos: Path, tmp_path: Path) -> None:
-    alone = BulkJob(model=ModelChoice(threads=1), out=str(tmp_path / "alone"), batch_size=4)
+    alone = BulkJob(model=LoadOptions(threads=1), out=str(tmp_path / "alone"), batch_size=4)
     job = replace(alone, out=str(tmp_path / "cluster"))
     sources = list_sources([photos])
     run_bulk(alone, sources, per_part=2)
 
-    with _connected("local", cores=2):  # one cluster for both runs
+    with _join_cluster("local", cores=2):  # one cluster for both runs
         _killed_and_rerun(job, sources, alone)
 
 

@@ -22,7 +22,7 @@ from leadline import export as exporting  # noqa: E402
 from leadline.errors import InputError, LeadlineError, MissingDependencyError  # noqa: E402
 from leadline.estimator import DepthEstimator  # noqa: E402
 from leadline.export import Check, export, export_module  # noqa: E402
-from leadline.load_options import resize_input  # noqa: E402
+from leadline.load_options import LoadOptions, resize_input  # noqa: E402
 from leadline.models.base import DepthModule  # noqa: E402
 from leadline.models.depth_anything import DepthAnything, DepthAnythingConfig  # noqa: E402
 from leadline.models.dinov2 import ENCODERS, EncoderConfig  # noqa: E402
@@ -144,7 +144,9 @@ def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.slow
 def test_a_checkpoint_is_exported_by_name(checkpoint: Path, tmp_path: Path) -> None:
-    exported = export("depth-anything-v2-vits", tmp_path / "m.xml", weights=checkpoint, size=56)
+    exported = export(
+        LoadOptions(model="depth-anything-v2-vits", weights=checkpoint, size=56), tmp_path / "m.xml"
+    )
     assert exported.checks
     sidecar = Sidecar.from_json(exported.sidecar.read_text())
     assert (sidecar.name, sidecar.licence) == ("depth-anything-v2-vits", "unknown")
@@ -174,9 +176,13 @@ def test_a_graph_gives_way_to_the_checkpoint_where_it_cannot_be_converted(
         raise OpenedError(path.name)
 
     monkeypatch.setattr(exporting, "_open", opened)
-    for out, size in (("m.onnx", None), ("m.onnx", 192), ("m.xml", (64, 96))):
+    for out, size, sides in (
+        ("m.onnx", None, None),
+        ("m.onnx", 192, None),
+        ("m.xml", None, (64, 96)),
+    ):
         with pytest.raises(OpenedError, match=r"lite\.safetensors"):
-            export("lite", tmp_path / out, size=size)
+            export(LoadOptions(model="lite", size=size), tmp_path / out, sides=sides)
 
 
 def test_an_onnx_file_becomes_an_openvino_file(tiny_model: Path, tmp_path: Path) -> None:
@@ -186,8 +192,8 @@ def test_an_onnx_file_becomes_an_openvino_file(tiny_model: Path, tmp_path: Path)
     after = leadline.load(exported.path).predict(picture)
     np.testing.assert_allclose(before.values, after.values, rtol=1e-5, atol=1e-5)
     assert before.kind == after.kind
-    with pytest.raises(InputError, match="keeps its sides"):
-        export(tiny_model, tmp_path / "converted.xml", size=(64, 64))
+    with pytest.raises(InputError, match="keeps its own"):
+        export(tiny_model, tmp_path / "converted.xml", sides=(64, 64))
     with pytest.raises(InputError, match="already an exported network"):
         export(exported.path, tmp_path / "back.onnx")
 

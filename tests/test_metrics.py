@@ -8,6 +8,7 @@ import pytest
 from leadline import metrics
 from leadline.errors import InputError
 from leadline.metrics import LARGER_IS_BETTER, METRICS
+from testing.goldens import load_golden
 
 GOLDENS = Path(__file__).resolve().parents[2] / "shared" / "goldens"
 EDGES = ("edge_accuracy", "edge_completeness", "boundary_f1")
@@ -52,6 +53,18 @@ def test_equals_zoedepth():
     target, pred = (golden[f"nyu/{what}_u16"].astype(np.float32) / 1000 for what in ("gt", "pred"))
     ours = [METRICS[name](pred, target, target > 0) for name in order]
     np.testing.assert_allclose(ours, golden["out/compute_errors_f64_all_valid_nyu"], rtol=1e-6)
+
+
+def test_boundaries_equal_depth_pro():
+    golden = load_golden("depth_pro_prep", extract=True).arrays
+    truth, pred, blurred, mask = (
+        golden[f"boundary/{what}"] for what in ("gt", "pred", "blurred", "mask")
+    )
+    ours = [
+        *(metrics.boundary_f1(depth, truth) for depth in (pred, blurred, truth)),
+        *(metrics.boundary_recall(depth, mask) for depth in (pred, truth)),
+    ]
+    np.testing.assert_allclose(ours, golden["boundary/values_f64"], rtol=1e-12)
 
 
 def test_known_values():
@@ -180,6 +193,37 @@ def test_boundary_f1_by_hand():
     share = 2 * 0.25 * 0.25 / 0.5
     assert metrics.boundary_f1(pred, target) == pytest.approx(share)
     assert (thresholds < 1.16).sum() == 5
+
+
+def test_boundary_recall_by_hand():
+    mask = np.zeros((1, 6))
+    mask[0, 2:4] = 0.2
+    depth = np.array([[2.0, 2, 1, 1, 1.1, 1.2]])  # a sharp step left, a slope right
+    slope = (np.linspace(1.05, 1.25, 10) < 1.1).sum()
+    share = np.linspace(1.05, 1.25, 10)[:slope].sum() / np.linspace(1.05, 1.25, 10).sum()
+    assert metrics.boundary_recall(depth, mask) == pytest.approx((1 + share) / 4)
+    steeper = np.array([[2.0, 2, 1, 1, 1.1, 1.5]])  # now the slope's largest step is elsewhere
+    assert metrics.boundary_recall(steeper, mask) == pytest.approx(1 / 4)
+    assert metrics.boundary_recall(1 / depth, mask) == 0  # the object has to be the nearer
+    assert metrics.boundary_recall(7 * depth.T, mask.T) == metrics.boundary_recall(depth, mask)
+    assert metrics.boundary_recall(depth, mask, opacity=0.1) > 0
+    assert np.isnan(metrics.boundary_recall(depth, mask, opacity=0.3))
+
+
+def test_boundary_recall_does_not_join_rows():
+    mask = np.array([[0, 0, 1], [0, 0, 1]])
+    depth = np.array([[1.5, 1.5, 1], [5, 1.5, 1.0]])
+    alone = [metrics.boundary_recall(depth[i : i + 1], mask[i : i + 1]) for i in (0, 1)]
+    assert metrics.boundary_recall(depth, mask) == pytest.approx(np.mean(alone))
+
+
+@pytest.mark.parametrize(
+    ("pred", "message"),
+    [(np.ones((3, 4)), "shape"), (np.zeros((3, 3)), "clamp"), (np.ones(9), "shape")],
+)
+def test_boundary_recall_refuses_what_cannot_be_measured(pred, message):
+    with pytest.raises(InputError, match=message):
+        metrics.boundary_recall(pred, np.eye(3))
 
 
 def test_tensors_give_the_same(maps):

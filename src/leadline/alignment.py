@@ -36,7 +36,11 @@ _RANSAC_TRIALS = 200
 
 
 def scale_and_shift(
-    pred: Any, target: Any, valid: Any, *, singular: Literal["mean", "zero"] = "mean"
+    pred: Any,
+    target: Any,
+    valid: Any,
+    *,
+    singular: Literal["mean", "zero", "identity"] = "mean",
 ) -> tuple[Any, Any]:
     """Scale s and shift t with the least sum of ``valid * (s * pred + t - target)**2`` per map.
 
@@ -46,7 +50,8 @@ def scale_and_shift(
         valid: (..., h, w) bool mask, or weights >= 0.
         singular: what a map gets whose fit has no unique answer (a constant ``pred``, a single
             pixel): ``mean``: s = 0 and t = the weighted mean of ``target``; ``zero``: both 0, as
-            the MiDaS evaluation does. Without any valid pixel both are 0.
+            the MiDaS evaluation does; ``identity``: s = 1 and t = 0, as Video Depth Anything does.
+            Without any valid pixel the first two give 0 for both.
 
     Returns:
         s and t, each of shape (...), in double precision, differentiable for tensors.
@@ -54,8 +59,8 @@ def scale_and_shift(
     Raises:
         UnknownNameError: another word for ``singular``.
     """
-    if singular not in ("mean", "zero"):
-        raise UnknownNameError("singular", singular, ("mean", "zero"))
+    if singular not in ("mean", "zero", "identity"):
+        raise UnknownNameError("singular", singular, ("mean", "zero", "identity"))
     weight = _double(valid)
     counts = weight > 0
     pred, target = _keep(_double(pred), counts, 0.0), _keep(_double(target), counts, 0.0)
@@ -68,7 +73,8 @@ def scale_and_shift(
     variance = (weight * centred_p**2).sum((-2, -1)) / total
     covariance = (weight * centred_p * centred_t).sum((-2, -1)) / total
     regular = variance > 1e-14 * (mean_p**2 + 1e-300)
-    scale = _keep(covariance / _keep(variance, regular, 1.0), regular, 0.0)
+    otherwise = 1.0 if singular == "identity" else 0.0
+    scale = _keep(covariance / _keep(variance, regular, 1.0), regular, otherwise)
     shift = mean_t - scale * mean_p
     return scale, shift if singular == "mean" else _keep(shift, regular, 0.0)
 

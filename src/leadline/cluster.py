@@ -64,7 +64,7 @@ def run_parts(
     todo = [pickle.dumps(part) for part in parts]
     if not todo:
         return
-    with _connected(address, cores=workers * cpus_per_worker) as ray:
+    with _join_cluster(address, cores=workers * cpus_per_worker) as ray:
         dataset = ray.data.from_items(
             [{"part": part} for part in todo], override_num_blocks=len(todo)
         ).map_batches(
@@ -98,7 +98,7 @@ class _Actor:
 
 
 @contextmanager
-def _connected(address: str, *, cores: float) -> Generator[ModuleType]:
+def _join_cluster(address: str, *, cores: float) -> Generator[ModuleType]:
     """Ray, connected to the cluster; what was started here ends with the block."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a library reports nothing on its own
     ray = _ray()
@@ -124,7 +124,7 @@ def _connect(ray: ModuleType, address: str, cores: float) -> None:
         # where others compute too.
         os.environ.setdefault("RAY_worker_niceness", "0")
     try:
-        _knock(address)
+        _check_listening(address)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ray.init(address=address, **options)
@@ -136,11 +136,11 @@ def _connect(ray: ModuleType, address: str, cores: float) -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
-def _knock(address: str, *, patience_s: float = 10.0) -> None:
+def _check_listening(address: str) -> None:
     """Raise OSError when nothing listens at ``host:port``; Ray itself waits for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=patience_s).close()
+        socket.create_connection((host, int(port)), timeout=10.0).close()
 
 
 def _ray() -> ModuleType:

@@ -26,8 +26,8 @@ import numpy as np
 
 from leadline.errors import InputError, LeadlineError, MissingDependencyError, UnknownNameError
 from leadline.hub import sha256_of
-from leadline.load_options import resize_input
-from leadline.resolve import Origin, identify
+from leadline.load_options import LoadOptions
+from leadline.resolve import Origin
 from leadline.runtime import ModelFile, Runtime, RuntimeName, installed, open_file, select
 from leadline.spec import InputName, ModelSpec, Sidecar, sidecar_path
 
@@ -77,23 +77,19 @@ class Exported:
 
 
 def export(
-    model: str | os.PathLike[str] | None,
+    model: LoadOptions | str | os.PathLike[str] | None,
     out: str | os.PathLike[str],
     *,
-    weights: str | os.PathLike[str] | None = None,
-    size: int | tuple[int, int] | None = None,
-    max_depth: float | None = None,
+    sides: tuple[int, int] | None = None,
 ) -> Exported:
     """Write ``model`` as ``out``, with its sidecar.
 
     Args:
-        model: as for :func:`leadline.load`.
+        model: what :func:`leadline.load` takes as its model, or LoadOptions; their ``size`` becomes
+            the default of a file with dynamic sides.
         out: a ``.onnx`` or ``.xml`` file; the suffix decides the format. Its folder is made.
-        weights: as for :func:`leadline.load`.
-        size: an int makes another size the default of a file with dynamic sides, as for
-            :func:`leadline.load`; (height, width) fixes the sides, and pictures are then stretched
-            to them. None keeps the model's own size with dynamic sides.
-        max_depth: as for :func:`leadline.load`.
+        sides: (height, width) fixes the sides, and pictures are then stretched to them. None keeps
+            the model's own size with dynamic sides.
 
     Raises:
         InputError: another suffix, a size that the network cannot take, or a model without a
@@ -101,19 +97,15 @@ def export(
         LeadlineError: the network cannot be traced, or the file computes something else.
         MissingDependencyError: a package that exporting needs is not installed.
     """
-    out = Path(out)
+    out, options = Path(out), LoadOptions.of(model)
     form = _format_of(out)
-    prefer = "checkpoint" if form == "onnx" or isinstance(size, tuple) else None
-    origin = identify(model, weights=weights, max_depth=max_depth, prefer=prefer)
+    origin = options.identify("checkpoint" if form == "onnx" or sides is not None else None)
     spec = origin.spec
-    if isinstance(size, int):
-        spec = replace(spec, preprocess=resize_input(spec.preprocess, size))
-    licence = spec.weights[0].licence if spec.weights and weights is None else "unknown"
+    licence = spec.weights[0].licence if spec.weights and options.weights is None else "unknown"
     if origin.is_graph:
-        return _convert_graph(replace(origin, spec=spec), out, form, size, licence)
+        return _convert_graph(origin, out, form, sides, licence)
     if spec.architecture is None:
         raise InputError(f"{spec.name} is not a torch network, so there is nothing to export.")
-    sides = size if isinstance(size, tuple) else None
     return export_module(_open(spec, origin.path), spec, out, sides=sides, licence=licence)
 
 
@@ -283,7 +275,7 @@ def _tracing(network: _Named, sides: tuple[int, int] | None) -> Generator[None]:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         detail = lines[0][:200] if lines else type(error).__name__
         advice = (
-            "Give one size, as in --size 480x640 (in Python: size=(480, 640))."
+            "Give one size, as in --fixed-size 480x640 (in Python: sides=(480, 640))."
             if sides is None
             else "Run it with PyTorch instead: give the checkpoint to leadline.load."
         )
@@ -341,7 +333,7 @@ def _write_openvino(network: _Named, path: Path, sides: tuple[int, int] | None) 
 
 
 def _convert_graph(
-    origin: Origin, out: Path, form: Format, size: int | tuple[int, int] | None, licence: str
+    origin: Origin, out: Path, form: Format, sides: tuple[int, int] | None, licence: str
 ) -> Exported:
     """ONNX to OpenVINO; the only conversion between files that there is."""
     if form != "openvino" or origin.path.suffix.lower() != ".onnx":
@@ -349,10 +341,10 @@ def _convert_graph(
             f"{origin.path.name} is already an exported network; it can become a .xml when it is a "
             f".onnx, nothing else. For {out.name}, export the checkpoint."
         )
-    if isinstance(size, tuple):
+    if sides is not None:
         raise InputError(
-            f"size={size} for {origin.path.name}: an exported network keeps its sides; export the "
-            "checkpoint with this size."
+            f"sides {sides} for {origin.path.name}: an exported network keeps its own; export the "
+            "checkpoint with these."
         )
     import openvino
 

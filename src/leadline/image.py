@@ -20,12 +20,15 @@ class Image:
         name: file name or label for messages and output names; may be empty.
         prompt_depth: (h', w') float32 metres of the same view at any size, 0 where unknown: what a
             LiDAR or a phone measured, for networks that ask for it.
+        notes: what reading left out or changed, one line each: other pictures of the file, lost
+            grey levels.
     """
 
     pixels: np.ndarray
     camera: Camera | None = None
     name: str = ""
     prompt_depth: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         pixels = self.pixels

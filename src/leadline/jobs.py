@@ -54,7 +54,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Generator[BinaryIO]:
         InputError: the folder cannot be written to.
     """
     target = Path(path)
-    begin = target.name.encode()[:80].decode(errors="ignore")  # names are limited in bytes
+    begin = os.fsencode(target.name)[:80].decode(errors="ignore")  # names are limited in bytes
     temporary = target.with_name(f".{begin}.{secrets.token_hex(6)}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +110,7 @@ class Progress:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds left at this rate, or None when nothing tells."""
+        """Seconds left at this rate, or None while it is unknown."""
         return (self.total - self.finished) / self.rate if self.rate else None
 
 
@@ -211,15 +211,11 @@ class Outcome(Generic[Item, Result]):
     error: str | None = None
 
 
-def attempt(
-    work: Callable[[Item], Result],
-    item: Item,
-    catch: tuple[type[Exception], ...] = (LeadlineError, OSError),
-) -> Outcome[Item, Result]:
-    """Work on one part; an exception of ``catch`` becomes the outcome's error."""
+def attempt(work: Callable[[Item], Result], item: Item) -> Outcome[Item, Result]:
+    """Work on one part; a LeadlineError or OSError becomes the outcome's error."""
     try:
         return Outcome(item=item, result=work(item))
-    except catch as error:
+    except (LeadlineError, OSError) as error:
         return Outcome(item=item, error=" ".join(f"{type(error).__name__}: {error}".split()))
 
 
@@ -312,7 +308,7 @@ class _Run(Generic[Item, Result]):
         pool: Executor,
         ahead: int,
     ) -> None:
-        self._tell()
+        self._report()
         before: deque[Future[Ready]] = deque()
         after: deque[tuple[int, Future[Result]]] = deque()
         for index, item in enumerate(items):
@@ -335,16 +331,16 @@ class _Run(Generic[Item, Result]):
         except self._catch as error:
             self._fail(index, items[index], error)
         else:
-            self._tell()
+            self._report()
 
     def _fail(self, index: int, item: Item, error: Exception) -> None:
         failure = Failure(item=item, error=error)
         self.failures[index] = failure
         if self._on_failure is not None:
             self._on_failure(failure)
-        self._tell()
+        self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if self._on_progress is not None:
             self._on_progress(
                 Progress(

@@ -7,20 +7,19 @@ estimator = leadline.load("depth-anything-v2-vits", device="cuda")
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from leadline.errors import InputError
 from leadline.estimator import DepthEstimator, Policy
+from leadline.hub import sha256_of, sha256_of_model, weights_beside
 from leadline.resolve import Form, Origin, identify
 from leadline.runtime import (
     Choice,
-    DeviceName,
     ModelFile,
-    Precision,
     Runtime,
-    RuntimeName,
     open_file,
     open_superpixel,
     open_weights,
@@ -39,7 +38,7 @@ class LoadOptions:
             ``owner/name``. None takes the embedded model.
         weights: a file, folder or hub id to take in place of the published weights of ``model``.
         runtime: ``auto``, ``openvino``, ``onnxruntime`` or ``torch``.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        device: ``auto``, ``cpu``, ``cuda`` (``gpu`` means it too) or ``mps``.
         precision: ``auto``, ``f32``, ``bf16`` or ``f16``; ``auto`` takes the fastest that the model
             is known to be right in and the device is built for.
         policy: ``single``, ``flip``, ``pad`` or ``pad-flip``; see :data:`Policy`.
@@ -53,14 +52,23 @@ class LoadOptions:
 
     model: str | os.PathLike[str] | None = None
     weights: str | os.PathLike[str] | None = None
-    runtime: RuntimeName | Literal["auto"] = "auto"
-    device: DeviceName | Literal["auto"] = "auto"
-    precision: Precision | Literal["auto"] = "auto"
+    runtime: str = "auto"
+    device: str = "auto"
+    precision: str = "auto"
     policy: Policy = "single"
     tiles: int = 1
     size: int | None = None
     max_depth: float | None = None
     threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.device == "gpu":
+            object.__setattr__(self, "device", "cuda")
+
+    @classmethod
+    def of(cls, model: LoadOptions | str | os.PathLike[str] | None) -> LoadOptions:
+        """Options as they are; a model's name or file with everything else as it comes."""
+        return model if isinstance(model, LoadOptions) else cls(model=model)
 
     def identify(self, prefer: Form | None = None) -> Origin:
         """Find the model and its file, and give it the input size that is asked for.
@@ -113,6 +121,35 @@ class LoadOptions:
         made = DepthEstimator(network, origin.spec, policy=self.policy, tiles=self.tiles)
         made.reopen = self.open
         return made
+
+    def describe(self) -> dict[str, Any]:
+        """What makes the maps: name, kind, hashes of the weights, and all that changes values."""
+        origin = self.identify()
+        model = sha256_of_model(origin.path)
+        alone = sha256_of(origin.path) if weights_beside(origin.path) else model
+        return {**self._settings(origin), "model_sha256": model, "file_sha256": alone}
+
+    def stamp(self) -> dict[str, Any]:
+        """As :meth:`describe`, by sizes and times of the weights' files, without reading them."""
+        origin = self.identify()
+        files = (origin.path, *weights_beside(origin.path))
+        states = [file.stat() for file in files if file.is_file()]
+        stamps = [[state.st_size, state.st_mtime_ns] for state in states]
+        return {**self._settings(origin), "path": str(origin.path), "stamps": stamps}
+
+    def _settings(self, origin: Origin) -> dict[str, Any]:
+        """The network's name and kind, and all but its weights that changes values."""
+        spec = origin.spec
+        return {
+            "model": spec.name,
+            "model_kind": str(spec.kind),
+            "precision": self.precision,
+            "policy": self.policy,
+            "tiles": self.tiles,
+            "size": self.size,
+            "max_depth": spec.max_depth,
+            "preprocess": json.loads(json.dumps(asdict(spec.preprocess))),  # as it is read
+        }
 
 
 def load(model: str | os.PathLike[str] | None = None, **options: Any) -> DepthEstimator:

@@ -18,6 +18,7 @@ import numpy as np
 from leadline.errors import InputError, UnknownNameError
 from leadline.resample import resize, resize_planes
 from leadline.spec import ResizeRule, name_outputs
+from leadline.view_batch import Method, plan_sizes, resample_levels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from leadline.camera import Camera
     from leadline.image import Image
     from leadline.spec import InputName, OutputSpec, PreprocessSpec, ShapeClass
+
+_METHODS: dict[str, Method] = {
+    "upper_bound_twice": "upper_bound_resize",
+    "lower_bound_twice": "lower_bound_resize",
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -138,13 +144,7 @@ class Preprocess:
         if rows or columns:
             sides = ((rows, rows), (columns, columns), (0, 0))
             pixels = np.pad(pixels, sides, mode="reflect")
-        planes = np.moveaxis(pixels, 2, 0)
-        batch = resize_planes(
-            planes,
-            self.input_size(*pixels.shape[:2]),
-            self.spec.interpolation,
-            align_corners=self.spec.input_align_corners,
-        )
+        batch = self._resample(np.moveaxis(pixels, 2, 0))
         batch *= self._gain
         batch += self._offset
         alone = Prepared(arrays={"image": batch[None]}, image=image, box=box, margin=margin)
@@ -152,6 +152,30 @@ class Preprocess:
             return alone
         others = {name: _MAKERS[name](alone) for name in self.inputs if name != "image"}
         return replace(alone, arrays={**alone.arrays, **others})
+
+    def _resample(self, planes: np.ndarray) -> np.ndarray:
+        """Grey levels at the input's size, (3, h, w) float32."""
+        height, width = planes.shape[1:]
+        if self.spec.resize in _METHODS:
+            for size in self._two_sizes(height, width):
+                planes = resample_levels(planes, size)
+            return planes.astype(np.float32)
+        return resize_planes(
+            planes,
+            self.input_size(height, width),
+            self.spec.interpolation,
+            align_corners=self.spec.input_align_corners,
+        )
+
+    def _two_sizes(self, height: float, width: float) -> tuple[tuple[int, int], tuple[int, int]]:
+        spec = self.spec
+        return plan_sizes(
+            round(height),
+            round(width),
+            side=spec.size[0],
+            multiple=spec.multiple_of,
+            method=_METHODS[spec.resize],
+        )
 
     def _box(self, height: int, width: int) -> tuple[int, int, int, int]:
         """The middle part that the network sees."""
@@ -173,6 +197,8 @@ class Preprocess:
         if height < 1 or width < 1:
             raise InputError(f"picture of {height}x{width} pixels: at least 1x1 is needed.")
         h, w = self._bounded(height, width)
+        if spec.resize in _METHODS:
+            return self._two_sizes(h, w)[1]
         scale_h, scale_w = spec.size[0] / h, spec.size[1] / w
         if spec.resize == "short_side":
             scale_h = scale_w = min(spec.size) / min(h, w)

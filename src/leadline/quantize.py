@@ -29,8 +29,9 @@ from leadline.errors import InputError, LeadlineError
 from leadline.hub import sha256_of
 from leadline.image import Image
 from leadline.jobs import write_text
+from leadline.load_options import LoadOptions
 from leadline.preprocess import Preprocess
-from leadline.resolve import Origin, identify
+from leadline.resolve import Origin
 from leadline.spec import Sidecar, sidecar_path
 
 MAX_ERROR = 0.02
@@ -93,7 +94,7 @@ class _Range:
 
 
 def quantize(
-    model: str | os.PathLike[str],
+    model: LoadOptions | str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
     pictures: Sequence[Image],
@@ -121,7 +122,7 @@ def quantize(
         raise InputError("no pictures were given; at least one is needed to find the ranges.")
     if not 0 < max_error < 1:
         raise InputError(f"max_error={max_error}: a number between 0 and 1 is needed.")
-    origin = identify(model)
+    origin = LoadOptions.of(model).identify("graph")
     if not origin.is_graph:
         raise InputError(
             f"{origin.path.name} is not an exported network; run `leadline export` on it first."

@@ -91,7 +91,7 @@ def resize_planes(
     ``planes`` may be a strided view, e.g. an RGB picture seen as planes: only the pixels that are
     used get copied.
     """
-    height, width = _checked_size(size)
+    height, width = _check_size(size)
     _check_combination(interpolation, align_corners)
     if interpolation == "pil_bicubic":
         return _pil_bicubic(planes, height, width)
@@ -291,7 +291,7 @@ def _pil_bicubic(planes: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.stack([np.asarray(p, dtype=np.float32) for p in resized])
 
 
-def _checked_size(size: Sequence[int]) -> tuple[int, int]:
+def _check_size(size: Sequence[int]) -> tuple[int, int]:
     height, width = (int(v) for v in size)
     if height < 1 or width < 1:
         raise InputError(f"size {height}x{width}: both sides need to be at least 1 pixel.")

@@ -16,7 +16,16 @@ from leadline import __version__
 from leadline.errors import InputError, UnknownNameError
 from leadline.kinds import DepthKind
 
-ResizeRule = Literal["lower_bound", "upper_bound", "minimal", "short_side", "area", "exact"]
+ResizeRule = Literal[
+    "lower_bound",
+    "upper_bound",
+    "minimal",
+    "short_side",
+    "area",
+    "exact",
+    "upper_bound_twice",
+    "lower_bound_twice",
+]
 """How a picture meets ``PreprocessSpec.size``, keeping its aspect unless ``exact``:
 
 - ``lower_bound``: scale so that both sides are at least the size (Depth Anything);
@@ -24,7 +33,10 @@ ResizeRule = Literal["lower_bound", "upper_bound", "minimal", "short_side", "are
 - ``minimal``: the side whose scale is nearest to 1 decides (DPT, MiDaS 3, ZoeDepth);
 - ``short_side``: the short side becomes the size's smaller number;
 - ``area``: as many pixels as the size has, so that pictures of every shape take the same time;
-- ``exact``: stretch to (height, width), losing the aspect (DenseDepth, Monodepth).
+- ``exact``: stretch to (height, width), losing the aspect (DenseDepth, Monodepth);
+- ``upper_bound_twice``, ``lower_bound_twice``: the long or the short side becomes the size's first
+  number, and then each side the nearest multiple, in two resamplings of whole grey levels, by area
+  where no side grows and cubic elsewhere (Depth Anything 3).
 """
 
 Interpolation = Literal["nearest", "linear", "cubic", "area", "area_linear", "pil_bicubic"]

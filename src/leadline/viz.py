@@ -1,4 +1,4 @@
-"""Maps and pictures for human eyes: colours, side by side, contact sheets.
+"""Maps and pictures to look at: colours, side by side, contact sheets.
 
 Nearer is always brighter or warmer, whatever the kind of map: that is what people read off such
 pictures without a legend.

@@ -45,7 +45,9 @@ def test_the_comparison_with_pytorch_is_printed(
     weights = tmp_path / "weights.safetensors"
     save_weights(models.build(name), weights)
     target = tmp_path / "model.xml"
-    assert run("-m", name, "--weights", str(weights), "-o", str(target), "--size", "64x96") == 0
+    assert (
+        run("-m", name, "--weights", str(weights), "-o", str(target), "--fixed-size", "64x96") == 0
+    )
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("largest difference from PyTorch")
     runtime, shape, error = lines[2].split()
@@ -59,7 +61,7 @@ def test_the_comparison_with_pytorch_is_printed(
         ((), "neither --to nor --out"),
         (("--to", "tensorrt"), "unknown format 'tensorrt'"),
         (("--to", "onnx", "--out", "model.xml"), "a name that ends in .onnx is needed"),
-        (("--to", "openvino", "--size", "big"), "518 or 480x640"),
+        (("--to", "openvino", "--fixed-size", "big"), "480x640"),
         (("--out", "model.pt"), "ends in .onnx or .xml"),
     ],
 )

@@ -43,7 +43,7 @@ def test_segments_are_drawn_and_counted(photo, tmp_path, capsys, method):
 
 def test_the_picture_goes_here_by_default(photo, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert run("segment", str(photo), "--fill", "--size", "30") == 0
+    assert run("segment", str(photo), "--paint", "--max-side", "30") == 0
     assert Image.open(tmp_path / "photo.segments.png").size == (40, 30)
     assert "segments of 40x30: photo.segments.png" in capsys.readouterr().out
 
@@ -54,7 +54,7 @@ def test_the_picture_goes_here_by_default(photo, tmp_path, capsys, monkeypatch):
         (("--method", "watershed"), "felzenszwalb, slic"),
         (("-o", "drawn.tif"), ".png or .jpg"),
         (("--labels", "labels.txt"), ".npy"),
-        (("--size", "-1"), "--size -1"),
+        (("--max-side", "-1"), "--max-side -1"),
         (("--scale", "0"), "scale=0"),
     ],
 )

@@ -82,7 +82,7 @@ def test_known_poses_give_a_dense_map_in_metres(folder: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--baseline", "0.2", "--camera-height", "1"], "one way to metres"),
+        (["--baseline-m", "0.2", "--camera-height-m", "1"], "one way to metres"),
         (["--camera", "1,2,3"], "four numbers"),
         (["--camera", "90000,90000,160,120"], "field of view"),
         (["--fov", "190"], "5 to 150 degrees"),

@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 from PIL import Image as PilImage
 
-from leadline.datasets import GROUPS, Frame, iter_frames, iter_kinect_poses, iter_seven_scenes, rgbd
+from leadline.datasets import Frame, Options, iter_dataset, rgbd
 from leadline.errors import InputError, UnknownNameError
 from leadline.image import Image
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-COUNTS = {
-    "kitti_depth": 3,
-    "kitti_raw": 6,
-    "kitti_object": 3,
-    "nyu": 4,
-    "rgbd_7scenes_kitchen": 60,
-    "rgbd_kinect_5": 5,
+GROUPS = {
+    "kitti_depth": ("kitti-depth", 3),
+    "kitti_raw": ("kitti-raw", 6),
+    "kitti_object": ("kitti-object", 3),
+    "nyu": ("nyu-folder", 4),
+    "rgbd_7scenes_kitchen": ("7scenes", 60),
+    "rgbd_kinect_5": ("kinect-poses", 5),
 }
+"""Folder -> data set, and how many frames it holds."""
 
 
 def save(path: Path, array: np.ndarray) -> None:
@@ -30,7 +31,8 @@ def save(path: Path, array: np.ndarray) -> None:
 def test_real_frames(group):
     if not (DATA / group).is_dir():
         pytest.skip("the real frames are not on this machine")
-    frames = iter_frames(DATA, group)
+    name, count = GROUPS[group]
+    frames = iter_dataset(name, DATA / group)
     frame = next(frames)
     assert frame.group == group
     assert frame.valid.mean() > 0.02
@@ -45,7 +47,7 @@ def test_real_frames(group):
         np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)  # printed
         assert np.linalg.det(rotation) == pytest.approx(1, abs=1e-3)
     if group != "rgbd_7scenes_kitchen":
-        assert 1 + sum(1 for _ in frames) == COUNTS[group]
+        assert 1 + sum(1 for _ in frames) == count
 
 
 def test_seven_scenes_layout(tmp_path):
@@ -57,12 +59,12 @@ def test_seven_scenes_layout(tmp_path):
         save(tmp_path / f"{stem}.color.jpg", np.zeros((4, 6, 3), np.uint8))
         save(tmp_path / f"{stem}.depth.png", np.full((4, 6), 2500, np.uint16))
         np.savetxt(tmp_path / f"{stem}.pose.txt", pose)
-    frames = list(iter_seven_scenes(tmp_path, every=10))
+    frames = list(iter_dataset("7scenes", tmp_path, Options(every=10)))
     assert [frame.name for frame in frames] == ["frame-000000", "frame-000010"]
     assert (frames[0].depth == 2.5).all()
     assert frames[0].image.camera is not None
     np.testing.assert_array_equal(frames[0].image.camera.world_from_camera, pose)
-    assert len(list(iter_seven_scenes(tmp_path))) == 3
+    assert len(list(iter_dataset("7scenes", tmp_path))) == 3
 
 
 def test_seven_scenes_code_for_no_value(tmp_path):
@@ -70,7 +72,7 @@ def test_seven_scenes_code_for_no_value(tmp_path):
     save(tmp_path / "frame-000000.color.png", np.zeros((1, 2, 3), np.uint8))
     save(tmp_path / "frame-000000.depth.png", np.array([[65535, 1000]], np.uint16))
     np.savetxt(tmp_path / "frame-000000.pose.txt", np.eye(4))
-    (frame,) = iter_seven_scenes(tmp_path)
+    (frame,) = iter_dataset("7scenes", tmp_path)
     assert frame.depth.tolist() == [[0, 1]]
 
 
@@ -79,7 +81,7 @@ def test_kinect_layout(tmp_path):
         save(tmp_path / "color" / f"{number}.png", np.zeros((4, 6, 3), np.uint8))
         save(tmp_path / "depth" / f"{number}.pgm", np.full((4, 6), 1000 * number, np.uint16))
     (tmp_path / "pose.txt").write_text("".join(f"{i} 0 0 0 0 0 1\n" for i in range(3)))
-    frames = list(iter_kinect_poses(tmp_path))
+    frames = list(iter_dataset("kinect-poses", tmp_path))
     assert [frame.depth[0, 0] for frame in frames] == [1, 2, 10]
     shifts = [f.image.camera.world_from_camera[0, 3] for f in frames if f.image.camera]
     assert shifts == [0, 1, 2]
@@ -87,10 +89,12 @@ def test_kinect_layout(tmp_path):
 
 def test_quaternions():
     half = np.sqrt(0.5)
-    pose = rgbd.rigid_from(np.array([1, 2, 3, 0, 0, 2 * half, 2 * half]))  # 90 degrees about z
+    pose = rgbd.pose_from_quaternion(
+        np.array([1, 2, 3, 0, 0, 2 * half, 2 * half])
+    )  # 90 degrees about z
     np.testing.assert_allclose(pose @ [1, 0, 0, 1], [1, 3, 3, 1], atol=1e-12)
     with pytest.raises(InputError):
-        rgbd.rigid_from(np.zeros(7))
+        rgbd.pose_from_quaternion(np.zeros(7))
 
 
 def test_frames_refuse_depth_of_another_size():
@@ -116,11 +120,11 @@ def test_valid_is_inside_the_cap():
     assert frame.valid.tolist() == [[False, False, True, True, False, False]]
 
 
-def test_unknown_groups_and_missing_folders(tmp_path):
-    with pytest.raises(UnknownNameError, match="kitti_raw"):
-        iter_frames(tmp_path, "kitti_row")
+def test_unknown_sets_and_missing_folders(tmp_path):
+    with pytest.raises(UnknownNameError, match="kitti-raw"):
+        iter_dataset("kitti-row", tmp_path)
     with pytest.raises(InputError, match="no such folder"):
-        iter_frames(tmp_path, "nyu")
+        iter_dataset("nyu-folder", tmp_path / "nyu")
     (tmp_path / "nyu").mkdir()
     with pytest.raises(InputError, match=r"camera\.json"):
-        next(iter_frames(tmp_path, "nyu"))
+        iter_dataset("nyu-folder", tmp_path / "nyu")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image as PilImage
 
-from leadline.datasets import Options, kitti, open_dataset
+from leadline.datasets import Options, kitti, open_dataset, velodyne
 from leadline.errors import InputError, UnknownNameError
 
 GOLDENS = Path(__file__).resolve().parents[3] / "shared" / "goldens"
@@ -21,7 +21,7 @@ PROJECTION = np.array([[4.0, 0, 3, 0], [0, 4, 2, 0], [0, 0, 1, 0.0]]) @ np.vstac
 
 def project(points: list, **options) -> np.ndarray:
     options = {"pixel_origin": 0, **options}
-    return kitti.project_velodyne(np.array(points), PROJECTION, (6, 8), **options)
+    return velodyne.project_velodyne(np.array(points), PROJECTION, (6, 8), **options)
 
 
 def test_a_point_ahead_falls_on_the_principal_point():
@@ -51,8 +51,8 @@ def test_forward_measures_along_the_velodyne():
     moved = PROJECTION.copy()
     moved[2, 3] = -0.25  # the camera stands ahead of the Velodyne
     points = np.array([[5.0, 0, 0]])
-    assert kitti.project_velodyne(points, moved, (6, 8)).max() == 4.75
-    assert kitti.project_velodyne(points, moved, (6, 8), depth="lidar_x").max() == 5
+    assert velodyne.project_velodyne(points, moved, (6, 8)).max() == 4.75
+    assert velodyne.project_velodyne(points, moved, (6, 8), depth="lidar_x").max() == 5
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -68,7 +68,7 @@ def test_equals_monodepth2_on_a_real_scan(side, depth):
         points = file["velodyne_xyzr"]
     calibration = {name: np.array(values) for name, values in meta["calib"].items()}
     shape = tuple(meta["image_hw"])
-    ours = kitti.project_velodyne(points, calibration, shape, depth=depth, side=side)
+    ours = velodyne.project_velodyne(points, calibration, shape, depth=depth, side=side)
     theirs = np.zeros(shape)
     theirs.flat[index] = value
     np.testing.assert_allclose(ours, theirs, rtol=1e-9)
@@ -100,7 +100,7 @@ def test_equals_a_loop_over_points():
     rng = np.random.default_rng(0)
     points = rng.uniform((-1, -3, -2), (12, 3, 2), (400, 3))
     loop = point_by_point(points, PROJECTION, (6, 8))
-    ours = kitti.project_velodyne(points, PROJECTION, (6, 8))
+    ours = velodyne.project_velodyne(points, PROJECTION, (6, 8))
     np.testing.assert_allclose(ours, loop, rtol=1e-12)
     assert (ours > 0).sum() > 20
 
@@ -109,18 +109,20 @@ def test_calibrations_of_every_kind(drive):
     day = drive / "kitti_raw" / "2011_09_26"
     frame = drive / "kitti_object" / "training" / "calib" / "000007.txt"
     points = np.array([[5.0, 0, 0]])
-    expected = kitti.project_velodyne(points, PROJECTION, (6, 8))
-    for calibration in (day, str(frame), kitti.read_calibration(day)):
-        np.testing.assert_array_equal(kitti.project_velodyne(points, calibration, (6, 8)), expected)
-    odometry = dict(kitti.read_calibration(frame))
+    expected = velodyne.project_velodyne(points, PROJECTION, (6, 8))
+    for calibration in (day, str(frame), velodyne.read_calibration(day)):
+        np.testing.assert_array_equal(
+            velodyne.project_velodyne(points, calibration, (6, 8)), expected
+        )
+    odometry = dict(velodyne.read_calibration(frame))
     odometry["Tr"] = odometry.pop("Tr_velo_to_cam")
     del odometry["R0_rect"]
-    np.testing.assert_array_equal(kitti.project_velodyne(points, odometry, (6, 8)), expected)
+    np.testing.assert_array_equal(velodyne.project_velodyne(points, odometry, (6, 8)), expected)
     with pytest.raises(UnknownNameError, match="left"):
-        kitti.project_velodyne(points, day, (6, 8), side="top")
+        velodyne.project_velodyne(points, day, (6, 8), side="top")
     with pytest.raises(UnknownNameError, match="lidar_x"):
-        kitti.project_velodyne(points, day, (6, 8), depth="range")
-    assert kitti.project_velodyne(np.zeros((0, 4)), day, (6, 8)).sum() == 0
+        velodyne.project_velodyne(points, day, (6, 8), depth="range")
+    assert velodyne.project_velodyne(np.zeros((0, 4)), day, (6, 8)).sum() == 0
 
 
 @pytest.fixture
@@ -164,13 +166,14 @@ def drive(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("read", "group", "name"),
     [
-        (kitti.iter_kitti_raw, "kitti_raw", "2011_09_26_drive_0001_sync/0000000003"),
-        (kitti.iter_kitti_object, "kitti_object", "000007"),
-        (kitti.iter_kitti_depth, "kitti_depth", "0000000009"),
+        (kitti.kitti_raw_refs, "kitti_raw", "2011_09_26_drive_0001_sync/0000000003"),
+        (kitti.kitti_object_refs, "kitti_object", "000007"),
+        (kitti.kitti_depth_refs, "kitti_depth", "0000000009"),
     ],
 )
 def test_layouts(drive, read, group, name):
-    (frame,) = read(drive / group)
+    (ref,) = read(drive / group)
+    frame = ref.read()
     assert (frame.group, frame.name, frame.max_depth) == (group, name, 80)
     assert frame.depth[2, 3] == 5
     assert frame.valid.sum() == 1
@@ -181,11 +184,11 @@ def test_layouts(drive, read, group, name):
 def test_damaged_files(tmp_path):
     (tmp_path / "scan.bin").write_bytes(b"12345678")
     with pytest.raises(InputError, match=r"scan\.bin"):
-        kitti.read_velodyne(tmp_path / "scan.bin")
+        velodyne.read_velodyne(tmp_path / "scan.bin")
     with pytest.raises(InputError, match=r"none\.txt"):
-        kitti.read_calibration(tmp_path / "none.txt")
+        velodyne.read_calibration(tmp_path / "none.txt")
     with pytest.raises(InputError, match="Tr"):
-        kitti.project_velodyne(np.ones((1, 3)), {"P2": np.zeros(12)}, (6, 8))
+        velodyne.project_velodyne(np.ones((1, 3)), {"P2": np.zeros(12)}, (6, 8))
 
 
 def eigen_tree(root: Path, drive: str = "0002", number: int = 69) -> None:

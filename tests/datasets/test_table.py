@@ -297,3 +297,20 @@ def test_hypersim_s_distances_become_depth(tmp_path):
     target.unlink()
     with pytest.raises(InputError, match="geometry"):
         ref.read()
+
+
+def test_every_n_th_frame_is_taken_once(tmp_path):
+    for scene in ("a", "b"):
+        folder = tmp_path / "training" / "depth" / scene
+        folder.mkdir(parents=True)
+        for number in range(1, 6):
+            (folder / f"frame_{number:04d}.dpt").touch()
+    names = [ref.name for ref in open_dataset("sintel", tmp_path, Options(every=2))]
+    assert names == [f"{scene}/frame_{n:04d}" for scene in "ab" for n in (1, 3, 5)]  # by scene
+    assert len(open_dataset("world-rooms", options=Options(count=4, every=2))) == 4  # no sequence
+    for number in range(5):
+        for part in ("rgb", "depth"):
+            (tmp_path / "mine" / part).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "mine" / part / f"{number}.png").touch()
+    refs = open_dataset("folder", tmp_path / "mine", Options(every=2, per_metre=1000))
+    assert [ref.name for ref in refs] == ["0", "2", "4"]

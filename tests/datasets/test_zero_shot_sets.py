@@ -11,12 +11,12 @@ from PIL import Image as PilImage
 
 from leadline.cli import main
 from leadline.datasets import Options, open_dataset
-from leadline.datasets.sunrgbd import decoded
+from leadline.datasets.sunrgbd import decode_depth
 from leadline.errors import InputError
 from leadline.evaluation import protocols
 from leadline.evaluation.audit import audit_frame
-from leadline.evaluation.page import page_of
-from leadline.evaluation.predictors import of_model
+from leadline.evaluation.page import render_page
+from leadline.evaluation.predictors import BASELINES
 from leadline.evaluation.run import evaluate, score_frame
 from leadline.kinds import DepthKind
 from leadline.prediction import Prediction
@@ -151,7 +151,7 @@ def test_sunrgbd(tmp_path: Path):
     millimetres = np.full((4, 6), 1234, np.uint16)
     millimetres[0], millimetres[1, 0] = 8001, 0
     codes = (millimetres << 3) | (millimetres >> 13)  # as the files hold them
-    assert decoded(codes)[2, 2] == np.float32(1.234)
+    assert decode_depth(codes)[2, 2] == np.float32(1.234)
     save(folder / "image" / "0000103.jpg", RED)
     save(folder / "depth_bfx" / "0000103.png", codes)
     save(folder / "depth" / "0000103.png", np.where(codes == codes[2, 2], codes, 0))
@@ -218,7 +218,7 @@ def test_make3d_is_evaluated_on_the_lasers_grid(make3d: Path, split: str, name: 
 
     report = evaluate(right, refs, protocols.get(name))
     assert report.scores.mean()["abs_rel"] < 0.05
-    assert "op-a" in page_of(report, refs, right)
+    assert "op-a" in render_page(report, refs, right)
     with pytest.raises(InputError, match="audited pixel by pixel"):
         audit_frame(refs[0].read())
 
@@ -250,10 +250,10 @@ def test_a_folder_of_pairs_is_in_order(da2k: Path, capsys: pytest.CaptureFixture
 def test_da2k_is_evaluated_by_pairs(da2k: Path):
     refs = open_dataset("da-2k", da2k)
     assert [ref.name for ref in refs] == ["indoor/a", "outdoor/a"]
-    protocol, ramp = protocols.get("da-2k"), of_model("vertical-ramp")
+    protocol, ramp = protocols.get("da-2k"), BASELINES["vertical-ramp"]
     report = evaluate(ramp, refs, protocol)  # lower is nearer: right but for the last pair
     assert report.scores.mean()["ordinal"] == pytest.approx(4 / 5)
-    assert "indoor/a" in page_of(report, refs, ramp)
+    assert "indoor/a" in render_page(report, refs, ramp)
     with pytest.raises(InputError, match="take --protocol da-2k"):
         evaluate(ramp, refs, protocols.get("midas-zero-shot"))
     with pytest.raises(InputError, match="audit another set"):
@@ -266,4 +266,4 @@ def test_da2k_is_evaluated_by_pairs(da2k: Path):
 def test_pairs_are_needed_for_da2k(sintel: Path):
     frame = open_dataset("sintel", sintel)[0].read()
     with pytest.raises(InputError, match="take the data set da-2k"):
-        score_frame(of_model("constant")(frame), frame, protocols.get("da-2k"))
+        score_frame(BASELINES["constant"](frame), frame, protocols.get("da-2k"))

@@ -31,7 +31,7 @@ def test_parts_from_processes_equal_one_pass():
     for part in parts:
         merged.merge(part)
     assert merged.per_image() == whole.per_image()
-    assert merged.pooled() == whole.pooled()
+    assert merged.pool() == whole.pool()
     assert merged.by_distance() == whole.by_distance()
     with pytest.raises(InputError, match="one protocol"):
         merged.merge(gathered(1, protocols.get_depth("fastdepth")))
@@ -44,7 +44,7 @@ def test_pooled_and_per_image_differ_as_they_should():
     made.add("few", SMALL.measure(np.full((4, 4), 4.0), few))
     made.add("many", SMALL.measure(many, many))
     assert made.per_image()["abs_rel"] == 0.5
-    assert made.pooled()["abs_rel"] == pytest.approx(1 / 17)
+    assert made.pool()["abs_rel"] == pytest.approx(1 / 17)
     assert made.mean() == made.per_image()
     made.protocol = replace(SMALL, average="pixel")
     assert made.mean()["abs_rel"] == pytest.approx(1 / 17)
@@ -67,6 +67,6 @@ def test_nothing_leaves_a_mean_silently():
     for name, target in (("flat", flat), ("step", step)):
         made.add(name, SMALL.measure(target, target, metrics=("abs_rel", "boundary_f1")))
     assert made.per_image() == {"abs_rel": 0, "boundary_f1": 1}
-    assert made.undefined() == {"boundary_f1": 1}
+    assert made.count_undefined() == {"boundary_f1": 1}
     with pytest.raises(InputError, match="no image"):
         Accumulator(protocol=SMALL).per_image()

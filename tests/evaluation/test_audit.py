@@ -12,11 +12,11 @@ from leadline.errors import InputError
 from leadline.evaluation.audit import (
     audit,
     audit_frame,
-    contradicted,
-    page_of,
-    registration,
-    see_through,
-    summary,
+    find_contradictions,
+    find_see_through,
+    measure_registration,
+    render_page,
+    summarize,
 )
 from leadline.image import Image
 
@@ -41,7 +41,7 @@ def test_points_behind_their_surroundings():
     depth[10, 5:30:3] = 5.0  # a near thing
     depth[10, 12] = 20.0  # seen through it
     depth[10, 30:60:3] = 20.0  # the background beside it is no fault
-    found = see_through(depth, depth > 0)
+    found = find_see_through(depth, depth > 0)
     assert found[10, 12]
     assert found.sum() == 1
 
@@ -53,30 +53,30 @@ def test_depth_that_lies_beside_its_picture():
         top, left = rng.integers(8, 40), rng.integers(8, 60)
         depth[top : top + 12, left : left + 12] = rng.uniform(1, 3)
     grey = np.clip(60 * np.roll(depth, (-2, 3), (0, 1)), 0, 255).astype(np.uint8)
-    found = registration(frame_of(depth, np.repeat(grey[..., None], 3, 2)))
+    found = measure_registration(frame_of(depth, np.repeat(grey[..., None], 3, 2)))
     assert abs(found["shift_x"] - 3) <= 1
     assert abs(found["shift_y"] + 2) <= 1
     assert found["shift_gain"] > 1.3
     straight = np.clip(60 * depth, 0, 255).astype(np.uint8)
-    good = registration(frame_of(depth, np.repeat(straight[..., None], 3, 2)))
+    good = measure_registration(frame_of(depth, np.repeat(straight[..., None], 3, 2)))
     assert abs(good["shift_x"]) <= 1
     assert abs(good["shift_y"]) <= 1
 
 
 def test_things_that_moved_are_contradicted():
     wall = np.full((40, 60), 4.0)
-    still, wrong = contradicted(frame_of(wall), frame_of(wall, shift_m=0.1))
+    still, wrong = find_contradictions(frame_of(wall), frame_of(wall, shift_m=0.1))
     assert still == 0
     assert not wrong.any()
     with_thing = wall.copy()
     with_thing[10:20, 20:30] = 2
-    moved, wrong = contradicted(frame_of(with_thing), frame_of(wall))
+    moved, wrong = find_contradictions(frame_of(with_thing), frame_of(wall))
     assert moved == pytest.approx(100 / 2400, rel=0.1)
     assert wrong[12:18, 22:28].all()
     no_pose = frame_of(wall)
     assert no_pose.image.camera is not None
     lost = replace(no_pose, image=replace(no_pose.image, camera=no_pose.image.camera.moved(None)))
-    assert math.isnan(contradicted(lost, frame_of(wall))[0])
+    assert math.isnan(find_contradictions(lost, frame_of(wall))[0])
 
 
 def test_holes_of_a_structured_light_sensor():
@@ -111,9 +111,9 @@ def test_a_page_with_pictures(tmp_path):
 
     refs = [FrameRef(name="f", read=lambda: frame_of(depth)), FrameRef(name="f2", read=missing)]
     found, figures, failed = audit(refs)
-    assert summary(found)["see_through"] == pytest.approx(1 / 10, rel=0.2)
+    assert summarize(found)["see_through"] == pytest.approx(1 / 10, rel=0.2)
     assert failed == ["f2: f2.png: no such file"]
-    page = page_of("<d>", found, figures, failed)
+    page = render_page("<d>", found, figures, failed)
     assert "data:image/png;base64" in page
     assert "&lt;d&gt;" in page
     with pytest.raises(InputError, match="no frame could be read"):

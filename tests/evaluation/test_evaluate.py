@@ -10,12 +10,19 @@ import pytest
 
 from leadline.datasets import Frame, FrameRef
 from leadline.errors import InputError, KindError, UnknownNameError
-from leadline.evaluation import protocols
+from leadline.evaluation import leaderboard, protocols
 from leadline.evaluation.leaderboard import Entry, read_entries, run_leaderboard
-from leadline.evaluation.page import error_map, histogram, page_of
-from leadline.evaluation.predictors import BASELINES, constant, of_folder
+from leadline.evaluation.page import draw_error_map, draw_histogram, render_page
+from leadline.evaluation.predictors import (
+    BASELINES,
+    Predictor,
+    constant,
+    open_folder,
+    open_predictor,
+)
 from leadline.evaluation.run import evaluate
 from leadline.image import Image
+from leadline.load_options import LoadOptions
 from leadline.prediction import Prediction
 
 ZERO_SHOT = protocols.get("depth-anything-zero-shot")
@@ -54,7 +61,7 @@ def test_evaluate_is_the_mean_of_the_frames(ahead):
 def test_the_report_s_files(tmp_path):
     predict = BASELINES["vertical-ramp"]
     report = evaluate(predict, REFS, ZERO_SHOT, model="<ramp>", dataset="d & d")
-    report.save(tmp_path, page=page_of(report, REFS, predict, cases=1))
+    report.save(tmp_path, page=render_page(report, REFS, predict, cases=1))
     record = json.loads((tmp_path / "report.json").read_text())
     assert record["protocol"] == "depth-anything-zero-shot"
     assert record["frames"] == 4
@@ -69,8 +76,8 @@ def test_the_report_s_files(tmp_path):
     assert "<svg" in page
     for outside in ("http://", "https://", "<script", "<link"):
         assert outside not in page
-    assert report.ranked()[0] in page
-    assert report.ranked()[-1] in page
+    assert report.rank_frames()[0] in page
+    assert report.rank_frames()[-1] in page
 
 
 def test_a_bad_frame_ends_it_or_is_counted():
@@ -142,7 +149,7 @@ def write_maps(folder: Path, suffix: str) -> None:
 def test_files_of_other_programs(tmp_path, suffix):
     write_maps(tmp_path / "maps", suffix)
     per_metre = 1000 if suffix == ".png" else None
-    report = evaluate(of_folder(tmp_path / "maps", per_metre=per_metre), REFS, METRIC)
+    report = evaluate(open_folder(tmp_path / "maps", per_metre=per_metre), REFS, METRIC)
     assert report.scores.mean()["abs_rel"] == pytest.approx(0.1, abs=2e-4)
 
 
@@ -153,19 +160,19 @@ def test_bad_files_are_named(tmp_path):
     write_maps(maps, ".npy")
     (maps / "drive_2.npy").unlink()
     with pytest.raises(InputError, match=r"drive/2: none of drive/2\.\*, drive_2\.\*, 2\.\*"):
-        evaluate(of_folder(maps), REFS, METRIC)
+        evaluate(open_folder(maps), REFS, METRIC)
     np.save(maps / "2.npy", np.full((24, 32), np.nan))
     with pytest.raises(InputError, match=r"2\.npy holds no finite"):
-        evaluate(of_folder(maps), REFS, METRIC)
+        evaluate(open_folder(maps), REFS, METRIC)
     np.save(maps / "2.npy", np.full((24, 32), -1.0))
     with pytest.raises(InputError, match=r"2\.npy holds 768 negative"):
-        evaluate(of_folder(maps), REFS, METRIC)
+        evaluate(open_folder(maps), REFS, METRIC)
     (maps / "2.npy").unlink()
     PilImage.fromarray(np.ones((24, 32), np.uint8)).save(maps / "2.png")
     with pytest.raises(InputError, match=r"2\.png is an 8-bit"):
-        evaluate(of_folder(maps, per_metre=256), REFS[2:3], METRIC)
+        evaluate(open_folder(maps, per_metre=256), REFS[2:3], METRIC)
     with pytest.raises(InputError, match="no such folder"):
-        of_folder(tmp_path / "none")
+        open_folder(tmp_path / "none")
 
 
 # --- pictures ------------------------------------------------------------------------------------
@@ -176,17 +183,19 @@ def test_error_maps_are_dark_where_right():
     counts[:5] = False
     pred = truth.copy()
     pred[10:] = 4
-    colours = error_map(pred, truth, counts).astype(int).sum(-1)
+    colours = draw_error_map(pred, truth, counts).astype(int).sum(-1)
     assert colours[7, 7] < 20 < colours[15, 5]
     assert (colours[0] == 100 + 108 + 128).all()
 
 
 def test_histograms_leave_out_what_is_no_number():
-    assert histogram([1, 2, 2, float("nan")], "x").count("<rect") == 5
-    assert histogram([float("nan")], "x") == ""
+    assert draw_histogram([1, 2, 2, float("nan")], "x").count("<rect") == 5
+    assert draw_histogram([float("nan")], "x") == ""
 
 
 # --- leaderboard ---------------------------------------------------------------------------------
+
+CONSTANT = {"constant": LoadOptions(model="constant")}
 
 
 @pytest.fixture
@@ -210,10 +219,11 @@ def sets(tmp_path: Path) -> Path:
     return tmp_path / "sets.toml"
 
 
-def test_a_graph_with_other_weights_is_measured_again(sets, tmp_path):
+def test_a_graph_with_other_weights_is_measured_again(sets, tmp_path, monkeypatch):
     graph, told = tmp_path / "net.xml", []
     graph.write_text("<net/>")
-    models = {str(graph): lambda: BASELINES["constant"]}
+    models = {str(graph): LoadOptions(model=graph)}
+    monkeypatch.setattr(leaderboard, "open_predictor", lambda options: BASELINES["constant"])
     for weights in (b"one", b"one", b"two"):
         graph.with_suffix(".bin").write_bytes(weights)
         run_leaderboard(
@@ -222,17 +232,15 @@ def test_a_graph_with_other_weights_is_measured_again(sets, tmp_path):
     assert len(told) == 4
 
 
-def test_a_leaderboard_resumes(sets, tmp_path):
+def test_a_leaderboard_resumes(sets, tmp_path, monkeypatch):
     calls = []
 
-    def opener(name: str):
-        def open_() -> object:
-            calls.append(name)
-            return BASELINES[name]
+    def open_counted(options: LoadOptions) -> Predictor:
+        calls.append(options.model)
+        return open_predictor(options)
 
-        return open_
-
-    models = {name: opener(name) for name in BASELINES}
+    monkeypatch.setattr(leaderboard, "open_predictor", open_counted)
+    models = {name: LoadOptions(model=name) for name in BASELINES}
     out = tmp_path / "board"
     told: list[str] = []
     cells = run_leaderboard(models, read_entries(sets), out, base=tmp_path, say=told.append)
@@ -258,7 +266,7 @@ def test_another_protocol_is_another_cell(sets, tmp_path, monkeypatch):
     from types import MappingProxyType
 
     told: list[str] = []
-    board = partial(run_leaderboard, {"constant": lambda: constant}, base=tmp_path, say=told.append)
+    board = partial(run_leaderboard, CONSTANT, base=tmp_path, say=told.append)
     entries = [replace(read_entries(sets)[0], in_mean=False), *read_entries(sets)[1:]]
     board(entries, tmp_path / "b")
     changed = replace(protocols.get_depth("depth-anything-zero-shot"), max_depth=5.0)
@@ -269,13 +277,19 @@ def test_another_protocol_is_another_cell(sets, tmp_path, monkeypatch):
     assert "Mean over sets" not in (tmp_path / "b" / "leaderboard.md").read_text()
 
 
+def test_a_model_opened_otherwise_is_another_cell(sets, tmp_path):
+    told: list[str] = []
+    for policy in ("single", "flip", "flip"):
+        models = {"constant": LoadOptions(model="constant", policy=policy)}
+        run_leaderboard(models, read_entries(sets), tmp_path / "b", base=tmp_path, say=told.append)
+    assert told == ["constant on mine, all", "constant on half"] * 2
+
+
 def test_cells_that_fail_are_told_and_tried_again(sets, tmp_path):
     entries = [Entry(name="gone", dataset="folder", root="none"), *read_entries(sets)]
     told: list[str] = []
     for _ in range(2):
-        cells = run_leaderboard(
-            {"constant": lambda: constant}, entries, tmp_path / "b", base=tmp_path, say=told.append
-        )
+        cells = run_leaderboard(CONSTANT, entries, tmp_path / "b", base=tmp_path, say=told.append)
         assert "no such folder" in cells[0]["error"]
     assert told.count("constant on gone") == 2
     assert len(told) == 4

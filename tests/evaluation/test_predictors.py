@@ -14,8 +14,8 @@ from leadline.datasets import Frame, FrameRef
 from leadline.errors import InputError, KindError
 from leadline.estimator import DepthEstimator
 from leadline.evaluation import protocols
-from leadline.evaluation.page import page_of
-from leadline.evaluation.predictors import ModelPredictor, of_folder, refuse_disparity
+from leadline.evaluation.page import render_page
+from leadline.evaluation.predictors import ModelPredictor, open_folder, refuse_disparity
 from leadline.evaluation.run import evaluate
 from leadline.image import Image
 from leadline.kinds import DepthKind
@@ -163,7 +163,7 @@ def test_a_network_that_sees_the_middle_is_scored_there_and_that_is_told(tmp_pat
     inside = np.mean(rows < 12 + 351)  # 172 of 184 rows: the network sees rows 12 to 363
     assert report.scores.coverage == pytest.approx(inside)
     assert f"{100 * (1 - inside):.2g} % of the pixels to count are left out" in report.table()
-    report.save(tmp_path, page=page_of(report, refs, predict))
+    report.save(tmp_path, page=render_page(report, refs, predict))
     assert "left out: the predictions" in (tmp_path / "index.html").read_text()
     assert "coverage" in (tmp_path / "frames.csv").read_text()
 
@@ -211,9 +211,9 @@ def test_disparity_where_depth_was_promised_is_seen_at_the_network_s_size():
 def test_codes_per_metre_of_files_without_codes_are_refused(tmp_path, suffix):
     frame = kitti_frame()
     Prediction(values=np.ones((4, 4)), kind="metric_depth").save(tmp_path / f"f{suffix}")
-    assert of_folder(tmp_path)(frame).kind == "metric_depth"
+    assert open_folder(tmp_path)(frame).kind == "metric_depth"
     with pytest.raises(InputError, match=rf"f\{suffix} holds numbers.*--pred-per-metre"):
-        of_folder(tmp_path, per_metre=256)(frame)
+        open_folder(tmp_path, per_metre=256)(frame)
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".png"])
@@ -221,9 +221,9 @@ def test_files_that_tell_another_kind_are_refused(tmp_path, suffix):
     made = Prediction(values=np.eye(4) + 1, kind="metric_depth")
     made.save(tmp_path / f"f{suffix}", "png16" if suffix == ".png" else None)
     frame = kitti_frame()
-    assert of_folder(tmp_path, kind="metric_depth")(frame).kind == "metric_depth"
+    assert open_folder(tmp_path, kind="metric_depth")(frame).kind == "metric_depth"
     with pytest.raises(KindError, match=r"metric_depth.*kind=affine_disparity"):
-        of_folder(tmp_path, kind="affine_disparity")(frame)
+        open_folder(tmp_path, kind="affine_disparity")(frame)
 
 
 def test_holes_in_files_are_failures(tmp_path):
@@ -231,4 +231,4 @@ def test_holes_in_files_are_failures(tmp_path):
     values = np.where(np.arange(375)[:, None] < 300, 10.0, np.nan) * np.ones(1242)
     np.save(tmp_path / "f.npy", values)
     with pytest.raises(InputError, match="NaN at"):
-        protocols.get("kitti-eigen-garg").score(of_folder(tmp_path)(frame), frame.depth)
+        protocols.get("kitti-eigen-garg").score(open_folder(tmp_path)(frame), frame.depth)

@@ -79,7 +79,7 @@ def test_equals_monodepth2(frame, call, name):
     data = golden("metrics_md2")
     shape = ((375, 1242), (370, 1224))[frame]
     target = dense(shape, data[f"gt{frame}/index"], data[f"gt{frame}/value"])
-    ours = protocols.get(name).score(data["pred_disps"][frame], target, given="disparity")
+    ours = protocols.get(name).score(data["pred_disps"][frame], target, quantity="disparity")
     close(ours, MONODEPTH2, data[f"out/{call}"][frame])
     assert ours["pixels"] == data[f"out/{call}_n_pixels"][frame]
 
@@ -277,10 +277,42 @@ def test_da_2k_counts_pairs():
     ]
     da2k = protocols.get("da-2k")
     assert da2k.score(disparity, pairs) == {"ordinal": 0.5, "pixels": 4}
-    assert da2k.score(-disparity, pairs, given="depth") == {"ordinal": 0.5, "pixels": 4}
+    assert da2k.score(-disparity, pairs, quantity="depth") == {"ordinal": 0.5, "pixels": 4}
     assert da2k.score(disparity, [[2, 3, 0, 0]])["ordinal"] == 1
     with pytest.raises(InputError, match="outside"):
         da2k.score(disparity, [[2, 4, 0, 0]])
+
+
+IN_DOUBLE = (
+    *("eigen14-nyu", "eigen14-kitti", "nyu-official-mask", "depth-anything-zero-shot"),
+    *("make3d-godard", "make3d-c1"),
+)
+"""No original program is published, or it computes in double precision (Make3D's targets are)."""
+
+
+def test_the_ratio_is_as_precise_as_in_the_original():
+    """2.455 / 1.964 as float32 rounds up to 1.25, so an original in float32 does not count it."""
+    types = {
+        n: p.ratio_type for n, p in protocols.PROTOCOLS.items() if isinstance(p, DepthProtocol)
+    }
+    assert types == {n: "float64" if n in IN_DOUBLE else "float32" for n in types}
+    for name in ("kitti-eigen-garg-kbcrop", "kitti-bts", "kitti-eigen-garg", "nyu-eigen"):
+        shape = (480, 640) if name == "nyu-eigen" else (375, 1242)
+        target, pred = np.full(shape, 2.455, np.float32), np.full(shape, 1.964, np.float32)
+        protocol = protocols.get_depth(name)
+        assert protocol.score(pred, target)["delta1"] == 0
+        assert replace(protocol, ratio_type="float64").score(pred, target)["delta1"] == 1
+    midas = replace(protocols.get_depth("midas-zero-shot"), align="none", quantity="depth")
+    assert midas.score(pred, target)["bad_pixel_percent"] == 0  # neither above 1.25 nor below
+    assert midas.score(pred, target)["delta1"] == 0
+    assert protocols.get("eigen14-nyu").score(pred, target)["delta1"] == 1
+
+
+def test_stereo_ratios_are_single_precision_too():
+    target, pred = np.zeros((375, 1242)), np.ones((375, 1242))
+    target[100, 100], pred[100, 100] = 70, np.nextafter(np.float32(56), np.float32(57))
+    assert target[100, 100] / pred[100, 100] < 1.25  # of the depths too, in double precision
+    assert protocols.get("kitti-stereo-2015").score(pred, target)["delta1"] == 0
 
 
 # --- inputs ------------------------------------------------------------------------------------
@@ -335,7 +367,7 @@ def test_pixel_disparity_becomes_depth_by_its_camera_and_the_baseline():
     pred = Prediction(values=disparity, kind="pixel_disparity", camera=camera.resized(621, 188))
     garg = protocols.get_depth("kitti-eigen-garg")
     assert garg.measure(pred, target, baseline_m=0.5).metrics["abs_rel"] < 1e-6
-    assert garg.aligned(pred, target, baseline_m=0.5)[0][200, 600] == pytest.approx(20)
+    assert garg.align_maps(pred, target, baseline_m=0.5)[0][200, 600] == pytest.approx(20)
     for lacking, baseline_m in ((pred, None), (replace(pred, camera=None), 0.5)):
         with pytest.raises(KindError, match="camera and measure"):
             garg.measure(lacking, target, baseline_m=baseline_m)
@@ -362,9 +394,9 @@ def test_where_a_prediction_says_that_it_knows_nothing_is_left_out_and_told():
         assert scored.metrics["pixels"] == scored.coverage * whole.metrics["pixels"]
         assert scored.coverage < 0.9
         assert whole.coverage == 1
-        assert not protocol.aligned(pred, depth)[2][:100].any()
+        assert not protocol.align_maps(pred, depth)[2][:100].any()
         nothing = Prediction(values=values, kind="metric_depth", valid=np.zeros_like(valid))
-        with pytest.raises(InputError, match="tells nothing"):
+        with pytest.raises(InputError, match="has no value"):
             protocol.measure(nothing, depth)
     assert protocols.get_depth("nyu-eigen").score(values, depth)["abs_rel"] > 0.1
 
@@ -375,10 +407,10 @@ def test_depth_of_another_size_is_resized_as_disparity_where_the_original_does(n
     target = rng.uniform(5, 70, (375, 1242))
     disparity = rng.uniform(0.02, 0.2, (192, 640))
     garg = protocols.get("kitti-eigen-garg")
-    given = garg.score(disparity if name == "disparity" else 1 / disparity, target, given=name)
+    given = garg.score(disparity if name == "disparity" else 1 / disparity, target, quantity=name)
     by_depth = replace(protocols.get_depth("kitti-eigen-garg"), resized_as="given")
     assert given["abs_rel"] == pytest.approx(
-        by_depth.score(disparity, target, given="disparity")["abs_rel"], rel=1e-9
+        by_depth.score(disparity, target, quantity="disparity")["abs_rel"], rel=1e-9
     )
     assert by_depth.score(1 / disparity, target)["abs_rel"] != pytest.approx(given["abs_rel"])
 
@@ -423,7 +455,7 @@ def test_what_cannot_be_scored_is_refused():
     ("options", "known"),
     [
         ({"align": "medain"}, "none, median, disparity"),
-        ({"given": "inverse_depth"}, "depth, disparity"),
+        ({"quantity": "inverse_depth"}, "depth, disparity"),
     ],
 )
 def test_words_that_nobody_knows_are_refused(options, known):
@@ -431,7 +463,7 @@ def test_words_that_nobody_knows_are_refused(options, known):
     with pytest.raises(UnknownNameError, match=f"Known: {known}"):
         protocols.get("nyu-eigen").score(depth, depth, **options)
     with pytest.raises(UnknownNameError, match="Known: depth, disparity"):
-        protocols.get("da-2k").score(depth, [[1, 1, 2, 2]], given="depht")
+        protocols.get("da-2k").score(depth, [[1, 1, 2, 2]], quantity="depht")
 
 
 @pytest.mark.parametrize("name", DepthProtocol.WORDS)

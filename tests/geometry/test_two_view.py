@@ -52,17 +52,6 @@ def test_the_fundamental_matrix_knows_no_scale(seed: int, factor: float) -> None
     assert np.allclose(one, geometry.fundamental_from_cameras(*grown), atol=1e-12)
 
 
-def test_epipoles_are_where_the_other_camera_stands() -> None:
-    scene = two_views(2, motion="forward")
-    F = geometry.fundamental_from_cameras(*scene.cameras)
-    first, second = geometry.epipoles(F)
-    assert np.allclose(F @ first, 0, atol=1e-12)
-    assert np.allclose(F.T @ second, 0, atol=1e-12)
-    other = scene.cameras[1].world_from_camera[:3, 3]
-    expected = scene.cameras[0].matrix @ other
-    assert np.allclose(first[:2] / first[2], expected[:2] / expected[2])
-
-
 def test_line_ends_are_on_the_border_and_the_line() -> None:
     lines = np.array([[0, 1, -10.0], [1, 0, -20], [0.6, -0.8, 5], [0, 1, 999]])
     ends, seen = geometry.line_ends(lines, 100, 50)

@@ -1,11 +1,12 @@
 """The notes of what a folder's files were made of: never a wrong one, whatever was killed."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from leadline.io import Ledger
+from leadline.io import Ledger, read_npz, write_npz
 
 WAY = {"model": "lite", "size": None}
 
@@ -98,3 +99,16 @@ def test_lines_of_other_files_stay_and_are_gathered(photo: Path, files: list[Pat
         make(other, [files[0].with_name("b.npz")], {"size": size})
     lines = (files[0].parent / "made.jsonl").read_text().splitlines()
     assert [json.loads(line)["files"] for line in lines] == [["a.npz", "a.png"], ["b.npz"]]
+
+
+def test_names_that_are_no_utf8_are_noted(tmp_path: Path) -> None:
+    photo = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg"))
+    try:
+        photo.write_bytes(b"photo")
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes UTF-8 names only")
+    files = [tmp_path / f"{photo.stem}.npz"]
+    make(photo, files)
+    assert is_done(photo, files)
+    write_npz(files[0], {"a": "map"})
+    assert str(read_npz(files[0], ("a",))["a"]) == "map"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,11 +14,14 @@ from PIL import Image as PilImage
 from leadline.errors import InputError
 from leadline.io import (
     format_of,
+    is_map,
     read_depth_png,
     read_npy,
     read_npz,
     read_pfm,
     read_png16,
+    read_png16_record,
+    record_chunk,
     write_npz,
     write_pfm,
     write_ply,
@@ -109,11 +114,39 @@ def test_png16_of_maps_without_a_range(tmp_path, values):
     np.testing.assert_array_equal(back.valid, np.isfinite(values))
 
 
-def test_png16_with_a_damaged_record(tmp_path):
-    PilImage.fromarray(np.zeros((2, 2), np.uint16)).save(tmp_path / "a.png")
-    (tmp_path / "a.png.json").write_text("{")
+@pytest.mark.parametrize(
+    "record", ["{", "[1]", "{}", '{"scale": [], "offset": 0}', "[" * 100_000, '{"scale": "x"}']
+)
+def test_png16_with_a_damaged_record(tmp_path, record):
+    codes = PilImage.fromarray(np.zeros((2, 2), np.uint16))
+    codes.save(tmp_path / "a.png")
+    (tmp_path / "a.png.json").write_text(record)
     with pytest.raises(InputError, match="record"):
         read_png16(tmp_path / "a.png")
+    codes.save(tmp_path / "b.png", pnginfo=record_chunk(record))
+    with pytest.raises(InputError, match="record"):
+        read_png16(tmp_path / "b.png")
+
+
+def test_a_png_of_others_has_no_record(tmp_path):
+    PilImage.fromarray(np.zeros((2, 2), np.uint16)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="no record of Leadline's"):
+        read_png16_record(tmp_path / "a.png")
+    with pytest.raises(InputError, match="its scale is unknown"):
+        read_png16(tmp_path / "a.png")
+    (tmp_path / "a.png.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"a\.png\.json cannot be read"):
+        read_png16(tmp_path / "a.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+def test_pipes_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    assert not is_map(tmp_path / "a.png")
+    readers = (read_npy, read_pfm, read_png16, read_png16_record, lambda p: read_npz(p, ()))
+    for read in readers:
+        with pytest.raises(InputError, match="a pipe, and a file is needed"):
+            read(tmp_path / "a.png")
 
 
 def test_npz_holds_strings_without_pickles(tmp_path):

@@ -32,14 +32,22 @@ def quaternion(i: int) -> str:
     return f"{i} {2 * i} -1 0 0 {np.sin(half):.9f} {np.cos(half):.9f}"
 
 
+def time(i: int) -> float:
+    """Seconds of the clock, as TUM and EuRoC have them."""
+    return 1305031102.1753 + i / 30
+
+
 LAYOUTS = {
     "kitti": "\n".join(row(p[:3]) for p in poses()),
     "matrices": "\n".join(row(p) for p in poses()),
     "stacked": "\n".join(row(line) for p in poses() for line in p),
     "quaternions": "\n".join(["# comment", *(quaternion(i) for i in range(3))]),
-    "tum": "\n".join(f"{10.5 + i} {quaternion(i)}" for i in range(3)),
     "names, another order": "\n".join(f"{Path(FRAMES[i]).name} {quaternion(i)}" for i in (2, 0, 1)),
 }
+
+TUM = "\n".join(
+    ["# time tx ty tz qx qy qz qw", *(f"{time(i):.4f} {quaternion(i)}" for i in (2, 0, 1))]
+)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -48,6 +56,41 @@ def test_every_layout_gives_the_same_poses(name: str, tmp_path: Path) -> None:
     file.write_text(LAYOUTS[name])
     for found, true in zip(read_poses(file, FRAMES), poses(), strict=True):
         np.testing.assert_allclose(found, true, atol=1e-8)
+
+
+TIMED = {
+    "seconds": [f"rgb/{time(i) + 0.01:.6f}.png" for i in range(3)],
+    "without a suffix": [f"{time(i):.6f}" for i in range(3)],
+    "the very times": [f"{time(i):.4f}.png" for i in range(3)],
+    "nanoseconds": [f"{round(time(i) * 1e9)}.png" for i in range(3)],
+    "milliseconds": [f"{round(time(i) * 1e3)}.jpg" for i in range(3)],
+}
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_poses_with_times_go_to_the_pictures_of_these_times(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "groundtruth.txt"
+    file.write_text(TUM)
+    np.testing.assert_allclose(read_poses(file, TIMED[name]), poses(), atol=1e-8)
+    np.testing.assert_allclose(read_poses(file, TIMED[name][1:2]), poses()[1:2], atol=1e-8)
+
+
+def test_a_picture_too_far_from_every_pose_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "groundtruth.txt"
+    file.write_text(TUM)
+    late = [f"{time(2) + 0.05:.4f}.png"]
+    with pytest.raises(InputError, match=r"0\.05 s away, and at most 0\.02 s"):
+        read_poses(file, late)
+    np.testing.assert_allclose(read_poses(file, late, max_gap_s=0.06), poses()[2:], atol=1e-8)
+    with pytest.raises(InputError, match="does not name a time"):
+        read_poses(file, ["000000.png"])
+
+
+def test_names_that_share_their_beginning_are_told_apart(tmp_path: Path) -> None:
+    file = tmp_path / "poses.txt"
+    file.write_text("\n".join(f"frame.{i} {quaternion(i)}" for i in range(3)))
+    frames = [f"frame.{i}.png" for i in (2, 0, 1)]
+    np.testing.assert_allclose(read_poses(file, frames), [poses()[i] for i in (2, 0, 1)], atol=1e-8)
 
 
 def test_json_and_folders(tmp_path: Path) -> None:
@@ -69,7 +112,7 @@ def test_json_and_folders(tmp_path: Path) -> None:
         ("1 2 3\n", "columns"),
         ("", "no poses"),
         (LAYOUTS["kitti"].replace("0.", "x.", 1), "numbers are needed"),
-        ("\n".join(reversed(LAYOUTS["tum"].splitlines())), "sort the poses"),
+        (TUM, r"one\.jpg does not name a time"),
         (LAYOUTS["names, another order"].replace("two", "other"), "no pose of two.jpg"),
         (row(2 * poses()[0][:3]) + "\n" + LAYOUTS["kitti"], "no rigid motion"),
         ("\n".join(["0 0 0 0 0 0 0"] * 3), "finite"),

@@ -47,9 +47,19 @@ def test_what_is_no_film_is_told(tmp_path: Path) -> None:
         next(read_video(broken))
     with pytest.raises(InputError, match="no such file"):
         next(read_video(tmp_path / "absent.mp4"))
+    with pytest.raises(InputError, match="a folder, and a file is needed"):
+        next(read_video(tmp_path))
     film = write_film(tmp_path / "cut.mp4", [np.zeros((48, 64, 3), np.uint8)] * 3)
     film.write_bytes(film.read_bytes()[:200])
     with pytest.raises(InputError, match="decoded"):
         next(read_video(film))
     with pytest.raises(InputError, match="every=0"):
         next(read_video(film, every=0))
+
+
+def test_words_of_a_film_that_are_no_utf8_do_no_harm(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "walk.mp4", [np.full((48, 64, 3), 90, np.uint8)] * 2)
+    content = film.read_bytes()
+    film.write_bytes(content.replace(b"VideoHandler", b"Video\xd1andler"))
+    assert film.read_bytes() != content
+    assert len(list(read_video(film))) == 2

@@ -22,7 +22,7 @@ CASES = {
     "zoe_SILogLoss": lambda p, t, m: silog(p, t, m, form="zoedepth"),
     "zoe_SILogLoss_low": lambda p, t, m: silog(enlarged(p), t, m, form="zoedepth"),
     "zoe_SILogLoss_beta0.5": lambda p, t, m: scale_invariant_log_root(
-        p, t, m, balance=0.5, unbiased=True
+        p, t, m, lam=0.5, unbiased=True
     ),
     "da2_SiLogLoss": lambda p, t, m: silog(p, t, m, form="depth-anything-v2"),
     "bts_silog_0.85": lambda p, t, m: silog(p, t, m, form="bts"),
@@ -61,7 +61,7 @@ def test_forms_agree_with_their_definition(form: str) -> None:
     valid = torch.rand(1, 6, 8, generator=generator) > 0.3
     g = (pred.log() - target.log())[valid]
     numbers = SILOG_FORMS[form]
-    expected = g.var(correction=int(numbers.unbiased)) + (1 - numbers.balance) * g.mean() ** 2
+    expected = g.var(correction=int(numbers.unbiased)) + (1 - numbers.lam) * g.mean() ** 2
     if numbers.factor is not None:
         expected = numbers.factor * expected.sqrt()
     assert silog(pred, target, valid, form=form).item() == pytest.approx(expected.item(), rel=1e-6)

@@ -19,13 +19,13 @@ from testing.goldens import load_golden  # noqa: E402
 
 VARIANTS = {
     "zoe_SILogLoss": {"unbiased": True},
-    "zoe_SILogLoss_beta0.5": {"unbiased": True, "balance": 0.5},
+    "zoe_SILogLoss_beta0.5": {"unbiased": True, "lam": 0.5},
     "zoe_SILogLoss_low": {"unbiased": True},
     "zoe_SILogLoss_nomask": {"unbiased": True},
-    "da2_SiLogLoss": {"balance": 0.5, "factor": 1.0},
+    "da2_SiLogLoss": {"lam": 0.5, "factor": 1.0},
     "da2_SiLogLoss_0.85": {"factor": 1.0},
     "bts_silog_0.85": {},
-    "bts_silog_0.5": {"balance": 0.5},
+    "bts_silog_0.5": {"lam": 0.5},
 }
 
 
@@ -59,28 +59,28 @@ def maps(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     return pred, target, valid
 
 
-def by_hand(pred: Tensor, target: Tensor, valid: Tensor, balance: float) -> float:
+def by_hand(pred: Tensor, target: Tensor, valid: Tensor, lam: float) -> float:
     """Equation 4 with a sum over pairs, which is how the paper derives it (equation 1 to 3)."""
     total = 0.0
     for p, t, v in zip(pred, target, valid, strict=True):
         d = (p[v].log() - t[v].log()).tolist()
         n = len(d)
-        total += sum(x * x for x in d) / n - balance * sum(x * y for x in d for y in d) / n**2
+        total += sum(x * x for x in d) / n - lam * sum(x * y for x in d for y in d) / n**2
     return total / len(pred)
 
 
-@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
-def test_equals_the_paper_by_hand(balance: float) -> None:
+@pytest.mark.parametrize("lam", [0.0, 0.5, 1.0])
+def test_equals_the_paper_by_hand(lam: float) -> None:
     pred, target, valid = maps()
-    loss = scale_invariant_log(pred, target, valid, balance=balance)
-    assert loss.item() == pytest.approx(by_hand(pred, target, valid, balance))
+    loss = scale_invariant_log(pred, target, valid, lam=lam)
+    assert loss.item() == pytest.approx(by_hand(pred, target, valid, lam))
 
 
 def test_scaling_a_picture_changes_nothing_at_balance_one() -> None:
     pred, target, valid = maps()
     scale = torch.tensor([3.0, 0.2]).double()[:, None, None]
-    blind = scale_invariant_log(pred, target, valid, balance=1.0)
-    torch.testing.assert_close(scale_invariant_log(pred * scale, target, valid, balance=1.0), blind)
+    blind = scale_invariant_log(pred, target, valid, lam=1.0)
+    torch.testing.assert_close(scale_invariant_log(pred * scale, target, valid, lam=1.0), blind)
     half = scale_invariant_log(pred, target, valid)
     assert not torch.isclose(scale_invariant_log(pred * scale, target, valid), half)
 
@@ -161,6 +161,6 @@ def test_predictions_of_zero_are_survived() -> None:
 
 def test_bad_arguments_say_what_is_needed() -> None:
     with pytest.raises(InputError, match=r"0 \(plain log error\) to 1"):
-        scale_invariant_log(*maps(), balance=2.0)
+        scale_invariant_log(*maps(), lam=2.0)
     with pytest.raises(InputError, match="'released'"):
         scale_invariant_log(*maps(), weighting="pixels")

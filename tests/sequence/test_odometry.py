@@ -11,8 +11,8 @@ from leadline.image import Image
 from leadline.sequence import (
     Trajectory,
     dense_map,
-    scaled_by_baseline,
-    scaled_by_height,
+    scale_by_baseline,
+    scale_by_height,
     sources_for,
     sparse_map,
     track,
@@ -51,7 +51,7 @@ def test_the_way_is_found_up_to_one_scale(found: Trajectory, images: list[Image]
 
 def test_points_lie_on_the_walls(found: Trajectory, images: list[Image]) -> None:
     length = np.linalg.norm(true_positions(images)[1])
-    metric = scaled_by_baseline(found, float(length))
+    metric = scale_by_baseline(found, float(length))
     start = images[0].camera.world_from_camera
     world = metric.points @ start[:3, :3].T + start[:3, 3]
     off = np.abs(np.abs(world) - HALF).min(axis=1)
@@ -63,7 +63,7 @@ def test_points_lie_on_the_walls(found: Trajectory, images: list[Image]) -> None
 
 
 def test_the_ground_gives_metres(found: Trajectory, images: list[Image]) -> None:
-    metric = scaled_by_height(found, lambda number: images[number], HALF[1])
+    metric = scale_by_height(found, lambda number: images[number], HALF[1])
     ours = np.linalg.norm(np.diff(metric.positions(), axis=0), axis=1)
     truth = np.linalg.norm(np.diff(true_positions(images), axis=0), axis=1)
     assert np.abs(ours / truth - 1).max() < 0.04
@@ -95,7 +95,7 @@ def test_maps_are_made_from_frames_a_tenth_of_the_depth_away(images: list[Image]
 
 @pytest.mark.slow
 def test_a_dense_map_is_right_where_it_has_values(found: Trajectory, images: list[Image]) -> None:
-    metric = scaled_by_baseline(found, float(np.linalg.norm(true_positions(images)[1])))
+    metric = scale_by_baseline(found, float(np.linalg.norm(true_positions(images)[1])))
     dense = dense_map(metric, images, 2)
     _, depth = view(images[2].camera)
     error = np.abs(dense.values - depth)[dense.known] / depth[dense.known]
@@ -130,9 +130,9 @@ def test_input_that_cannot_be_used_is_told(images: list[Image]) -> None:
 
 def test_metres_need_sensible_numbers(found: Trajectory, images: list[Image]) -> None:
     with pytest.raises(InputError, match="positive"):
-        scaled_by_baseline(found, -1)
+        scale_by_baseline(found, -1)
     with pytest.raises(InputError, match="positive"):
-        scaled_by_height(found, lambda number: images[number], 0)
+        scale_by_height(found, lambda number: images[number], 0)
     blank = Image(pixels=np.full((240, 320, 3), 90, np.uint8))
     with pytest.raises(InputError, match="ground was found in 0"):
-        scaled_by_height(found, lambda number: blank, 1.5)
+        scale_by_height(found, lambda number: blank, 1.5)

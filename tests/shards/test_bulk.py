@@ -17,9 +17,9 @@ from leadline.errors import InputError, UnknownNameError
 from leadline.io import decode_png16
 from leadline.jobs import run_parts
 from leadline.kinds import DepthKind
+from leadline.load_options import LoadOptions
 from leadline.shards import (
     BulkJob,
-    ModelChoice,
     ShardWriter,
     Where,
     gather,
@@ -29,7 +29,7 @@ from leadline.shards import (
     run_bulk,
     todo,
 )
-from leadline.shards.manifest import check_manifest, described
+from leadline.shards.manifest import check_manifest, describe_maps
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def photos(tmp_path: Path) -> Path:
 @pytest.fixture
 def job(tiny_model: Path, tmp_path: Path) -> BulkJob:
     """Labels in WebDataset shards by the tiny network."""
-    choice = ModelChoice(name=str(tiny_model), threads=1)
+    choice = LoadOptions(model=str(tiny_model), threads=1)
     return BulkJob(model=choice, out=str(tmp_path / "out"), keep_pictures=True, batch_size=2)
 
 
@@ -78,7 +78,7 @@ def test_maps_are_those_of_predict(job: BulkJob, photos: Path) -> None:
     run_bulk(job, list_sources([photos]), per_part=8)
     kind, labels = open_labels(job.out)
     assert kind is DepthKind.AFFINE_DISPARITY
-    estimator = leadline.load(job.model.name, threads=1)
+    estimator = leadline.load(job.model.model, threads=1)
     for number, label in enumerate(labels):
         read = label.read()
         direct = estimator.predict(photos / f"p{number}.png").values
@@ -176,8 +176,8 @@ def test_another_network_is_refused(job: BulkJob, photos: Path, tmp_path: Path) 
 
 def test_manifests_of_before_are_accepted_as_far_as_they_tell(tmp_path: Path) -> None:
     (tmp_path / "shard-000000.tar").touch()
-    model = ModelChoice(name="lite")
-    now = described(BulkJob(model=model, out=str(tmp_path)), "webdataset")
+    model = LoadOptions(model="lite")
+    now = describe_maps(BulkJob(model=model, out=str(tmp_path)), "webdataset")
     assert now["model_sha256"] != now["file_sha256"]
 
     def check(**there: object) -> None:
@@ -256,7 +256,7 @@ def test_smaller_labels_take_their_pictures_with_them(job: BulkJob, photos: Path
     run_bulk(replace(job, side=20), list_sources([photos / "p1.png"]))
     label = open_labels(job.out)[1][0].read()
     assert label.values.shape == label.image.size == (20, 32)
-    whole = leadline.load(job.model.name, threads=1).predict(photos / "p1.png").values
+    whole = leadline.load(job.model.model, threads=1).predict(photos / "p1.png").values
     means = whole.reshape(20, 2, 32, 2).mean(axis=(1, 3))
     np.testing.assert_allclose(label.values, means, atol=np.ptp(means) / 60000 + 1e-5)
     with pytest.raises(InputError, match="side"):
@@ -280,7 +280,7 @@ def test_processes_give_the_same_shards(job: BulkJob, photos: Path, tmp_path: Pa
 
 def test_refusals(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="webdataset"):
-        BulkJob(model=ModelChoice(), out=str(tmp_path), layout="zip")
+        BulkJob(model=LoadOptions(), out=str(tmp_path), layout="zip")
     with pytest.raises(InputError, match="no INPUT"):
         list_sources([])
     with pytest.raises(InputError, match="absent is no file"):

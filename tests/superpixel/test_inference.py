@@ -124,9 +124,9 @@ def test_ground_vanishes_at_the_horizon_and_walls_stand():
 
 def test_terms_have_names_and_rows():
     segments = blocks()
-    programme = build(segments, evidence_of(segments, ramp(segments)), PlaneConfig())
-    assert set(programme.terms) == {"data", "coplanar", "connected", "upright", "horizon"}
-    assert sum(s.stop - s.start for s in programme.terms.values()) == len(programme.target)
+    program = build(segments, evidence_of(segments, ramp(segments)), PlaneConfig())
+    assert set(program.terms) == {"data", "coplanar", "connected", "upright", "horizon"}
+    assert sum(s.stop - s.start for s in program.terms.values()) == len(program.target)
 
 
 def test_one_segment_and_no_neighbours():

@@ -8,9 +8,10 @@ import pytest
 pytest.importorskip("scipy")
 pytest.importorskip("skimage")
 
+from leadline import catalog, hub
 from leadline.errors import WeightsError
 from leadline.superpixel import HeightPrior, SuperpixelModel, open_model
-from leadline.superpixel.model import Parameters, read_arrays, write_prior
+from leadline.superpixel.model import Parameters, read_arrays
 from tests.superpixel.conftest import toy
 
 
@@ -100,6 +101,6 @@ def test_damaged_and_foreign_files_are_told(toy_parameters, tmp_path):
         open_model(partial)
 
 
-def test_a_file_without_weights_is_the_prior(tmp_path):
-    write_prior(tmp_path / "prior.npz")
-    assert isinstance(open_model(tmp_path / "prior.npz"), HeightPrior)
+def test_a_file_without_weights_is_the_prior():
+    file = hub.fetch(catalog.get("superpixel-prior").weights[0])
+    assert isinstance(open_model(file), HeightPrior)

@@ -12,9 +12,9 @@ from leadline.superpixel.segmentation import (
     METHODS,
     SegmentConfig,
     Segments,
-    cleaned,
+    clean_labels,
+    draw_outlines,
     neighbours,
-    outlined,
     segment,
 )
 
@@ -56,22 +56,22 @@ def test_uint8_and_floats_are_cut_alike():
 def test_pieces_of_a_label_that_lie_apart_become_segments():
     labels = np.zeros((10, 30), int)
     labels[:, 10:20] = 1
-    assert cleaned(labels, 5).max() == 2
+    assert clean_labels(labels, 5).max() == 2
 
 
 def test_a_small_piece_joins_the_longest_border():
     labels = np.zeros((10, 12), int)
     labels[:, 6:] = 1
     labels[4, 4:7] = 2  # two pixels in 0 with five sides there, one in 1 with three
-    found = cleaned(labels, 5)
+    found = clean_labels(labels, 5)
     assert found.max() == 1
     assert found[4, 6] == found[0, 0]
 
 
 def test_a_ring_of_small_pieces_ends():
     labels = np.arange(36).reshape(6, 6)
-    assert cleaned(labels, 100).max() == 0
-    assert np.bincount(cleaned(labels, 4).ravel()).min() >= 4
+    assert clean_labels(labels, 100).max() == 0
+    assert np.bincount(clean_labels(labels, 4).ravel()).min() >= 4
 
 
 def test_neighbours_and_their_borders():
@@ -108,14 +108,14 @@ def test_what_is_no_picture_is_refused():
 def test_borders_are_drawn_and_fields_filled():
     picture = squares()
     segments = segment(picture)
-    drawn = outlined(picture, segments, colour=(1, 2, 3))
+    drawn = draw_outlines(picture, segments, colour=(1, 2, 3))
     changed = (drawn == (1, 2, 3)).all(2)
     assert 0.02 < changed.mean() < 0.1
     assert np.array_equal(drawn[~changed], picture[~changed])
-    filled = outlined(picture, segments, fill=True)
+    filled = draw_outlines(picture, segments, fill=True)
     assert len(np.unique(filled[5:20, 5:20].reshape(-1, 3), axis=0)) == 1
     with pytest.raises(InputError, match="one size"):
-        outlined(picture[:10], segments)
+        draw_outlines(picture[:10], segments)
 
 
 def test_segments_know_their_areas():

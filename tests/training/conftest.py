@@ -42,6 +42,7 @@ def tiny(pictures):
             "batch": 4,
             "warmup": 2,
             "lr": 1e-2,
+            "encoder_lr": 1e-2,
             "threads": 1,
             "device": "cpu",  # where runs are repeated bit by bit
             "checkpoint_every": 2,

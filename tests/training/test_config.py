@@ -10,8 +10,10 @@ from leadline import catalog
 from leadline.errors import InputError, UnknownNameError
 from leadline.preprocess import Preprocess
 from leadline.training import DataConfig, TrainConfig
-from leadline.training.config import merged, preset_names
+from leadline.training.config import merge, preset_names
+from leadline.training.options import OPTIONS
 from leadline.training.recipes import RECIPES
+from leadline.training.settings import RENAMED
 
 
 def test_every_recipe_has_a_preset_of_its_name():
@@ -133,11 +135,20 @@ def test_word_that_is_no_choice_lists_the_choices():
 @pytest.mark.parametrize(
     "change",
     [
-        *({name: 0} for name in ("steps", "batch", "accumulate", "log_every", "loaders", "lr")),
+        *({name: 0} for name in ("steps", "batch", "accumulate", "log_every", "num_workers", "lr")),
         *({name: -1} for name in ("steps", "lr", "encoder_lr", "weight_decay", "clip", "warmup")),
-        *({name: -2} for name in ("seed", "workers", "threads", "thaw", "validate_every")),
-        *({name: "nan"} for name in ("lr", "ema", "clip", "explosion", "options.gradient_weight")),
-        *({name: 1.0} for name in ("momentum", "ema", "rise", "options.trim", "explosion")),
+        *(
+            {name: -2}
+            for name in ("seed", "render_workers", "threads", "unfreeze_step", "validate_every")
+        ),
+        *(
+            {name: "nan"}
+            for name in ("lr", "ema", "clip", "max_loss_spike", "options.gradient_weight")
+        ),
+        *(
+            {name: 1.0}
+            for name in ("momentum", "ema", "pct_start", "options.trim", "max_loss_spike")
+        ),
         *({"sizes": sizes} for sizes in ([[0, 0]], [[64, -64]], [])),
         *({f"world.{name}": 0} for name in ("shard", "views", "window", "shard_steps", "margin")),
         *({f"augment.{name}": 2} for name in ("min_crop", "flip")),
@@ -153,15 +164,15 @@ def test_word_that_is_no_choice_lists_the_choices():
         {"recipe": "supervised", "options": {"max_depth": 0.05}},
         {"recipe": "metric", "options": {"form": "zoe"}},
         {"recipe": "metric", "options": {"encoder_divisor": 0}},
-        {"recipe": "stereo", "options": {"pictures": 0}},
-        {"recipe": "video", "options": {"truth": -1}},
+        {"recipe": "stereo", "options": {"photometric_weight": 0}},
+        {"recipe": "video", "options": {"depth_weight": -1}},
         {"recipe": "depth-anything", "options": {"unlabelled_count": 0}},
     ],
 )
 def test_impossible_runs_are_refused(change):
-    with pytest.raises((InputError, UnknownNameError)) as told:
+    with pytest.raises((InputError, UnknownNameError)) as refused:
         TrainConfig().updated(change)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_plain_values_give_the_config_back():
@@ -185,7 +196,7 @@ def test_another_network_drops_the_options_of_the_one_before(tmp_path):
 
 
 def test_tables_are_merged_and_lists_replaced():
-    assert merged({"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"c": 3}, "d": [2]}) == {
+    assert merge({"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"c": 3}, "d": [2]}) == {
         "a": {"b": 1, "c": 3},
         "d": [2],
     }
@@ -203,3 +214,34 @@ def test_a_camera_that_does_not_see_the_kinds_is_refused():
         TrainConfig.from_toml("fastdepth").updated({"world.mount": "kitti"})
     config = TrainConfig.from_toml("fastdepth")
     assert config.updated({"world.mount": "nyu"}).world.mount == "nyu"
+
+
+@pytest.mark.parametrize("old", sorted(RENAMED))
+def test_an_old_key_is_answered_with_its_new_name(old):
+    recipe = "video" if old.startswith("options.") else "relative"
+    new = RENAMED[old].rpartition(".")[2]
+    with pytest.raises(InputError, match=f"its name is .*{new} now"):
+        TrainConfig(recipe=recipe).updated({old: "1"})
+    TrainConfig(recipe=recipe).updated({RENAMED[old]: _VALUES.get(new, "1")})
+
+
+_VALUES = {
+    "activation_checkpointing": "true",
+    "lidar_noise": {"share": 0.5},
+    "max_loss_spike": "2",
+    "pct_start": "0.5",
+}
+
+
+def test_an_old_key_inside_a_table_is_answered_too():
+    with pytest.raises(InputError, match="lidar_noise"):
+        TrainConfig(recipe="stereo").updated({"options.scan.share": 0.5})
+
+
+def test_the_pictures_of_labels_keep_their_name():
+    config = TrainConfig(recipe="depth-anything").updated({"options.pictures": "folder"})
+    assert config.options.pictures == "folder"
+
+
+def test_every_recipe_has_options():
+    assert set(RECIPES) == set(OPTIONS)

@@ -15,20 +15,19 @@ from leadline.kinds import DepthKind
 from leadline.prediction import Prediction
 from leadline.preprocess import Preprocess
 from leadline.training import TrainConfig
-from leadline.training.checkpoint import save_state
-from leadline.training.finetune import input_size, of_whole_pictures, settings_for
-from leadline.training.loop import Run
-from leadline.training.network import sized
-from leadline.training.own_folder import (
+from leadline.training.data.custom_folder import (
     FolderFacts,
-    begin_run,
     check_direction,
     divide,
     examine,
     group_of,
-    rounded_up,
+    round_up,
     write_split,
 )
+from leadline.training.engine.checkpoint import save_state
+from leadline.training.engine.loop import Run
+from leadline.training.finetune import begin_run, input_size, of_whole_pictures, settings_for
+from leadline.training.network import fit_preprocess
 
 NAMES = [f"{room}_{n:03d}" for room in ("attic", "bath", "cellar", "den") for n in range(3)]
 
@@ -64,7 +63,7 @@ def test_facts(tmp_path: Path, ramp: np.ndarray) -> None:
     assert not facts.lens
     (tmp_path / "a" / "camera.json").write_text(json.dumps({"max_depth": 4.0}))
     assert examine(tmp_path / "a")[0].reach_m == 4.0
-    assert [rounded_up(metres) for metres in (9.71, 83.2, 0.5)] == [9.8, 84.0, 0.5]
+    assert [round_up(metres) for metres in (9.71, 83.2, 0.5)] == [9.8, 84.0, 0.5]
 
 
 def test_integers_of_unknown_scale_are_refused_with_what_each_scale_would_mean(
@@ -196,7 +195,7 @@ def test_the_recipe_follows_from_the_network_and_the_goal() -> None:
         settings_for(lite, "lite", _facts(), goal="relative", steps=50)
     )
     assert (relative.recipe, relative.model) == ("relative", "lite")
-    assert relative.start == "lite"
+    assert relative.init_from == "lite"
     assert relative.sizes == ((288, 384),)
     assert input_size(lite, (375, 1242)) == [192, 576]
 
@@ -207,7 +206,11 @@ def test_metres_for_one_camera_are_a_start(reach_m: float, domain: str) -> None:
     for lens, focal_px in ((True, 275.0), (False, 0.0)):
         facts = _facts(reach_m=reach_m, lens=lens)
         config = TrainConfig.from_dict(settings_for(spec, spec.name, facts, goal=None, steps=50))
-        assert (config.recipe, config.model, config.start) == ("metric", "metric", "lite-metric")
+        assert (config.recipe, config.model, config.init_from) == (
+            "metric",
+            "metric",
+            "lite-metric",
+        )
         assert config.options.canonical_focal_px == focal_px
         assert config.options.domains == (domain,)
         Run(config)
@@ -222,7 +225,9 @@ def test_a_network_looks_at_pictures_as_it_learned_to(name: str, picture: tuple[
     facts, goal = _facts(size=picture), None if name == "zoedepth-nk" else "relative"
     config = TrainConfig.from_dict(settings_for(spec, name, facts, goal=goal, steps=50))
     assert config.sizes == (tuple(input_size(spec, picture)),)
-    assert Preprocess(sized(spec.preprocess, config)).input_size(*picture) == config.sizes[0]
+    assert (
+        Preprocess(fit_preprocess(spec.preprocess, config)).input_size(*picture) == config.sizes[0]
+    )
 
 
 def test_networks_of_one_size_learn_from_pictures_stretched_as_they_will_be() -> None:

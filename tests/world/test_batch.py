@@ -11,8 +11,9 @@ import pytest
 from leadline import world
 from leadline.camera import Camera
 from leadline.errors import DeviceError, InputError
-from leadline.world.render import pose_of, radiance
+from leadline.world.render import radiance
 from leadline.world.scene import Scene
+from leadline.world.shading import pose_of
 
 torch = pytest.importorskip("torch")
 

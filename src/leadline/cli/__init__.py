@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from leadline.cli.original_flags import answer_to
+from leadline.cli.foreign_flags import answer_to
 from leadline.errors import LeadlineError
 
 FAILED_SOME = 1

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leadline.cli.options import (
+    FixedSize,
+    Json,
+    parse_size,
+    refuse_looks,
+    split_words,
+    with_load_options,
+)
 from leadline.errors import InputError, MissingDependencyError
 
+if TYPE_CHECKING:
+    from leadline.load_options import LoadOptions
 
+
+@with_load_options(default="depth-anything-v2-vits")
 def benchmark(
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="Name (see `leadline models`).")
-    ] = "depth-anything-v2-vits",
+    load: LoadOptions,
     against: Annotated[
         str,
         typer.Option(help="Any of transformers, onnxruntime, openvino-default, torch-compile."),
@@ -26,18 +35,8 @@ def benchmark(
     reference: Annotated[
         str | None, typer.Option(help="Contender that ratios are to; the first one.")
     ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(help="Network's input, HEIGHTxWIDTH or one SIDE; the model's own."),
-    ] = None,
+    fixed_size: FixedSize = None,
     runs: Annotated[int, typer.Option(help="Rounds that count.")] = 15,
-    threads: Annotated[
-        int | None, typer.Option(help="Threads of every contender; each library's default.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    weights: Annotated[
-        Path | None, typer.Option(help="Checkpoint in place of random weights.")
-    ] = None,
     policies: Annotated[
         bool, typer.Option("--policies", help="Also the cost of --flip, --tiles and --size.")
     ] = False,
@@ -45,7 +44,7 @@ def benchmark(
         bool, typer.Option("--busy", help="Measure although other processes are at work.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the JSON here.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Time MODEL in every way named, in turn, with its error and memory.
 
@@ -60,16 +59,18 @@ def benchmark(
     from leadline.jobs import write_text
     from leadline.speed import Options, as_text, run
 
+    refuse_looks(load, "benchmark")
+    _refuse_choices(load)
     options = Options(
-        model=model,
-        against=_words(against),
-        only=_words(only),
+        model=str(load.model),
+        against=tuple(split_words(against)),
+        only=tuple(split_words(only)),
         reference=reference,
-        size=_size(size),
+        size=parse_size(fixed_size) or (None if load.size is None else (load.size, load.size)),
         runs=runs,
-        threads=threads,
-        device=device,
-        weights=weights,
+        threads=load.threads,
+        device="cpu" if load.device == "auto" else load.device,
+        weights=None if load.weights is None else Path(load.weights),
         policies=policies,
         busy=busy,
     )
@@ -80,14 +81,11 @@ def benchmark(
     typer.echo(text if as_json else as_text(result))
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
-    if not found:
-        raise InputError(f"--size {text}: HEIGHTxWIDTH or one SIDE in pixels is needed.")
-    return int(found[1]), int(found[2] or found[1])
+def _refuse_choices(load: LoadOptions) -> None:
+    """Refuse what the contenders themselves decide."""
+    if (load.runtime, load.precision, load.max_depth) != ("auto", "auto", None):
+        raise InputError(
+            "benchmark with --runtime, --precision or --max-depth: each contender has its own "
+            "runtime and precision, and a depth limit changes no time; choose contenders with "
+            "--only, and leave these out."
+        )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from leadline.cli.options import Every, Json
+
 if TYPE_CHECKING:
     from leadline.datasets import DatasetSpec, FrameRef
 
@@ -21,7 +23,6 @@ Root = Annotated[
     Path | None, typer.Option("--root", help="Folder of the data set.", show_default=False)
 ]
 Split = Annotated[str | None, typer.Option(help="Part of the set.", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @datasets.callback()
@@ -90,7 +91,7 @@ def audit(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report.")],
     root: Root = None,
     split: Split = None,
-    every: Annotated[int, typer.Option(help="Only every n-th frame of a sequence.")] = 1,
+    every: Every = 1,
     against: Annotated[
         str | None,
         typer.Option(help="Another data set of the same frames in the same folder, to compare."),
@@ -110,7 +111,7 @@ def audit(
     refs = open_dataset(name, root, options)[: frames or None]
     others = open_dataset(against, root, options) if against else []
     found, figures, failed = auditing.audit(refs, against=others)
-    write_text(out / "index.html", auditing.page_of(name, found, figures, failed))
+    write_text(out / "index.html", auditing.render_page(name, found, figures, failed))
     record = auditing.to_dict(name, found, failed)
     write_text(out / "audit.json", json.dumps(record, indent=2) + "\n")
     for key, value in record["median"].items():

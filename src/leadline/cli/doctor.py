@@ -7,9 +7,11 @@ import os
 import platform
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
+
+from leadline.cli.options import Json
 
 PACKAGES = (
     *("numpy", "pillow", "openvino", "typer", "rich", "huggingface-hub"),
@@ -39,7 +41,7 @@ CPU_FLAGS = {
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show versions, devices, processor features, and which runtime would be chosen and why."""
     found = examine()

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from leadline.cli.options import Json
 from leadline.errors import InputError
 
 
@@ -22,9 +23,7 @@ def epipolar(
     threshold: Annotated[
         float, typer.Option(help="Pixels that a right match may be from its line.")
     ] = 1.0,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the matrix as JSON on standard output.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Draw matched points and their epipolar lines on both pictures, side by side.
 

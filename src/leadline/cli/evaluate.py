@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leadline.cli.options import Every, Json, SkipBad, split_words, with_load_options
 from leadline.errors import InputError
 
 if TYPE_CHECKING:
     from leadline.evaluation.predictors import Predictor
+    from leadline.load_options import LoadOptions
 
 
+@with_load_options(default=None, help="Name, file, hub id, constant or vertical-ramp; lite.")
 def evaluate(
     dataset: Annotated[
         str, typer.Option(help="Name; see `leadline datasets`.", show_default=False)
     ],
+    load: LoadOptions,
     root: Annotated[
         Path | None, typer.Option(help="Folder of the data set.", show_default=False)
     ] = None,
@@ -30,10 +34,6 @@ def evaluate(
         typer.Option(
             "--protocol", "-p", help="Default: the data set's usual one.", show_default=False
         ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="Name, file, hub id, constant or vertical-ramp."),
     ] = None,
     predictions: Annotated[
         Path | None,
@@ -52,14 +52,12 @@ def evaluate(
     per_metre: Annotated[
         float | None, typer.Option(help="Codes per metre of a folder's depth files.")
     ] = None,
-    every: Annotated[int, typer.Option(help="Only every n-th frame of a sequence.")] = 1,
+    every: Every = 1,
     metrics: Annotated[
         str, typer.Option(help="More metrics, e.g. boundary_f1,edge_accuracy.")
     ] = "",
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave frames out that cannot be used; count them.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    skip_bad: SkipBad = False,
+    as_json: Json = False,
 ) -> None:
     """Score a model on a data set by a published protocol; write the report to --out.
 
@@ -68,14 +66,13 @@ def evaluate(
     from leadline.cli.progress import progress_bar
     from leadline.datasets import Options, get, open_dataset
     from leadline.evaluation import protocols
-    from leadline.evaluation.page import page_of
+    from leadline.evaluation.page import render_page
     from leadline.evaluation.run import evaluate as run
 
     chosen = protocols.get(protocol or get(dataset).protocol)
     options = Options(split=split, every=every, per_metre=per_metre)
     refs = open_dataset(dataset, root, options)
-    predict, name = _predictor(model, predictions, kind, pred_per_metre)
-    extra = [word.strip() for word in metrics.split(",") if word.strip()]
+    predict, name = _predictor(load, predictions, kind, pred_per_metre)
     with progress_bar("frames") as (show, say):
         report = run(
             predict,
@@ -83,7 +80,7 @@ def evaluate(
             chosen,
             model=name,
             dataset=dataset,
-            metrics=extra,
+            metrics=split_words(metrics),
             skip_bad=skip_bad,
             on_progress=show,
             on_failure=lambda failure: say(
@@ -91,20 +88,20 @@ def evaluate(
             ),
         )
     if out is not None:
-        report.save(out, page=page_of(report, refs, predict))
+        report.save(out, page=render_page(report, refs, predict))
     typer.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.table())
     if report.skipped:
         raise typer.Exit(1)
 
 
 def _predictor(
-    model: str | None, predictions: Path | None, kind: str | None, per_metre: float | None
+    load: LoadOptions, predictions: Path | None, kind: str | None, per_metre: float | None
 ) -> tuple[Predictor, str]:
     from leadline.errors import UnknownNameError
-    from leadline.evaluation.predictors import of_folder, of_model
+    from leadline.evaluation.predictors import open_folder, open_predictor
     from leadline.kinds import DepthKind
 
-    if model is not None and predictions is not None:
+    if load.model is not None and predictions is not None:
         raise InputError("--model and --predictions are both given; one of them is needed.")
     of_files = {"--kind": kind, "--pred-per-metre": per_metre}
     given = [name for name, value in of_files.items() if value is not None]
@@ -116,5 +113,5 @@ def _predictor(
     if kind is not None and kind not in list(DepthKind):
         raise UnknownNameError("depth kind", kind, list(DepthKind))
     if predictions is not None:
-        return of_folder(predictions, kind=kind, per_metre=per_metre), predictions.name
-    return of_model(model or "lite"), model or "lite"
+        return open_folder(predictions, kind=kind, per_metre=per_metre), predictions.name
+    return open_predictor(load), str(load.model or load.weights or "lite")

@@ -2,50 +2,40 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadline.cli.options import MaxDepth, Weights
+from leadline.cli.options import FixedSize, parse_size, refuse_looks, with_load_options
 from leadline.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from leadline.export import Exported
+    from leadline.load_options import LoadOptions
 
 SUFFIX_OF = {"onnx": ".onnx", "openvino": ".xml"}
 
 
+@with_load_options(required=True)
 def export(
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="Name (see `leadline models`), file or hub id.")
-    ],
+    load: LoadOptions,
     to: Annotated[
         str | None, typer.Option(help="onnx or openvino; left out, the suffix of --out tells.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write; <model name> if left out.")
     ] = None,
-    weights: Weights = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIDE or HEIGHTxWIDTH",
-            help="SIDE: another short side, pictures of every shape. HEIGHTxWIDTH: this input "
-            "alone, pictures are stretched to it.",
-        ),
-    ] = None,
-    max_depth: MaxDepth = None,
+    fixed_size: FixedSize = None,
 ) -> None:
     """Write a network and its description; compare it with PyTorch first.
 
-    The file takes any batch and, unless --size fixes them, any sides that the network takes.
+    The file takes any batch and, unless --fixed-size fixes them, any sides that the network takes.
     """
     from leadline.export import export as write
 
-    target = _target(model, to, out)
-    exported = write(model, target, weights=weights, size=_size(size), max_depth=max_depth)
+    refuse_looks(load, "export")
+    exported = write(load, _target(str(load.model), to, out), sides=parse_size(fixed_size))
     for line in _lines(exported):
         typer.echo(line)
 
@@ -64,16 +54,6 @@ def _target(model: str, to: str | None, out: Path | None) -> Path:
             "of the two out."
         )
     return out
-
-
-def _size(text: str | None) -> int | tuple[int, int] | None:
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+)(?:[xX](\d+))?", text)
-    if found is None:
-        raise InputError(f"--size {text}: 518 or 480x640 (height x width) is needed.")
-    height, width = found.groups()
-    return int(height) if width is None else (int(height), int(width))
 
 
 def _lines(exported: Exported) -> list[str]:

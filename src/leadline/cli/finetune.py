@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from leadline.cli.options import Json
 from leadline.errors import InputError, MissingDependencyError, UnknownNameError
 
 
@@ -40,7 +41,7 @@ def finetune(
         typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of the run."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Check units and kinds, hold some pictures out, train, and say what it was worth.
 

@@ -8,24 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadline.cli.options import (
-    Device,
-    Flip,
-    InputSide,
-    MaxDepth,
-    Precision,
-    Runtime,
-    Threads,
-    Weights,
-)
+from leadline.cli.options import Cluster, Gpus, Json, Workers, with_load_options
 from leadline.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
+    from leadline.load_options import LoadOptions
     from leadline.shards import BulkJob
 
 _LAYOUTS = ("auto", "folder", "webdataset", "parquet")
 
 
+@with_load_options(help="The teacher: name, file, folder or hub id.")
 def label(
     inputs: Annotated[
         list[str],
@@ -39,10 +32,7 @@ def label(
         str,
         typer.Option("--out", "-o", help="Folder or address for the labels.", show_default=False),
     ],
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="The teacher: name, file, folder or hub id.")
-    ] = "lite",
-    weights: Weights = None,
+    load: LoadOptions,
     layout: Annotated[
         str, typer.Option(help="auto, folder (single files), webdataset or parquet.")
     ] = "auto",
@@ -59,23 +49,12 @@ def label(
         bool, typer.Option("--with-pictures", help="Put the pictures into the shards too.")
     ] = False,
     shard: Annotated[int, typer.Option(help="Pictures of a shard.")] = 1000,
-    cluster: Annotated[
-        str | None, typer.Option(help="Work on a Ray cluster: its address, or local.")
-    ] = None,
-    workers: Annotated[
-        int, typer.Option(help="Actors of the cluster, or processes here; 0: this process.")
-    ] = 0,
-    gpus: Annotated[float, typer.Option(help="GPUs of an actor.")] = 0.0,
+    cluster: Cluster = None,
+    workers: Workers = None,
+    gpus: Gpus = 0.0,
     cpus: Annotated[float, typer.Option(help="Cores of an actor.")] = 1.0,
     batch: Annotated[int, typer.Option(help="Pictures that the network sees at once.")] = 8,
-    device: Device = "auto",
-    runtime: Runtime = "auto",
-    precision: Precision = "auto",
-    size: InputSide = None,
-    max_depth: MaxDepth = None,
-    flip: Flip = False,
-    threads: Threads = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write 16-bit pseudo labels of every INPUT to --out, and a manifest that says what they are.
 
@@ -84,21 +63,13 @@ def label(
     `parquet` write shards, here or on a cluster. Exit code: 0 all done, 1 some inputs failed, 2
     cannot start.
     """
-    from leadline.shards import BulkJob, ModelChoice
+    from leadline.shards import BulkJob
 
+    if workers is None:
+        workers = 0 if cluster is None else 2
     chosen = _layout(layout, cluster, workers, out)
     job = BulkJob(
-        model=ModelChoice(
-            name=model,
-            weights=weights,
-            runtime=runtime,
-            device=device,
-            precision=precision,
-            policy="flip" if flip else "single",
-            size=size,
-            max_depth=max_depth,
-            threads=threads,
-        ),
+        model=load,
         out=out,
         layout="webdataset" if chosen == "folder" else chosen,
         disparity=not metric,

@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leadline.cli.options import SkipBad, split_words, with_load_options
 from leadline.errors import InputError
 
+if TYPE_CHECKING:
+    from leadline.load_options import LoadOptions
 
+
+@with_load_options(
+    default="lite,constant,vertical-ramp", help="Names or files, with commas between."
+)
 def leaderboard(
     sets: Annotated[
         Path,
         typer.Argument(help="TOML file of [[set]] tables: name, dataset, root, protocol ..."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for page and cells.")],
-    models: Annotated[
-        str,
-        typer.Option("--models", "-m", help="Names or files, with commas between."),
-    ] = "lite,constant,vertical-ramp",
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave frames out that cannot be used; count them.")
-    ] = False,
+    load: LoadOptions,
+    skip_bad: SkipBad = False,
 ) -> None:
     """Score models on sets and write one page; cells that are done are kept.
 
     Roots in the file are relative to the file. Exit code: 0 all cells are filled, 1 some failed.
     """
     from leadline.evaluation.leaderboard import read_entries, run_leaderboard
-    from leadline.evaluation.predictors import of_model
 
-    names = [word.strip() for word in models.split(",") if word.strip()]
+    names = split_words(str(load.model))
     if not names:
-        raise InputError("--models names nothing; give one or more, with commas between.")
+        raise InputError("--model names nothing; give one or more, with commas between.")
     cells = run_leaderboard(
-        {name: partial(of_model, name) for name in names},
+        {name: replace(load, model=name) for name in names},
         read_entries(sets),
         out,
         base=sets.resolve().parent,

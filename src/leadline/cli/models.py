@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from leadline.cli.options import Json
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,7 +32,7 @@ def models(
         ),
     ] = False,
     runs: Annotated[int, typer.Option(min=1, help="Timed runs of --latency.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List the models: kind, size, licence, whether weights are here and where they come from."""
     from leadline import catalog

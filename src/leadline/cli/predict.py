@@ -11,22 +11,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from leadline.cli.options import (
-    Device,
-    Flip,
-    InputSide,
-    MaxDepth,
-    Precision,
-    Runtime,
-    Threads,
-    Weights,
+    Camera,
+    Cluster,
+    Cmap,
+    Formats,
+    Fov,
+    Gpus,
+    Json,
+    Workers,
+    split_words,
+    with_load_options,
 )
-from leadline.errors import InputError, LeadlineError, UnknownNameError
+from leadline.errors import InputError, LeadlineError
 
 if TYPE_CHECKING:
     from leadline.cli.motion import MetresFromMotion
-    from leadline.estimator import DepthEstimator, Policy
+    from leadline.estimator import DepthEstimator
     from leadline.io import Ledger
     from leadline.jobs import Failure, JobReport
+    from leadline.load_options import LoadOptions
     from leadline.prediction import Prediction
     from leadline.preprocess import Prepared
 
@@ -57,6 +60,7 @@ class Outputs:
         return Ledger(self.folder, files, {**way, "cmap": self.cmap}, resume=resume)
 
 
+@with_load_options()
 def predict(
     inputs: Annotated[
         list[str],
@@ -70,35 +74,11 @@ def predict(
     out: Annotated[
         str, typer.Option("--out", "-o", help="Folder for the results.", show_default=False)
     ],
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="Name (see `leadline models`), file or hub id.")
-    ] = "lite",
-    weights: Weights = None,
-    formats: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            "-f",
-            help="Any of npz, npy, png16, color, side, pfm, ply; with --cluster webdataset or "
-            "parquet.",
-        ),
-    ] = _FORMATS,
-    device: Device = "auto",
-    runtime: Runtime = "auto",
-    precision: Precision = "auto",
-    size: InputSide = None,
-    max_depth: MaxDepth = None,
-    flip: Flip = False,
-    policy: Annotated[
-        str | None,
-        typer.Option(
-            help="single, flip, pad (a mirrored margin, for maps that are worst at the border) or "
-            "pad-flip (both; ZoeDepth's own inference)."
-        ),
-    ] = None,
-    tiles: Annotated[
-        int, typer.Option(help="Tiles along the short side, for sharper maps of large pictures.")
-    ] = 1,
+    load: LoadOptions,
+    formats: Formats = _FORMATS,
+    layout: Annotated[
+        str, typer.Option(help="With --cluster: webdataset or parquet.")
+    ] = "webdataset",
     prior: Annotated[
         bool,
         typer.Option("--prior", help="No learned model: segments, lower is nearer; for teaching."),
@@ -110,15 +90,10 @@ def predict(
         bool,
         typer.Option("--resume", help="Leave out pictures whose results, made just so, are there."),
     ] = False,
-    cmap: Annotated[
-        str, typer.Option(help="inferno, magma, viridis, turbo, spectral or grey.")
-    ] = "inferno",
-    threads: Threads = None,
-    cluster: Annotated[
-        str | None, typer.Option(help="Work on a Ray cluster: its address, or local.")
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Actors of the cluster.")] = 2,
-    gpus: Annotated[float, typer.Option(help="GPUs of an actor of the cluster.")] = 0.0,
+    cmap: Cmap = "inferno",
+    cluster: Cluster = None,
+    workers: Workers = None,
+    gpus: Gpus = 0.0,
     metres_from: Annotated[
         str | None,
         typer.Option(help="motion: metres for frames in the order of time, by their poses."),
@@ -126,16 +101,9 @@ def predict(
     poses: Annotated[
         Path | None, typer.Option(help="The frames' poses (world_from_camera, metres).")
     ] = None,
-    camera: Annotated[
-        str | None,
-        typer.Option(help="fx,fy,cx,cy in pixels, or a JSON file; in place of the pictures' EXIF."),
-    ] = None,
-    fov: Annotated[
-        float | None, typer.Option(help="Horizontal field of view in degrees; likewise.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print a summary as JSON on standard output.")
-    ] = False,
+    camera: Camera = None,
+    fov: Fov = None,
+    as_json: Json = False,
 ) -> None:
     """Write the depth of every INPUT to the folder --out.
 
@@ -147,22 +115,11 @@ def predict(
     """
     from leadline.cli.cameras import check_camera, numbers_of
     from leadline.cli.motion import MetresFromMotion, motion_options
-    from leadline.shards import ModelChoice
 
     check_camera(camera, fov)
     motion = motion_options(metres_from, poses, camera, fov)
-    choice = ModelChoice(
-        name=_with_prior(model, weights) if prior else model,
-        weights=weights,
-        runtime=runtime,
-        device=device,
-        precision=precision,
-        policy=_policy(policy, flip),
-        tiles=tiles,
-        size=size,
-        max_depth=max_depth,
-        threads=threads,
-    )
+    if prior:
+        load = replace(load, model=_choose_prior(load))
     if cluster is not None:
         if camera is not None or fov is not None:
             raise InputError(
@@ -177,19 +134,25 @@ def predict(
         from leadline.cli.shards import predict_shards
         from leadline.shards import Where
 
-        where = Where(address=cluster, workers=workers, gpus_per_worker=gpus)
-        layout = "webdataset" if formats == _FORMATS else formats
-        predict_shards(choice, inputs, where, out=out, layout=layout, as_json=as_json)
+        if formats != _FORMATS:
+            raise InputError(
+                f"--format {formats} with --cluster, whose shards hold 16-bit PNGs; choose their "
+                "--layout, webdataset or parquet, and leave --format out."
+            )
+        where = Where(
+            address=cluster, workers=2 if workers is None else workers, gpus_per_worker=gpus
+        )
+        predict_shards(load, inputs, where, out=out, layout=layout, as_json=as_json)
         return
     folder = Path(out)
-    outputs = _plan(inputs, folder, _words(formats), cmap, recursive=recursive)
-    estimator = choice.load()
+    outputs = _plan(inputs, folder, split_words(formats), cmap, recursive=recursive)
+    estimator = load.open()
     try:
         metres = None
         if motion is not None:
             metres = MetresFromMotion(estimator, list(outputs.files), motion)
         way = {
-            **choice.stamp(),
+            **load.stamp(),
             "camera": camera and numbers_of(camera),
             "fov": fov,
             "motion": metres and metres.way,
@@ -220,33 +183,12 @@ def predict(
         raise typer.Exit(1)
 
 
-def _policy(policy: str | None, flip: bool) -> Policy:
-    """The policy that --policy and --flip name together."""
-    from leadline.estimator import POLICIES
-
-    if policy is None:
-        return "flip" if flip else "single"
-    known = {str(name): name for name in POLICIES}
-    if policy not in known:
-        raise UnknownNameError("policy", policy, POLICIES)
-    if flip and "flip" not in policy:
-        raise InputError(
-            f"--flip and --policy {policy} contradict one another; give one of them"
-            f"{', or --policy pad-flip' if policy == 'pad' else ''}."
-        )
-    return known[policy]
-
-
-def _with_prior(model: str, weights: str | None) -> str:
+def _choose_prior(load: LoadOptions) -> str:
     """The name of the zero-parameter model, in place of the default or the learned one."""
-    if model not in ("lite", "superpixel", "superpixel-prior") or weights is not None:
-        given = f"--weights {weights}" if weights is not None else f"--model {model}"
+    if load.model not in ("lite", "superpixel", "superpixel-prior") or load.weights is not None:
+        given = f"--model {load.model}" if load.weights is None else f"--weights {load.weights}"
         raise InputError(f"--prior with {given}: the prior has no weights; leave one of them out.")
     return "superpixel-prior"
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _plan(

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leadline.cli.options import Json, refuse_looks, with_load_options
 
+if TYPE_CHECKING:
+    from leadline.load_options import LoadOptions
+
+
+@with_load_options(required=True, argument=True, help="Exported network (.xml, .onnx).")
 def quantize(
-    model: Annotated[str, typer.Argument(help="Exported network (.xml, .onnx).")],
+    load: LoadOptions,
     pictures: Annotated[
         list[str],
         typer.Argument(metavar="PICTURE...", help="Pictures or folders like those it will see."),
@@ -22,16 +28,17 @@ def quantize(
         float, typer.Option(help="Largest relative error of the output that is allowed.")
     ] = 0.02,
     most: Annotated[int, typer.Option(help="Pictures that are used at most.")] = 8,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write MODEL with int8 layers; needs a few pictures to find the ranges of values."""
     from leadline.io import list_images, read_image
     from leadline.quantize import quantize as run
 
+    refuse_looks(load, "quantize")
     found = list_images(pictures, recursive=True)
     step = max(1, len(found) // max(1, most))
     read = [read_image(path) for path in found[::step][:most]]
-    done = run(model, out, pictures=read, max_error=max_error)
+    done = run(load, out, pictures=read, max_error=max_error)
     kept = [layer.name for layer in done.layers if layer.kept]
     if as_json:
         summary = {"path": str(done.path), "error": done.error, "share": done.share, "kept": kept}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leadline.cli.options import Json
 from leadline.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,21 +29,21 @@ def segment(
     compactness: Annotated[float, typer.Option(help="slic: weight of place against colour.")] = 10,
     sigma: Annotated[float, typer.Option(help="Blur before the cut, pixels.")] = 0.5,
     min_size: Annotated[int, typer.Option(help="Smallest segment, pixels.")] = 40,
-    size: Annotated[
+    max_side: Annotated[
         int, typer.Option(help="Short side at which larger pictures are cut; 0: as they are.")
     ] = 480,
-    fill: Annotated[bool, typer.Option("--fill", help="Paint segments in their mean.")] = False,
+    paint: Annotated[bool, typer.Option("--paint", help="Paint segments in their mean.")] = False,
     labels: Annotated[
         Path | None, typer.Option(help="Also write each pixel's segment number, .npy.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Draw the segments of IMAGE, as the statistical model (superpixel) sees it."""
     from PIL import Image
 
     from leadline.io import read_image
     from leadline.jobs import atomic_write
-    from leadline.superpixel import SegmentConfig, outlined
+    from leadline.superpixel import SegmentConfig, draw_outlines
     from leadline.superpixel import segment as run
 
     file = out or Path(f"{Path(image).stem}.segments.png")
@@ -58,9 +59,9 @@ def segment(
         sigma=sigma,
         min_size=min_size,
     )
-    pixels = _shrunk(read_image(image).pixels, size)
+    pixels = _shrunk(read_image(image).pixels, max_side)
     segments = run(pixels, config)
-    drawn = Image.fromarray(outlined(pixels, segments, fill=fill))
+    drawn = Image.fromarray(draw_outlines(pixels, segments, fill=paint))
     with atomic_write(file) as opened:
         drawn.save(opened, format="PNG" if file.suffix.lower() == ".png" else "JPEG")
     if labels is not None:
@@ -91,7 +92,7 @@ def _shrunk(pixels: np.ndarray, size: int) -> np.ndarray:
 
     height, width = pixels.shape[:2]
     if size < 0:
-        raise InputError(f"--size {size}: 0 or more pixels are needed.")
+        raise InputError(f"--max-side {size}: 0 or more pixels are needed.")
     if size == 0 or min(height, width) <= size:
         return pixels
     factor = size / min(height, width)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from leadline.shards import BulkJob, ModelChoice, Where
+    from leadline.load_options import LoadOptions
+    from leadline.shards import BulkJob, Where
 
 
 def run_shards(job: BulkJob, inputs: list[str], where: Where, *, per_part: int) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def run_shards(job: BulkJob, inputs: list[str], where: Where, *, per_part: int) 
 
 
 def predict_shards(
-    model: ModelChoice,
+    model: LoadOptions,
     inputs: list[str],
     where: Where,
     *,

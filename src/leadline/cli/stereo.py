@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leadline.cli.options import Cmap, Formats, Json, OutFolder
 from leadline.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
 def stereo(
     left: Annotated[Path, typer.Argument(help="Picture of the left eye.", show_default=False)],
     right: Annotated[Path, typer.Argument(help="Picture of the right eye.", show_default=False)],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for the results.", show_default=False)
-    ],
+    out: OutFolder,
     focal_px: Annotated[
         float | None, typer.Option(help="Focal length of the rectified pictures, in pixels.")
     ] = None,
@@ -29,21 +28,15 @@ def stereo(
     doffs: Annotated[
         float, typer.Option(help="x of the right principal point less x of the left, in pixels.")
     ] = 0.0,
-    formats: Annotated[
-        str, typer.Option("--format", "-f", help="Any of npz, npy, png16, color, side, pfm, ply.")
-    ] = "npz,color",
+    formats: Formats = "npz,color",
     max_disparity: Annotated[
         int | None, typer.Option(help="Pixels; default: a sixth of the width.")
     ] = None,
     fill: Annotated[
         bool, typer.Option(help="Give values to what only one eye sees, or leave it out.")
     ] = True,
-    cmap: Annotated[
-        str, typer.Option(help="inferno, magma, viridis, turbo, spectral or grey.")
-    ] = "inferno",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print a summary as JSON on standard output.")
-    ] = False,
+    cmap: Cmap = "inferno",
+    as_json: Json = False,
 ) -> None:
     """Write the depth of LEFT to the folder --out, in metres.
 

@@ -57,7 +57,7 @@ def train(
 
     settings = _settings(recipe, config, model, data, set_ or [])
     if dry_run:
-        from leadline.training.dry_run import dry_run as try_out
+        from leadline.training.engine.dry_run import dry_run as try_out
 
         for line in try_out(settings):
             typer.echo(line)
@@ -97,13 +97,13 @@ def _settings(
     recipe: str, file: Path | None, model: str | None, data: list[str] | None, pairs: list[str]
 ) -> TrainConfig:
     from leadline.training import TrainConfig
-    from leadline.training.config import over, read_settings
+    from leadline.training.config import overlay, read_settings
 
     settings: dict[str, Any] = read_settings(recipe)
     if file is not None:
-        settings = over(settings, read_settings(file))
+        settings = overlay(settings, read_settings(file))
     if model is not None:
-        settings = over(settings, {"model": model})
+        settings = overlay(settings, {"model": model})
     if data:
         settings["data"] = list(data)
     return TrainConfig.from_dict(settings).updated(dict(_pair(text) for text in pairs))

@@ -9,15 +9,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from leadline.cli.options import (
+    Camera,
+    Every,
+    Formats,
+    Fov,
+    Json,
+    OutFolder,
+    split_words,
+    with_load_options,
+)
 from leadline.errors import DegenerateError, InputError
 
 if TYPE_CHECKING:
+    from leadline.estimator import DepthEstimator
     from leadline.image import Image
+    from leadline.load_options import LoadOptions
     from leadline.sequence import Trajectory
 
 _MOST_FRAMES = 1000
 
 
+@with_load_options(
+    default=None, help="A network whose map, fitted to them, completes the dense maps."
+)
 def triangulate(
     inputs: Annotated[
         list[str],
@@ -27,54 +42,46 @@ def triangulate(
             show_default=False,
         ),
     ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for the results.", show_default=False)
-    ],
-    camera: Annotated[
-        str | None, typer.Option(help="fx,fy,cx,cy in pixels, or a JSON file with them.")
-    ] = None,
-    fov: Annotated[
-        float | None, typer.Option(help="Horizontal field of view in degrees, instead.")
-    ] = None,
+    out: OutFolder,
+    load: LoadOptions,
+    camera: Camera = None,
+    fov: Fov = None,
     poses: Annotated[
         Path | None, typer.Option(help="File or folder of the frames' poses, in metres.")
     ] = None,
-    baseline: Annotated[
+    baseline_m: Annotated[
         float | None, typer.Option(help="Metres between the first two frames.")
     ] = None,
-    camera_height: Annotated[
+    camera_height_m: Annotated[
         float | None, typer.Option(help="Metres of the camera above level ground in view.")
     ] = None,
-    every: Annotated[int, typer.Option(help="Take each so-manieth frame of a film.")] = 1,
+    every: Every = 1,
     maps: Annotated[
         int, typer.Option(min=0, help="Frames of which dense maps are made; 0 for points alone.")
     ] = 1,
     fill: Annotated[
         bool, typer.Option("--fill", help="Give values to what no other frame confirms, too.")
     ] = False,
-    formats: Annotated[
-        str, typer.Option("--format", "-f", help="Any of npz, npy, png16, color, side, pfm, ply.")
-    ] = "npz,color",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the report on standard output.")
-    ] = False,
+    formats: Formats = "npz,color",
+    as_json: Json = False,
 ) -> None:
     """Write the points that FRAMES see, the camera's way and dense depth to the folder --out.
 
     points.ply and points.npz hold the points, poses.txt the camera's pose in every frame (name and
     3x4 matrix, world from camera; its first line says whether in metres), report.json what was
-    found; <frame>.npz is the dense depth of a frame. Without --poses, --baseline or
+    found; <frame>.npz is the dense depth of a frame. Without --poses, --baseline-m or
     --camera-height all of it is right up to one scale.
     """
     from leadline.cli.naming import keep_inputs
     from leadline.io import output_suffixes
     from leadline.sequence import track, triangulate_posed
 
-    _one_way({"--poses": poses, "--baseline": baseline, "--camera-height": camera_height})
-    suffixes = output_suffixes([word.strip() for word in formats.split(",") if word.strip()])
+    _one_way({"--poses": poses, "--baseline-m": baseline_m, "--camera-height-m": camera_height_m})
+    suffixes = output_suffixes(split_words(formats))
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; a folder is needed.")
     frames = _with_cameras(_frames(inputs, every), camera, fov)
+    estimator = load.open() if load.model is not None else None
     if maps:
         names = [Path(frame.name) for frame in frames]
         made = (out / f"{name.stem}{suffix}" for name in names for suffix in suffixes.values())
@@ -82,10 +89,10 @@ def triangulate(
     if poses is not None:
         found = triangulate_posed(_with_poses(frames, poses))
     else:
-        found = _in_metres(track(frames), frames, baseline, camera_height)
-    report = _report(found, frames, poses=poses, baseline=baseline, height=camera_height)
+        found = _in_metres(track(frames), frames, baseline_m, camera_height_m)
+    report = _report(found, frames, poses=poses, baseline=baseline_m, height=camera_height_m)
     report["files"] = _write(found, frames, out)
-    dense = _Dense(suffixes=suffixes, count=maps, fill=fill)
+    dense = _Dense(suffixes=suffixes, count=maps, fill=fill, estimator=estimator)
     report["maps"] = _write_maps(found, frames, out, dense)
     from leadline.jobs import write_text
 
@@ -107,12 +114,14 @@ class _Dense:
     Attributes:
         suffixes: format -> suffix.
         count: how many.
-        fill: whether pixels that nothing confirms get values.
+        fill: whether pixels that nothing confirms get values along the picture's edges.
+        estimator: gives them values of a network, fitted to the rest, in place of that.
     """
 
     suffixes: dict[str, str]
     count: int
     fill: bool
+    estimator: DepthEstimator | None
 
 
 def _one_way(ways: dict[str, object]) -> None:
@@ -173,12 +182,12 @@ def _with_poses(frames: list[Image], poses: Path) -> list[Image]:
 def _in_metres(
     found: Trajectory, frames: list[Image], baseline: float | None, height: float | None
 ) -> Trajectory:
-    from leadline.sequence import scaled_by_baseline, scaled_by_height
+    from leadline.sequence import scale_by_baseline, scale_by_height
 
     if baseline is not None:
-        return scaled_by_baseline(found, baseline)
+        return scale_by_baseline(found, baseline)
     if height is not None:
-        return scaled_by_height(found, lambda number: frames[number], height)
+        return scale_by_height(found, lambda number: frames[number], height)
     return found
 
 
@@ -235,7 +244,7 @@ def _write_maps(
     """Dense maps of keyframes spread over the way; a keyframe that allows none is told."""
     import numpy as np
 
-    from leadline.geometry import fill
+    from leadline.geometry import complete, fill
     from leadline.sequence import dense_map
 
     keys = found.keyframes
@@ -252,7 +261,9 @@ def _write_maps(
             made.append({"frame": frames[number].name, "error": str(error)})
             continue
         sure = float(prediction.known.mean())
-        if dense.fill:
+        if dense.estimator is not None:
+            prediction = complete(prediction, dense.estimator.predict(frames[number]))
+        elif dense.fill:
             prediction = fill(prediction)
         files = {name: out / f"{stem}{suffix}" for name, suffix in dense.suffixes.items()}
         for name, file in files.items():

@@ -60,6 +60,6 @@ SPECS = (
         source="huggingface.co/datasets/depth-anything/DA-2K",
         terms="see its page",
         protocol="da-2k",
-        open=lambda root, options: da2k_refs(root)[:: options.every],
+        open=lambda root, options: da2k_refs(root),
     ),
 )

@@ -8,9 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from leadline.datasets.frame import Frame, FrameRef, depth_array
+from leadline.datasets.frame import Frame, FrameRef, read_depth_array, zero_unknown
 from leadline.errors import InputError
 from leadline.io import read_image, read_npy
 
@@ -37,7 +35,7 @@ def diode_refs(root: Path, part: str = "indoors") -> list[FrameRef]:
 
 
 def _frame(root: Path, path: Path, part: str) -> Frame:
-    depth = depth_array(path.with_name(f"{path.stem}_depth.npy"))
+    depth = read_depth_array(path.with_name(f"{path.stem}_depth.npy"))
     mask = read_npy(path.with_name(f"{path.stem}_depth_mask.npy"))
     if mask.shape != depth.shape:
         raise InputError(
@@ -46,7 +44,7 @@ def _frame(root: Path, path: Path, part: str) -> Frame:
         )
     return Frame(
         image=read_image(path),
-        depth=np.where(mask > 0, depth, 0).astype(np.float32),
+        depth=zero_unknown(depth, mask > 0),
         max_depth=MAX_DEPTH_M[part],
         group=f"diode-{part}",
         name=path.relative_to(root).with_suffix("").as_posix(),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, FrameRef, read_bytes
+from leadline.datasets.frame import Frame, FrameRef, read_bytes, zero_unknown
 from leadline.datasets.spec import DatasetSpec
 from leadline.errors import InputError
 from leadline.io import read_image
@@ -49,10 +49,9 @@ def _frame(scene: Path, file: str, name: str) -> Frame:
             "pictures, not of the undistorted ones."
         )
     depth = np.frombuffer(data, "<f4").reshape(height, width)
-    known = np.isfinite(depth) & (depth > 0)
     return Frame(
         image=image,
-        depth=np.where(known, depth, 0).astype(np.float32),
+        depth=zero_unknown(depth),
         max_depth=MAX_DEPTH_M,
         group="eth3d",
         name=name,
@@ -67,6 +66,6 @@ SPECS = (
         source="eth3d.net, high-resolution multi-view training: JPG pictures and depth",
         terms="CC BY-NC-SA 4.0",
         protocol="depth-anything-zero-shot",
-        open=lambda root, options: eth3d_refs(root)[:: options.every],
+        open=lambda root, options: eth3d_refs(root),
     ),
 )

@@ -6,15 +6,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from leadline.datasets.frame import (
+    INTRINSICS,
     Frame,
     FrameRef,
-    depth_array,
-    depth_png,
+    read_depth16,
+    read_depth_array,
+    read_intrinsics,
     read_json,
-    with_intrinsics,
+    set_intrinsics,
+    zero_unknown,
 )
 from leadline.errors import InputError
 from leadline.io import list_images, read_image
@@ -46,7 +47,7 @@ def folder_refs(
     Args:
         root: the folder.
         per_metre: codes per metre of integer depth files; needed for those unless camera.json
-            tells it.
+            holds it.
         max_depth: metres up to which depths count.
         kind: what the files hold, ``metric_depth``; others cannot be a target.
 
@@ -62,11 +63,15 @@ def folder_refs(
         )
     per_metre = per_metre or record.get("depth_png_per_metre")
     pictures, depths = picture_files(root), depth_files(root)
-    cap = float(record.get("max_depth", max_depth))
+    read = partial(
+        _frame,
+        group=Path(root).name,
+        per_metre=per_metre,
+        max_depth=float(record.get("max_depth", max_depth)),
+        intrinsics=read_intrinsics(root / "camera.json") if set(INTRINSICS) <= set(record) else {},
+    )
     return [
-        FrameRef(
-            name=stem, read=partial(_frame, root, path, depths.get(stem), per_metre, cap, record)
-        )
+        FrameRef(name=stem, read=partial(read, path, depths.get(stem)))
         for stem, path in pictures.items()
     ]
 
@@ -112,12 +117,13 @@ def _one_of(root: Path, names: tuple[str, ...], what: str) -> Path:
 
 
 def _frame(
-    root: Path,
     path: Path,
     target: Path | None,
+    *,
+    group: str,
     per_metre: float | None,
     max_depth: float,
-    record: Mapping[str, float],
+    intrinsics: Mapping[str, float],
 ) -> Frame:
     if target is None:
         raise InputError(
@@ -125,18 +131,17 @@ def _frame(
             "take the picture out."
         )
     if target.suffix.lower() in IN_METRES:
-        depth = depth_array(target)
+        depth = read_depth_array(target)
     elif per_metre is None:
         raise InputError(
             f"{target}: integers of unknown scale; say it, --per-metre 1000 (256 for KITTI), or "
             'put {"depth_png_per_metre": 1000} into camera.json.'
         )
     else:
-        depth = depth_png(target, per_unit=per_metre)
+        depth = read_depth16(target, per_unit=per_metre)
     image = read_image(path)
-    if all(key in record for key in ("fx", "fy", "cx", "cy")):
-        numbers = {key: float(record[key]) for key in ("fx", "fy", "cx", "cy")}
-        image = with_intrinsics(image, **numbers)
+    if intrinsics:
+        image = set_intrinsics(image, **intrinsics)
     if depth.shape != image.size:
         raise InputError(
             f"{target} is a map of {depth.shape} for a picture of {image.size} ({path.name}); the "
@@ -144,8 +149,8 @@ def _frame(
         )
     return Frame(
         image=image,
-        depth=np.where(depth > 0, depth, 0),
+        depth=zero_unknown(depth),
         max_depth=max_depth,
-        group=Path(root).name,
+        group=group,
         name=path.stem,
     )

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
 
+INTRINSICS = ("fx", "fy", "cx", "cy")
+"""Keys of a camera record, in pixels."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
     """A picture with depth.
@@ -32,10 +36,11 @@ class Frame:
         max_depth: metres up to which the data set's depths are counted.
         group: name of the collection.
         name: of the frame inside it.
-        right: the picture of the right eye of a rectified pair, where there is one and it was
+        right: the right picture of a rectified pair, where there is one and it was
             asked for.
-        baseline_m: metres between the eyes.
-        disparity: (h, w) float32, pixels between the eyes, 0 where nothing is known; stereo sets.
+        baseline_m: metres between the cameras.
+        disparity: (h, w) float32, pixels between the two pictures, 0 where nothing is known;
+            stereo sets.
         following: the next picture of the sequence, with its pose, when it was asked for.
         normals: (h, w, 3) float32 unit vectors in camera axes, when they were asked for.
         coarse: depth is a grid of another size over the same picture (Make3D's laser).
@@ -81,19 +86,19 @@ class FrameRef:
     read: Callable[[], Frame]
 
 
-def picture(path: Path, *, fx: float, fy: float, cx: float, cy: float) -> Image:
+def read_picture(path: Path, *, fx: float, fy: float, cx: float, cy: float) -> Image:
     """Read a picture and give it the data set's intrinsics."""
-    return with_intrinsics(read_image(path), fx=fx, fy=fy, cx=cx, cy=cy)
+    return set_intrinsics(read_image(path), fx=fx, fy=fy, cx=cx, cy=cy)
 
 
-def with_intrinsics(image: Image, *, fx: float, fy: float, cx: float, cy: float) -> Image:
+def set_intrinsics(image: Image, *, fx: float, fy: float, cx: float, cy: float) -> Image:
     """The picture with a camera of these intrinsics, in pixels."""
     height, width = image.size
     camera = Camera(width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy, source="data set")
     return replace(image, camera=camera)
 
 
-def depth_png(path: Path, *, per_unit: float) -> Float[np.ndarray, "h w"]:
+def read_depth16(path: Path, *, per_unit: float) -> Float[np.ndarray, "h w"]:
     """Read a 16-bit depth map; 0 = unknown.
 
     Raises:
@@ -119,7 +124,14 @@ def depth_png(path: Path, *, per_unit: float) -> Float[np.ndarray, "h w"]:
     return np.divide(codes, np.float32(per_unit), dtype=np.float32)
 
 
-def depth_array(path: Path) -> Float[np.ndarray, "h w"]:
+def zero_unknown(
+    depth: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"] | bool = True
+) -> Float[np.ndarray, "h w"]:
+    """Depth as float32, 0 where it is not ``known``, not finite or not positive."""
+    return np.where(known & np.isfinite(depth) & (depth > 0), depth, 0).astype(np.float32)
+
+
+def read_depth_array(path: Path) -> Float[np.ndarray, "h w"]:
     """Read depth in metres from ``.npy``, ``.npz`` (its only array) or ``.pfm``; 0 = unknown.
 
     Raises:
@@ -139,13 +151,13 @@ def depth_array(path: Path) -> Float[np.ndarray, "h w"]:
             f"{path}: an array of shape {values.shape} and type {values.dtype}; one (h, w) map of "
             "depths is needed."
         )
-    known = np.isfinite(values)
-    if (values[known] < 0).any():
+    negative = np.count_nonzero(np.isfinite(values) & (values < 0))
+    if negative:
         raise InputError(
-            f"{path} holds {np.count_nonzero(values[known] < 0)} negative values; depths in metres "
-            "are positive, 0 where unknown. Is it a disparity, or in another unit?"
+            f"{path} holds {negative} negative values; depths in metres are positive, 0 where "
+            "unknown. Is it a disparity, or in another unit?"
         )
-    return np.where(known, values, 0).astype(np.float32)
+    return zero_unknown(values)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -154,6 +166,19 @@ def read_json(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as JSON ({error}).") from error
+
+
+def read_intrinsics(path: Path) -> dict[str, float]:
+    """Read ``fx, fy, cx, cy`` in pixels from a JSON record.
+
+    Raises:
+        InputError: no JSON, or one of them is missing or no number.
+    """
+    record = read_json(path)
+    try:
+        return {key: float(record[key]) for key in INTRINSICS}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: fx, fy, cx and cy in pixels are needed ({error}).") from error
 
 
 def read_numbers(path: Path) -> Float[np.ndarray, "rows columns"]:

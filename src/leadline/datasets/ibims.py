@@ -14,11 +14,12 @@ from PIL import Image as PilImage
 from leadline.datasets.frame import (
     Frame,
     FrameRef,
-    depth_png,
-    picture,
+    read_depth16,
     read_lines,
     read_mat,
-    with_intrinsics,
+    read_picture,
+    set_intrinsics,
+    zero_unknown,
 )
 from leadline.datasets.spec import DatasetSpec
 from leadline.errors import InputError
@@ -50,9 +51,11 @@ def _of_folders(root: Path, name: str) -> Frame:
         fx, fy, cx, cy = numbers
     except (IndexError, ValueError) as error:
         raise InputError(f"{path}: one line fx,fy,cx,cy is needed ({error}).") from error
-    depth = depth_png(root / "depth" / f"{name}.png", per_unit=PER_METRE)
+    depth = read_depth16(root / "depth" / f"{name}.png", per_unit=PER_METRE)
     masks = [_mask(root / kind / f"{name}.png") for kind in ("mask_invalid", "mask_transp")]
-    return _frame(picture(root / "rgb" / f"{name}.png", fx=fx, fy=fy, cx=cx, cy=cy), depth, masks)
+    return _frame(
+        read_picture(root / "rgb" / f"{name}.png", fx=fx, fy=fy, cx=cx, cy=cy), depth, masks
+    )
 
 
 def _of_mat(path: Path) -> Frame:
@@ -68,7 +71,7 @@ def _of_mat(path: Path) -> Frame:
     k = np.asarray(fields["calib"], np.float64)
     k = k.T if k[2, 0] > k[0, 2] else k  # the files hold MATLAB's transpose
     image = Image(pixels=np.ascontiguousarray(fields["rgb"], np.uint8), name=str(path))
-    image = with_intrinsics(image, fx=k[0, 0], fy=k[1, 1], cx=k[0, 2], cy=k[1, 2])
+    image = set_intrinsics(image, fx=k[0, 0], fy=k[1, 1], cx=k[0, 2], cy=k[1, 2])
     return _frame(image, np.asarray(fields["depth"], np.float32), masks, path.stem)
 
 
@@ -94,10 +97,9 @@ def _frame(image: Image, depth: np.ndarray, masks: list[np.ndarray], name: str =
             f"{name or image.name}: masks of {[m.shape for m in masks]} for depth of "
             f"{depth.shape}; unpack the archive again."
         )
-    known = np.logical_and.reduce([*masks, np.isfinite(depth), depth > 0])
     return Frame(
         image=image,
-        depth=np.where(known, depth, 0).astype(np.float32),
+        depth=zero_unknown(depth, np.logical_and.reduce(masks)),
         max_depth=MAX_DEPTH_M,
         group="ibims",
         name=name or image.name.replace("\\", "/").rpartition("/")[2].rpartition(".")[0],
@@ -115,6 +117,6 @@ SPECS = (
         source="asg.ed.tum.de/lmf/ibims1",
         terms="see its page",
         protocol="depth-anything-v2-metric",
-        open=lambda root, options: ibims_refs(root)[:: options.every],
+        open=lambda root, options: ibims_refs(root),
     ),
 )

@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, FrameRef, depth_png, picture, read_json, read_numbers
+from leadline.datasets.frame import (
+    Frame,
+    FrameRef,
+    read_depth16,
+    read_intrinsics,
+    read_numbers,
+    read_picture,
+)
 from leadline.datasets.lists import KittiFrame, kitti_frames
 from leadline.datasets.velodyne import (
     Measure,
-    entry,
+    get_entry,
     pixel_from_velodyne,
     project_velodyne,
     read_calibration,
@@ -26,45 +33,15 @@ from leadline.errors import InputError, UnknownNameError
 from leadline.io import list_images
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from leadline.image import Image
 
-__all__ = [
-    "MAX_DEPTH_M",
-    "iter_kitti_depth",
-    "iter_kitti_object",
-    "iter_kitti_raw",
-    "kitti_depth_refs",
-    "kitti_eigen_refs",
-    "kitti_film_refs",
-    "kitti_object_refs",
-    "kitti_odometry_refs",
-    "kitti_raw_refs",
-    "kitti_stereo_refs",
-    "project_velodyne",
-    "read_calibration",
-    "read_velodyne",
-]
+    Calibration = Mapping[str, np.ndarray]
 
 MAX_DEPTH_M = 80.0
 _TESTS = ("kitti-eigen-test", "kitti-eigen-benchmark-test")
-
-
-def iter_kitti_raw(root: Path) -> Iterator[Frame]:
-    """Frames of raw drives, with their scans projected."""
-    return (ref.read() for ref in kitti_raw_refs(root))
-
-
-def iter_kitti_object(root: Path) -> Iterator[Frame]:
-    """Frames of the object benchmark's training part, with their scans projected."""
-    return (ref.read() for ref in kitti_object_refs(root))
-
-
-def iter_kitti_depth(root: Path) -> Iterator[Frame]:
-    """Frames of ``image_02``, ``groundtruth`` (256 per metre) and camera.json."""
-    return (ref.read() for ref in kitti_depth_refs(root))
 
 
 def kitti_raw_refs(root: Path, *, right: bool = False) -> list[FrameRef]:
@@ -75,25 +52,15 @@ def kitti_raw_refs(root: Path, *, right: bool = False) -> list[FrameRef]:
         right: read the right picture too.
     """
     found = []
+    read = partial(_drive_frame, measure=_project_scan, group="kitti_raw", right=right)
     for drive in sorted(root.glob("????_??_??/*_drive_*_sync")):
         date, number = drive.parent.name, drive.name.split("_")[-2]
         for path in sorted((drive / "image_02" / "data").glob("*.*")):
             scan = drive / "velodyne_points" / "data" / f"{path.stem}.bin"
             if path.suffix in (".png", ".jpg") and scan.is_file():
                 frame = KittiFrame(date=date, drive=number, number=int(path.stem), side="l")
-                found.append(
-                    FrameRef(
-                        name=f"{drive.name}/{path.stem}",
-                        read=partial(
-                            _raw_frame,
-                            root,
-                            frame,
-                            name=f"{drive.name}/{path.stem}",
-                            group="kitti_raw",
-                            right=right,
-                        ),
-                    )
-                )
+                name = f"{drive.name}/{path.stem}"
+                found.append(FrameRef(name=name, read=partial(read, root, frame, name=name)))
     return found
 
 
@@ -119,11 +86,11 @@ def kitti_eigen_refs(
         raise UnknownNameError("target", target, ("lidar", "annotated"))
     if target == "annotated" and split == "kitti-eigen-test":
         split = "kitti-eigen-benchmark-test"
-    read = partial(_raw_frame, depth="lidar_x" if split in _TESTS else "camera_z", origin=1)
+    measure = partial(_project_scan, depth="lidar_x" if split in _TESTS else "camera_z", origin=1)
+    read = partial(_drive_frame, measure=measure, group="kitti-eigen", right=right)
     if target == "annotated":
-        read = _annotated_frame
-    frames = kitti_frames(split)
-    return [FrameRef(name=f.name, read=partial(read, root, f, right=right)) for f in frames]
+        read = partial(_annotated_frame, right=right)
+    return [FrameRef(name=f.name, read=partial(read, root, f)) for f in kitti_frames(split)]
 
 
 def kitti_film_refs(
@@ -191,12 +158,17 @@ def kitti_stereo_refs(root: Path) -> list[FrameRef]:
 
 def kitti_depth_refs(root: Path) -> list[FrameRef]:
     """Frames of ``image_02``, ``groundtruth`` (256 per metre) and camera.json."""
-    camera = read_json(root / "camera.json")
-    intrinsics = {key: float(camera[key]) for key in ("fx", "fy", "cx", "cy")}
+    intrinsics = read_intrinsics(root / "camera.json")
 
     def read(path: Path) -> Frame:
-        depth = depth_png(root / "groundtruth" / f"{path.stem}.png", per_unit=256)
-        return _frame(picture(path, **intrinsics), depth, "kitti_depth", path.stem)
+        depth = read_depth16(root / "groundtruth" / f"{path.stem}.png", per_unit=256)
+        return Frame(
+            image=read_picture(path, **intrinsics),
+            depth=depth,
+            max_depth=MAX_DEPTH_M,
+            group="kitti_depth",
+            name=path.stem,
+        )
 
     return [
         FrameRef(name=path.stem, read=partial(read, path))
@@ -204,57 +176,48 @@ def kitti_depth_refs(root: Path) -> list[FrameRef]:
     ]
 
 
-def _raw_frame(
+def _drive_frame(
     root: Path,
     frame: KittiFrame,
     *,
+    measure: Callable[..., np.ndarray],
+    group: str,
     name: str = "",
-    group: str = "kitti-eigen",
-    depth: Measure = "camera_z",
-    origin: Literal[0, 1] = 0,
     right: bool = False,
 ) -> Frame:
-    day = root / frame.date
-    calibration = _calibration(day)
-    image = _picture(
-        _picture_path(root, frame), entry(calibration, f"P_rect_{frame.camera:02d}", (3, 4))
-    )
-    scan = day / frame.sync / "velodyne_points" / "data" / f"{frame.number:010d}.bin"
-    side = "left" if frame.side == "l" else "right"
-    projection = pixel_from_velodyne(calibration, side=side)
-    values = project_velodyne(
-        read_velodyne(scan), projection, image.size, depth=depth, pixel_origin=origin
-    )
-    other = _other_eye(root, frame, calibration) if right else None
+    """A frame of a raw drive, whose depth ``measure`` gives."""
+    calibration = _calibration(root / frame.date)
+    image = _drive_picture(root, frame, calibration)
+    other = replace(frame, side="r" if frame.side == "l" else "l")
     return Frame(
         image=image,
-        depth=values.astype(np.float32),
+        depth=measure(root, frame, calibration, image.size),
         max_depth=MAX_DEPTH_M,
         group=group,
         name=name or frame.name,
-        right=other,
+        right=_drive_picture(root, other, calibration) if right else None,
         baseline_m=_baseline_m(calibration),
     )
 
 
-def _picture_ref(root: Path, frame: KittiFrame, *, right: bool) -> FrameRef:
-    return FrameRef(name=frame.name, read=partial(_picture_frame, root, frame, right=right))
-
-
-def _picture_frame(root: Path, frame: KittiFrame, *, right: bool) -> Frame:
-    calibration = _calibration(root / frame.date)
-    matrix = entry(calibration, f"P_rect_{frame.camera:02d}", (3, 4))
-    image = _picture(_picture_path(root, frame), matrix)
-    other = _other_eye(root, frame, calibration) if right else None
-    return Frame(
-        image=image,
-        depth=np.zeros(image.size, np.float32),
-        max_depth=MAX_DEPTH_M,
-        group="kitti-film",
-        name=frame.name,
-        right=other,
-        baseline_m=_baseline_m(calibration),
-    )
+def _project_scan(
+    root: Path,
+    frame: KittiFrame,
+    calibration: Calibration,
+    size: tuple[int, int],
+    *,
+    depth: Measure = "camera_z",
+    origin: Literal[0, 1] = 0,
+) -> np.ndarray:
+    folder = root / frame.date / frame.sync / "velodyne_points" / "data"
+    side = "left" if frame.side == "l" else "right"
+    return project_velodyne(
+        read_velodyne(folder / f"{frame.number:010d}.bin"),
+        pixel_from_velodyne(calibration, side=side),
+        size,
+        depth=depth,
+        pixel_origin=origin,
+    ).astype(np.float32)
 
 
 def _annotated_frame(root: Path, frame: KittiFrame, *, right: bool) -> Frame:
@@ -267,68 +230,76 @@ def _annotated_frame(root: Path, frame: KittiFrame, *, right: bool) -> Frame:
             f"{places[0]}: no such file, nor below train/, val/ or data_depth_annotated/. "
             "Download KITTI's data_depth_annotated.zip and unpack it in the data set's folder."
         )
-    calibration = _calibration(root / frame.date)
-    matrix = entry(calibration, f"P_rect_{frame.camera:02d}", (3, 4))
-    image = _picture(_picture_path(root, frame), matrix)
-    other = _other_eye(root, frame, calibration) if right else None
-    return Frame(
-        image=image,
-        depth=depth_png(path, per_unit=256),
-        max_depth=MAX_DEPTH_M,
-        group="kitti-eigen-annotated",
-        name=frame.name,
-        right=other,
-        baseline_m=_baseline_m(calibration),
+    depth = read_depth16(path, per_unit=256)
+    return _drive_frame(
+        root, frame, measure=lambda *_: depth, group="kitti-eigen-annotated", right=right
     )
 
 
-def _other_eye(root: Path, frame: KittiFrame, calibration: Mapping[str, np.ndarray]) -> Image:
-    other = KittiFrame(
-        date=frame.date,
-        drive=frame.drive,
-        number=frame.number,
-        side="r" if frame.side == "l" else "l",
-    )
-    matrix = entry(calibration, f"P_rect_{other.camera:02d}", (3, 4))
-    return _picture(_picture_path(root, other), matrix)
+def _leave_unknown(
+    _root: Path, _frame: KittiFrame, _calibration: Calibration, size: tuple[int, int]
+) -> np.ndarray:
+    return np.zeros(size, np.float32)
+
+
+def _picture_ref(root: Path, frame: KittiFrame, *, right: bool) -> FrameRef:
+    read = partial(_drive_frame, measure=_leave_unknown, group="kitti-film", right=right)
+    return FrameRef(name=frame.name, read=partial(read, root, frame))
+
+
+def _drive_picture(root: Path, frame: KittiFrame, calibration: Calibration) -> Image:
+    matrix = get_entry(calibration, f"P_rect_{frame.camera:02d}", (3, 4))
+    return _picture(_picture_path(root, frame), matrix)
 
 
 def _baseline_m(
-    calibration: Mapping[str, np.ndarray], eyes: tuple[str, str] = ("P_rect_02", "P_rect_03")
+    calibration: Calibration, views: tuple[str, str] = ("P_rect_02", "P_rect_03")
 ) -> float | None:
     """Metres between the two colour cameras; None where only one is calibrated."""
-    if not set(eyes) <= set(calibration):
+    if not set(views) <= set(calibration):
         return None
-    left, right = (entry(calibration, eye, (3, 4)) for eye in eyes)
+    left, right = (get_entry(calibration, view, (3, 4)) for view in views)
     return float(left[0, 3] / left[0, 0] - right[0, 3] / right[0, 0])
 
 
 def _object_frame(root: Path, path: Path) -> Frame:
     calibration = read_calibration(root / "training" / "calib" / f"{path.stem}.txt")
-    image = _picture(path, entry(calibration, "P2", (3, 4)))
-    points = read_velodyne(root / "training" / "velodyne" / f"{path.stem}.bin")
-    depth = project_velodyne(points, calibration, image.size, pixel_origin=0)
-    found = _frame(image, depth.astype(np.float32), "kitti_object", path.stem)
-    return replace(found, baseline_m=_baseline_m(calibration, ("P2", "P3")))
+    scan = root / "training" / "velodyne" / f"{path.stem}.bin"
+    return _scan_frame(path, calibration, scan, group="kitti_object", name=path.stem)
 
 
 def _odometry_frame(folder: Path, path: Path, pose: np.ndarray | None) -> Frame:
     calibration = read_calibration(folder / "calib.txt")
-    image = _picture(path, entry(calibration, "P2", (3, 4)))
-    points = read_velodyne(folder / "velodyne" / f"{path.stem}.bin")
-    depth = project_velodyne(points, calibration, image.size, pixel_origin=0)
-    if pose is not None and image.camera is not None:
-        matrix = np.vstack([pose.reshape(3, 4), [0, 0, 0, 1]])
-        image = type(image)(pixels=image.pixels, camera=image.camera.moved(matrix), name=image.name)
-    found = _frame(image, depth.astype(np.float32), "kitti-odometry", f"{folder.name}/{path.stem}")
-    return replace(found, baseline_m=_baseline_m(calibration, ("P2", "P3")))
+    scan, name = folder / "velodyne" / f"{path.stem}.bin", f"{folder.name}/{path.stem}"
+    frame = _scan_frame(path, calibration, scan, group="kitti-odometry", name=name)
+    camera = frame.image.camera
+    if pose is None or camera is None:
+        return frame
+    matrix = np.vstack([pose.reshape(3, 4), [0, 0, 0, 1]])
+    return replace(frame, image=replace(frame.image, camera=camera.moved(matrix)))
+
+
+def _scan_frame(
+    path: Path, calibration: Calibration, scan: Path, *, group: str, name: str
+) -> Frame:
+    """A picture of the object or odometry benchmark with its scan projected."""
+    image = _picture(path, get_entry(calibration, "P2", (3, 4)))
+    depth = project_velodyne(read_velodyne(scan), calibration, image.size, pixel_origin=0)
+    return Frame(
+        image=image,
+        depth=depth.astype(np.float32),
+        max_depth=MAX_DEPTH_M,
+        group=group,
+        name=name,
+        baseline_m=_baseline_m(calibration, ("P2", "P3")),
+    )
 
 
 def _stereo_frame(folder: Path, path: Path) -> Frame:
     calibration = read_calibration(folder / "calib_cam_to_cam" / f"{path.stem[:6]}.txt")
-    p2, p3 = (entry(calibration, f"P_rect_0{i}", (3, 4)) for i in (2, 3))
+    p2, p3 = (get_entry(calibration, f"P_rect_0{i}", (3, 4)) for i in (2, 3))
     image, baseline = _picture(path, p2), p2[0, 3] / p2[0, 0] - p3[0, 3] / p3[0, 0]
-    disparity = depth_png(folder / "disp_noc_0" / f"{path.stem}.png", per_unit=256)
+    disparity = read_depth16(folder / "disp_noc_0" / f"{path.stem}.png", per_unit=256)
     known = disparity > 0
     depth = np.where(known, p2[0, 0] * baseline / np.where(known, disparity, 1), 0)
     return Frame(
@@ -367,8 +338,4 @@ def _picture_path(root: Path, frame: KittiFrame) -> Path:
 
 def _picture(path: Path, projection: np.ndarray) -> Image:
     fx, fy, cx, cy = projection[[0, 1, 0, 1], [0, 1, 2, 2]]
-    return picture(path, fx=fx, fy=fy, cx=cx, cy=cy)
-
-
-def _frame(image: Image, depth: np.ndarray, group: str, name: str) -> Frame:
-    return Frame(image=image, depth=depth, max_depth=MAX_DEPTH_M, group=group, name=name)
+    return read_picture(path, fx=fx, fy=fy, cx=cx, cy=cy)

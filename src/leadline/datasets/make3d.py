@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, FrameRef, read_mat
+from leadline.datasets.frame import Frame, FrameRef, read_mat, zero_unknown
 from leadline.datasets.spec import DatasetSpec, Open
 from leadline.errors import InputError
 from leadline.io import read_image
@@ -67,8 +67,7 @@ def _frame(path: Path, grid: Path | None, quantity: Quantity, central: bool) -> 
     values = read_mat(grid, "Position3DGrid")
     if values.shape != (*GRID, 4):
         raise InputError(f"{grid} holds a grid of {values.shape}; (55, 305, 4) is needed.")
-    depth = values[:, :, _CHANNEL[quantity]].astype(np.float32)
-    depth = np.where(np.isfinite(depth) & (depth > 0), depth, 0)
+    depth = zero_unknown(values[:, :, _CHANNEL[quantity]])
     image = read_image(path)
     if central:
         height, width = image.size
@@ -81,7 +80,7 @@ def _frame(path: Path, grid: Path | None, quantity: Quantity, central: bool) -> 
         image, depth = replace(image, pixels=pixels, camera=None), depth[_ROWS]
     return Frame(
         image=image,
-        depth=depth.astype(np.float32),
+        depth=depth,
         max_depth=MAX_DEPTH_M,
         group="make3d",
         name=path.stem.partition("-")[2],
@@ -90,38 +89,30 @@ def _frame(path: Path, grid: Path | None, quantity: Quantity, central: bool) -> 
 
 
 def _open(quantity: Quantity) -> Open:
-    return lambda root, options: make3d_refs(root, options.split or "test", quantity=quantity)[
-        :: options.every
-    ]
+    return lambda root, options: make3d_refs(root, options.split or "test", quantity=quantity)
 
 
-_LAYOUT = (
-    "Test134/img-NAME.jpg, Train400Img/img-NAME.jpg\n"
-    "anywhere below: depth_sph_corr-NAME.mat (Gridlaserdata, Train400Depth)"
+_MAKE3D = DatasetSpec(
+    name="make3d",
+    summary="Make3D, 134 test pictures with 55 x 305 laser ranges, as evaluations take them",
+    layout=(
+        "Test134/img-NAME.jpg, Train400Img/img-NAME.jpg\n"
+        "anywhere below: depth_sph_corr-NAME.mat (Gridlaserdata, Train400Depth)"
+    ),
+    source="make3d.cs.cornell.edu/data.html",
+    terms="research",
+    protocol="make3d-c1",
+    splits=tuple(_FOLDERS),
+    training="train",
+    validation="test",
+    open=_open("range"),
 )
 SPECS = (
-    DatasetSpec(
-        name="make3d",
-        summary="Make3D, 134 test pictures with 55 x 305 laser ranges, as evaluations take them",
-        layout=_LAYOUT,
-        source="make3d.cs.cornell.edu/data.html",
-        terms="research",
-        protocol="make3d-c1",
-        splits=tuple(_FOLDERS),
-        training="train",
-        validation="test",
-        open=_open("range"),
-    ),
-    DatasetSpec(
+    _MAKE3D,
+    replace(
+        _MAKE3D,
         name="make3d-z",
         summary="the same with depth along the optical axis in place of the range",
-        layout=_LAYOUT,
-        source="make3d.cs.cornell.edu/data.html",
-        terms="research",
-        protocol="make3d-c1",
-        splits=tuple(_FOLDERS),
-        training="train",
-        validation="test",
         open=_open("z"),
     ),
 )

@@ -12,14 +12,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, FrameRef, depth_png, picture, read_json, with_intrinsics
+from leadline.datasets.frame import (
+    Frame,
+    FrameRef,
+    read_depth16,
+    read_intrinsics,
+    read_picture,
+    set_intrinsics,
+)
 from leadline.datasets.lists import read_list
 from leadline.errors import InputError, MissingDependencyError, UnknownNameError
 from leadline.image import Image
 from leadline.io import list_images
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 MAX_DEPTH_M = 10.0
@@ -27,20 +33,17 @@ CAMERA = {"fx": 518.8579, "fy": 519.4696, "cx": 325.5824, "cy": 253.7362}
 """Intrinsics of the colour camera in the toolbox; its pixel numbers begin at 1, as used by all."""
 
 
-def iter_nyu(root: Path) -> Iterator[Frame]:
-    """Frames of ``rgb``, ``depth`` (1000 per metre) and camera.json."""
-    return (ref.read() for ref in nyu_folder_refs(root))
-
-
 def nyu_folder_refs(root: Path) -> list[FrameRef]:
     """Frames of ``rgb``, ``depth`` (1000 per metre) and camera.json."""
-    camera = read_json(root / "camera.json")
-    intrinsics = {key: float(camera[key]) for key in ("fx", "fy", "cx", "cy")}
+    intrinsics = read_intrinsics(root / "camera.json")
 
     def read(path: Path) -> Frame:
-        image = picture(path, **intrinsics)
+        image = read_picture(path, **intrinsics)
         return _frame(
-            image, depth_png(root / "depth" / f"{path.stem}.png", per_unit=1000), "nyu", path.stem
+            image,
+            read_depth16(root / "depth" / f"{path.stem}.png", per_unit=1000),
+            "nyu",
+            path.stem,
         )
 
     return [
@@ -100,23 +103,6 @@ def nyu_labelled_refs(
     ]
 
 
-def read_splits(path: Path) -> dict[str, list[int]]:
-    """``splits.mat`` (MATLAB 5, not HDF5): ``test`` and ``train`` indices, counted from 0."""
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise MissingDependencyError("scipy", "reading splits.mat", "data") from error
-    try:
-        data = loadmat(path)
-        found = {"test": data["testNdxs"], "train": data["trainNdxs"]}
-    except (OSError, ValueError, KeyError, NotImplementedError, TypeError) as error:
-        raise InputError(
-            f"{path} is not NYU's splits.mat ({error}); the lists also come with Leadline: leave "
-            "the file out."
-        ) from error
-    return {name: (values.ravel().astype(int) - 1).tolist() for name, values in found.items()}
-
-
 def open_mat(path: Path) -> Any:
     """The HDF5 file behind a MATLAB 7.3 file, as a context manager.
 
@@ -160,7 +146,7 @@ def _labelled_frame(path: Path, index: int, key: str) -> Frame:
         depth = file[key][index].T
     image = Image(pixels=np.ascontiguousarray(pixels), name=f"{path.name}[{index}]")
     return _frame(
-        with_intrinsics(image, **CAMERA),
+        set_intrinsics(image, **CAMERA),
         np.ascontiguousarray(depth, dtype=np.float32),
         "nyu-labelled",
         f"{index:05d}",
@@ -174,8 +160,8 @@ def _sync_frame(root: Path, scene: str, number: str, *, inner: bool) -> Frame:
             f"{path}: no such file. Unpack BTS's sync archive (or the test part made by its "
             "extractor) so that the scenes are folders of the data set's folder."
         )
-    depth = depth_png(root / scene / f"sync_depth_{number}.png", per_unit=1000)
-    image = picture(path, **CAMERA)
+    depth = read_depth16(root / scene / f"sync_depth_{number}.png", per_unit=1000)
+    image = read_picture(path, **CAMERA)
     if inner:
         part = np.s_[45:472, 43:608]
         pixels, depth = np.ascontiguousarray(image.pixels[part]), depth[part].copy()

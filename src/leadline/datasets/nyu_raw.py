@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, FrameRef, with_intrinsics
+from leadline.datasets.frame import Frame, FrameRef, set_intrinsics, zero_unknown
 from leadline.datasets.nyu import CAMERA, MAX_DEPTH_M
 from leadline.errors import InputError, MissingDependencyError
 from leadline.image import Image
@@ -67,13 +67,13 @@ def nyu_raw_refs(root: Path, *, every: int = 1) -> list[FrameRef]:
     found = []
     folders = sorted({path.parent for path in root.rglob("d-*.pgm")})
     for folder in folders:
-        for depth, picture in synchronised(folder)[::every]:
+        for depth, picture in synchronise(folder)[::every]:
             name = f"{folder.relative_to(root).as_posix()}/{depth.stem}"
             found.append(FrameRef(name=name, read=partial(_frame, depth, picture, name)))
     return found
 
 
-def synchronised(folder: Path) -> list[tuple[Path, Path]]:
+def synchronise(folder: Path) -> list[tuple[Path, Path]]:
     """(depth, picture) pairs: for each depth dump the picture that is nearest in time.
 
     Both go forward only, as in the toolbox. Names are ``<letter>-<seconds>-<ticks>``.
@@ -251,8 +251,8 @@ def _time(path: Path) -> float:
 def _frame(depth: Path, picture: Path, name: str) -> Frame:
     projected, colour = project_depth(read_raw_depth(depth), read_image(picture).pixels)
     return Frame(
-        image=with_intrinsics(Image(pixels=colour, name=str(picture)), **CAMERA),
-        depth=np.where(projected >= MAX_DEPTH_M, 0, projected).astype(np.float32),
+        image=set_intrinsics(Image(pixels=colour, name=str(picture)), **CAMERA),
+        depth=zero_unknown(projected, projected < MAX_DEPTH_M),
         max_depth=MAX_DEPTH_M,
         group="nyu-raw",
         name=name,

@@ -1,4 +1,4 @@
-"""The procedural world as a data set: exact depth, right eye, next frame, poses and normals."""
+"""The procedural world as a data set: exact depth, right view, next frame, poses and normals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, FrameRef
+from leadline.datasets.frame import Frame, FrameRef, zero_unknown
 from leadline.errors import InputError, MissingDependencyError, UnknownNameError
 from leadline.image import Image
 
@@ -42,7 +42,7 @@ def world_refs(
         count: number of frames.
         seed: of the first scene; the others follow.
         size: (height, width) in pixels.
-        right: render the right eye of a rectified pair too.
+        right: render the right view of a rectified pair too.
         following: render the next frame of a walk or drive too, with its pose.
         normals: give surface normals too.
         mount: the camera of a data set, of :data:`leadline.world.MOUNTS`; empty: any.
@@ -72,10 +72,9 @@ def _frame(
     world = _world()
     scene = world.sample_scene(number, kind)
     view = world.sample_view(scene, number, size, mount=mount)
-    known = np.isfinite(view.depth) & (view.depth > 0)
     frame = Frame(
         image=_image(view, f"{kind}-{number:06d}"),
-        depth=np.where(known, view.depth, 0).astype(np.float32),
+        depth=zero_unknown(view.depth),
         max_depth=MAX_DEPTH_M[kind],
         group="world",
         name=f"{kind}-{number:06d}",

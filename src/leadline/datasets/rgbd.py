@@ -15,17 +15,17 @@ import numpy as np
 from leadline.datasets.frame import (
     Frame,
     FrameRef,
-    depth_png,
-    picture,
-    read_json,
+    read_depth16,
+    read_intrinsics,
     read_lines,
     read_numbers,
+    read_picture,
+    zero_unknown,
 )
 from leadline.errors import InputError
 from leadline.io import list_images, read_depth_png
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from jaxtyping import Float
@@ -37,16 +37,6 @@ _KINECT = {"fx": 518.0, "fy": 519.0, "cx": 325.5, "cy": 253.5}
 _PRIMESENSE = {"fx": 525.0, "fy": 525.0, "cx": 319.5, "cy": 239.5}
 _TUM_PER_METRE = 5000
 _TUM_GAP_S = 0.02
-
-
-def iter_seven_scenes(root: Path, *, every: int = 1) -> Iterator[Frame]:
-    """Frames of a 7-Scenes sequence; see :func:`seven_scenes_refs`."""
-    return (ref.read() for ref in seven_scenes_refs(root, every=every))
-
-
-def iter_kinect_poses(root: Path) -> Iterator[Frame]:
-    """Frames of ``color``, ``depth`` and pose.txt; see :func:`kinect_refs`."""
-    return (ref.read() for ref in kinect_refs(root))
 
 
 def seven_scenes_refs(root: Path, *, every: int = 1, following: bool = False) -> list[FrameRef]:
@@ -85,7 +75,8 @@ def kinect_refs(root: Path) -> list[FrameRef]:
 
     def read(path: Path, row: np.ndarray) -> Frame:
         depth = read_depth_png(root / "depth" / f"{path.stem}.pgm", per_unit=1000)
-        return _frame(_posed(picture(path, **_KINECT), rigid_from(row)), depth, root, path.stem)
+        image = _set_pose(read_picture(path, **_KINECT), pose_from_quaternion(row))
+        return _frame(image, depth, root, path.stem)
 
     return [
         FrameRef(name=path.stem, read=partial(read, path, row))
@@ -97,8 +88,8 @@ def icl_refs(root: Path) -> list[FrameRef]:
     """Frames ``color/N.jpg`` and ``depth/N.png`` (mm) of a rendered ICL-NUIM room."""
 
     def read(path: Path) -> Frame:
-        depth = depth_png(root / "depth" / f"{path.stem}.png", per_unit=1000)
-        return _frame(picture(path, **_PRIMESENSE), depth, root, path.stem)
+        depth = read_depth16(root / "depth" / f"{path.stem}.png", per_unit=1000)
+        return _frame(read_picture(path, **_PRIMESENSE), depth, root, path.stem)
 
     return [
         FrameRef(name=path.stem, read=partial(read, path)) for path in list_images(root / "color")
@@ -111,10 +102,8 @@ def tum_refs(root: Path) -> list[FrameRef]:
     Depth is 5000 per metre. Pictures without a depth map within .02 s are left out, as in the
     benchmark's own association. ``camera.json`` beside them gives other intrinsics than f 525.
     """
-    intrinsics = dict(_PRIMESENSE)
-    if (root / "camera.json").is_file():
-        record = read_json(root / "camera.json")
-        intrinsics = {key: float(record[key]) for key in intrinsics}
+    camera = root / "camera.json"
+    intrinsics = read_intrinsics(camera) if camera.is_file() else _PRIMESENSE
     depths = _stamped(root / "depth.txt")
     poses_file = root / "groundtruth.txt"
     poses = _stamped(poses_file) if poses_file.is_file() else []
@@ -127,7 +116,7 @@ def tum_refs(root: Path) -> list[FrameRef]:
     return found
 
 
-def rigid_from(row: Float[np.ndarray, " 7"]) -> Float[np.ndarray, "4 4"]:
+def pose_from_quaternion(row: Float[np.ndarray, " 7"]) -> Float[np.ndarray, "4 4"]:
     """4x4 rigid transform of a translation and a quaternion: tx ty tz qx qy qz qw."""
     if np.shape(row) != (7,) or not np.linalg.norm(row[3:]) > 0:
         raise InputError(f"pose {row}: tx ty tz qx qy qz qw with a quaternion that is not 0.")
@@ -144,8 +133,8 @@ def rigid_from(row: Float[np.ndarray, " 7"]) -> Float[np.ndarray, "4 4"]:
 
 def _seven_scenes_frame(path: Path, matrix: np.ndarray, after: Path | None) -> Frame:
     stem = path.name.partition(".")[0]
-    depth = depth_png(path.parent / f"{stem}.depth.png", per_unit=1000)
-    depth = np.where(depth > 65, 0, depth).astype(np.float32)  # code 65535: no value
+    depth = read_depth16(path.parent / f"{stem}.depth.png", per_unit=1000)
+    depth = zero_unknown(depth, depth <= 65)  # code 65535: no value
     frame = _frame(_seven_scenes_picture(path, matrix), depth, path.parent, stem)
     if after is None:
         return frame
@@ -155,16 +144,16 @@ def _seven_scenes_frame(path: Path, matrix: np.ndarray, after: Path | None) -> F
 def _seven_scenes_picture(path: Path, matrix: np.ndarray) -> Image:
     fx, fy, cx, cy = matrix[[0, 1, 0, 1], [0, 1, 2, 2]]
     pose = read_numbers(path.parent / f"{path.name.partition('.')[0]}.pose.txt")
-    return _posed(picture(path, fx=fx, fy=fy, cx=cx, cy=cy), pose)
+    return _set_pose(read_picture(path, fx=fx, fy=fy, cx=cx, cy=cy), pose)
 
 
 def _tum_frame(
     root: Path, colour: str, depth: str, pose: list[str] | None, intrinsics: dict[str, float]
 ) -> Frame:
-    image = picture(root / colour, **intrinsics)
+    image = read_picture(root / colour, **intrinsics)
     if pose is not None:
-        image = _posed(image, rigid_from(np.array([float(word) for word in pose])))
-    values = depth_png(root / depth, per_unit=_TUM_PER_METRE)
+        image = _set_pose(image, pose_from_quaternion(np.array([float(word) for word in pose])))
+    values = read_depth16(root / depth, per_unit=_TUM_PER_METRE)
     return _frame(image, values, root, colour)
 
 
@@ -181,7 +170,7 @@ def _nearest(rows: list[tuple[float, list[str]]], time: float) -> list[str] | No
     return near[1] if near is not None and abs(near[0] - time) <= _TUM_GAP_S else None
 
 
-def _posed(image: Image, pose: np.ndarray) -> Image:
+def _set_pose(image: Image, pose: np.ndarray) -> Image:
     return replace(image, camera=image.camera and image.camera.moved(pose))
 
 

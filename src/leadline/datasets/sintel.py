@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leadline.camera import Camera
-from leadline.datasets.frame import Frame, FrameRef, read_bytes
+from leadline.datasets.frame import Frame, FrameRef, read_bytes, zero_unknown
 from leadline.datasets.spec import DatasetSpec
 from leadline.errors import InputError
 from leadline.image import Image
@@ -96,7 +96,7 @@ def _frame(training: Path, split: str, name: str) -> Frame:
     )
     return Frame(
         image=Image(pixels=image.pixels, camera=camera, name=image.name),
-        depth=np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(np.float32),
+        depth=zero_unknown(depth),
         max_depth=MAX_DEPTH_M,
         group="sintel",
         name=name,
@@ -117,5 +117,6 @@ SPECS = (
         protocol="depth-anything-zero-shot",
         splits=("final", "clean"),
         open=lambda root, options: sintel_refs(root, options.split or "final", every=options.every),
+        applies_every=True,
     ),
 )

@@ -18,7 +18,7 @@ class Options:
     Attributes:
         split: part of the set; default: its test part.
         every: only every n-th frame of a sequence.
-        right: the other eye of a stereo pair too.
+        right: the other picture of a stereo pair too.
         following: the next picture of a sequence too.
         normals: surface normals too, where they are known.
         per_metre: codes per metre of a folder's integer depth files.
@@ -52,6 +52,8 @@ class DatasetSpec:
         splits: its parts, the first by default; empty when it has none.
         training, validation: those to learn from and to validate on; empty: none of its own.
         open: lists its frames.
+        applies_every: ``open`` itself obeys :attr:`Options.every`: by scene, by the frames'
+            numbers, or not at all (rendered frames are no sequence).
         needs_root: False for what is rendered.
     """
 
@@ -62,6 +64,7 @@ class DatasetSpec:
     terms: str
     protocol: str
     open: Open
+    applies_every: bool = False
     splits: tuple[str, ...] = ()
     training: str = ""
     validation: str = ""

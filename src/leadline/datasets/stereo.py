@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leadline.camera import Camera
-from leadline.datasets.frame import Frame, FrameRef, read_lines
+from leadline.datasets.frame import Frame, FrameRef, read_lines, zero_unknown
 from leadline.errors import InputError
 from leadline.image import Image
 from leadline.io import read_depth_png, read_image, read_pfm
@@ -110,8 +110,8 @@ def _pair(
         cy=calibration.get("cy", (height - 1) / 2),
         source="data set",
     )
-    known = np.isfinite(disparity) & (disparity > 0)
-    disparity = np.where(known, disparity, 0).astype(np.float32)
+    disparity = zero_unknown(disparity)
+    known = disparity > 0
     away = np.where(known, disparity + calibration["doffs_px"], 1)
     depth = np.where(known, calibration["focal_px"] * calibration["baseline_m"] / away, 0)
     return Frame(

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, FrameRef, depth_png, picture, read_numbers
+from leadline.datasets.frame import (
+    Frame,
+    FrameRef,
+    read_depth16,
+    read_numbers,
+    read_picture,
+    zero_unknown,
+)
 from leadline.datasets.spec import DatasetSpec
 from leadline.errors import InputError
 
@@ -42,7 +49,7 @@ def sunrgbd_refs(root: Path, split: str = "filled") -> list[FrameRef]:
     return found
 
 
-def decoded(codes: UInt16[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+def decode_depth(codes: UInt16[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
     """Metres of the files' codes: millimetres, turned left by three bits; 0 = unknown."""
     codes = np.asarray(codes, np.uint16)
     return ((codes >> 3) | (codes << 13)).astype(np.float32) / np.float32(1000)
@@ -53,10 +60,10 @@ def _frame(folder: Path, kind: str, name: str) -> Frame:
     k = read_numbers(folder / "intrinsics.txt").reshape(-1)
     if len(k) < 6:
         raise InputError(f"{folder / 'intrinsics.txt'}: a 3x3 matrix is needed.")
-    depth = decoded(depth_png(depth_file, per_unit=1).astype(np.uint16))
+    depth = decode_depth(read_depth16(depth_file, per_unit=1).astype(np.uint16))
     return Frame(
-        image=picture(picture_file, fx=k[0], fy=k[4], cx=k[2], cy=k[5]),
-        depth=np.where(depth < MAX_DEPTH_M, depth, 0).astype(np.float32),
+        image=read_picture(picture_file, fx=k[0], fy=k[4], cx=k[2], cy=k[5]),
+        depth=zero_unknown(depth, depth < MAX_DEPTH_M),
         max_depth=MAX_DEPTH_M,
         group="sunrgbd",
         name=name,
@@ -82,6 +89,6 @@ SPECS = (
         terms="research",
         protocol="depth-anything-v2-metric",
         splits=("filled", "raw"),
-        open=lambda root, options: sunrgbd_refs(root, options.split or "filled")[:: options.every],
+        open=lambda root, options: sunrgbd_refs(root, options.split or "filled"),
     ),
 )

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, FrameRef, depth_png, picture, with_intrinsics
+from leadline.datasets.frame import (
+    Frame,
+    FrameRef,
+    read_depth16,
+    read_picture,
+    set_intrinsics,
+    zero_unknown,
+)
 from leadline.errors import InputError, MissingDependencyError
 from leadline.io import read_image
 
@@ -24,29 +31,29 @@ _HYPERSIM_FOCAL_PX = 886.81
 _VKITTI_PER_METRE = 100
 
 
-def vkitti2_refs(root: Path, *, every: int = 1) -> list[FrameRef]:
+def vkitti2_refs(root: Path) -> list[FrameRef]:
     """Frames ``SceneNN/VARIANT/frames/rgb/Camera_0/rgb_N.jpg`` with ``depth_N.png`` (cm)."""
 
     def read(path: Path, name: str) -> Frame:
         number = path.stem.partition("_")[2]
         target = path.parents[2] / "depth" / "Camera_0" / f"depth_{number}.png"
         return Frame(
-            image=picture(path, **_VKITTI),
-            depth=depth_png(target, per_unit=_VKITTI_PER_METRE),
+            image=read_picture(path, **_VKITTI),
+            depth=read_depth16(target, per_unit=_VKITTI_PER_METRE),
             max_depth=80.0,
             group="vkitti2",
             name=name,
         )
 
     found = []
-    for path in sorted(root.glob("Scene*/*/frames/rgb/Camera_0/rgb_*.jpg"))[::every]:
+    for path in sorted(root.glob("Scene*/*/frames/rgb/Camera_0/rgb_*.jpg")):
         scene, variant = path.relative_to(root).parts[:2]
         name = f"{scene}/{variant}/{path.stem.partition('_')[2]}"
         found.append(FrameRef(name=name, read=partial(read, path, name)))
     return found
 
 
-def hypersim_refs(root: Path, *, every: int = 1) -> list[FrameRef]:
+def hypersim_refs(root: Path) -> list[FrameRef]:
     """Frames of ``ai_*/images/scene_cam_NN_final_preview`` with their ``_geometry_hdf5``.
 
     The files hold distances along the ray; they become depth along the axis here.
@@ -59,19 +66,19 @@ def hypersim_refs(root: Path, *, every: int = 1) -> list[FrameRef]:
         stem = ".".join(path.name.split(".")[:2])
         target = path.parents[1] / f"{camera}_geometry_hdf5" / f"{stem}.depth_meters.hdf5"
         distance = _read_hdf5(target)
-        depth = distance_to_depth(distance, _HYPERSIM_FOCAL_PX * width / 1024)
-        centre = {"cx": (width - 1) / 2, "cy": (height - 1) / 2}
         focal = _HYPERSIM_FOCAL_PX * width / 1024
+        depth = distance_to_depth(distance, focal)
+        centre = {"cx": (width - 1) / 2, "cy": (height - 1) / 2}
         return Frame(
-            image=with_intrinsics(image, fx=focal, fy=focal, **centre),
-            depth=np.where(np.isfinite(depth), depth, 0).astype(np.float32),
+            image=set_intrinsics(image, fx=focal, fy=focal, **centre),
+            depth=zero_unknown(depth),
             max_depth=20.0,
             group="hypersim",
             name=name,
         )
 
     found = []
-    for path in sorted(root.glob("ai_*/images/*_final_preview/frame.*.tonemap.jpg"))[::every]:
+    for path in sorted(root.glob("ai_*/images/*_final_preview/frame.*.tonemap.jpg")):
         scene, camera = path.parents[2].name, path.parent.name.removesuffix("_final_preview")
         name = f"{scene}/{camera}/{path.name.split('.')[1]}"
         found.append(FrameRef(name=name, read=partial(read, path, name)))

@@ -5,9 +5,10 @@ Sets with a file of their own say what they are there (``SPECS``); the rest stan
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from leadline.datasets import (
     da2k,
@@ -45,7 +46,7 @@ _RAW_LAYOUT = (
 )
 
 
-def _eigen(target: str) -> Open:
+def _eigen(target: Literal["lidar", "annotated"]) -> Open:
     def open_(root: Path, options: Options) -> list[FrameRef]:
         name = f"kitti-eigen-{options.split or 'test'}"
         if options.split == "bts-train":
@@ -53,9 +54,9 @@ def _eigen(target: str) -> Open:
         return kitti.kitti_eigen_refs(
             root,
             name,
-            target="annotated" if target == "annotated" else "lidar",
+            target=target,
             right=options.right,
-        )[:: options.every]
+        )
 
     return open_
 
@@ -74,34 +75,39 @@ def _world(kind: str) -> Open:
     return open_
 
 
+_NYU_LABELLED = DatasetSpec(
+    name="nyu-labelled",
+    summary="NYU Depth v2, 1449 labelled frames; official 654 test and 795 training frames",
+    layout="nyu_depth_v2_labeled.mat",
+    source="cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html",
+    terms="research",
+    protocol="nyu-eigen",
+    splits=("test", "train", "all"),
+    training="train",
+    validation="test",
+    open=lambda root, options: nyu.nyu_labelled_refs(root, options.split or "test"),
+)
+_WORLD_ROOMS = DatasetSpec(
+    name="world-rooms",
+    summary="rendered rooms, to 10 m: exact depth, right view, next frame, poses, normals",
+    layout="nothing: rendered here",
+    source="leadline.world",
+    terms="as Leadline",
+    protocol="depth-anything-v2-metric",
+    open=_world("room"),
+    applies_every=True,
+    needs_root=False,
+)
+
 _ALL = (
-    DatasetSpec(
-        name="nyu-labelled",
-        summary="NYU Depth v2, 1449 labelled frames; official 654 test and 795 training frames",
-        layout="nyu_depth_v2_labeled.mat",
-        source="cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html",
-        terms="research",
-        protocol="nyu-eigen",
-        splits=("test", "train", "all"),
-        training="train",
-        validation="test",
-        open=lambda root, options: nyu.nyu_labelled_refs(root, options.split or "test")[
-            :: options.every
-        ],
-    ),
-    DatasetSpec(
+    _NYU_LABELLED,
+    replace(
+        _NYU_LABELLED,
         name="nyu-labelled-raw",
         summary="the same frames with depth as measured, holes left open",
-        layout="nyu_depth_v2_labeled.mat",
-        source="cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html",
-        terms="research",
-        protocol="nyu-eigen",
-        splits=("test", "train", "all"),
-        training="train",
-        validation="test",
         open=lambda root, options: nyu.nyu_labelled_refs(
             root, options.split or "test", depth="raw"
-        )[:: options.every],
+        ),
     ),
     DatasetSpec(
         name="nyu-sync",
@@ -113,9 +119,7 @@ _ALL = (
         splits=("test", "train"),
         training="train",
         validation="test",
-        open=lambda root, options: nyu.nyu_sync_refs(root, options.split or "test")[
-            :: options.every
-        ],
+        open=lambda root, options: nyu.nyu_sync_refs(root, options.split or "test"),
     ),
     DatasetSpec(
         name="nyu-raw",
@@ -125,6 +129,7 @@ _ALL = (
         terms="research",
         protocol="nyu-official-mask",
         open=lambda root, options: nyu_raw.nyu_raw_refs(root, every=options.every),
+        applies_every=True,
     ),
     DatasetSpec(
         name="nyu-folder",
@@ -133,7 +138,7 @@ _ALL = (
         source="made from any of the above",
         terms="research",
         protocol="nyu-eigen",
-        open=lambda root, options: nyu.nyu_folder_refs(root)[:: options.every],
+        open=lambda root, options: nyu.nyu_folder_refs(root),
     ),
     DatasetSpec(
         name="kitti-eigen",
@@ -168,9 +173,7 @@ _ALL = (
         source="cvlibs.net/datasets/kitti/raw_data.php",
         terms=_KITTI_TERMS,
         protocol="kitti-eigen-garg",
-        open=lambda root, options: kitti.kitti_raw_refs(root, right=options.right)[
-            :: options.every
-        ],
+        open=lambda root, options: kitti.kitti_raw_refs(root, right=options.right),
     ),
     DatasetSpec(
         name="kitti-depth",
@@ -179,7 +182,7 @@ _ALL = (
         source="cvlibs.net/datasets/kitti/eval_depth.php",
         terms=_KITTI_TERMS,
         protocol="kitti-eigen-benchmark",
-        open=lambda root, options: kitti.kitti_depth_refs(root)[:: options.every],
+        open=lambda root, options: kitti.kitti_depth_refs(root),
     ),
     DatasetSpec(
         name="kitti-object",
@@ -188,7 +191,7 @@ _ALL = (
         source="cvlibs.net/datasets/kitti/eval_object.php",
         terms=_KITTI_TERMS,
         protocol="kitti-eigen-garg",
-        open=lambda root, options: kitti.kitti_object_refs(root)[:: options.every],
+        open=lambda root, options: kitti.kitti_object_refs(root),
     ),
     DatasetSpec(
         name="kitti-odometry",
@@ -198,9 +201,7 @@ _ALL = (
         terms=_KITTI_TERMS,
         protocol="kitti-eigen-garg",
         splits=tuple(f"{number:02d}" for number in range(22)),
-        open=lambda root, options: kitti.kitti_odometry_refs(root, options.split or "00")[
-            :: options.every
-        ],
+        open=lambda root, options: kitti.kitti_odometry_refs(root, options.split or "00"),
     ),
     DatasetSpec(
         name="kitti-stereo-2015",
@@ -209,7 +210,7 @@ _ALL = (
         source="cvlibs.net/datasets/kitti/eval_scene_flow.php?benchmark=stereo",
         terms=_KITTI_TERMS,
         protocol="kitti-eigen-garg",
-        open=lambda root, options: kitti.kitti_stereo_refs(root)[:: options.every],
+        open=lambda root, options: kitti.kitti_stereo_refs(root),
     ),
     DatasetSpec(
         name="7scenes",
@@ -221,6 +222,7 @@ _ALL = (
         open=lambda root, options: rgbd.seven_scenes_refs(
             root, every=options.every, following=options.following
         ),
+        applies_every=True,
     ),
     DatasetSpec(
         name="tum",
@@ -229,7 +231,7 @@ _ALL = (
         source="cvg.cit.tum.de/data/datasets/rgbd-dataset",
         terms="CC BY 4.0",
         protocol="depth-anything-v2-metric",
-        open=lambda root, options: rgbd.tum_refs(root)[:: options.every],
+        open=lambda root, options: rgbd.tum_refs(root),
     ),
     DatasetSpec(
         name="kinect-poses",
@@ -238,7 +240,7 @@ _ALL = (
         source="the sample of a public SLAM tutorial",
         terms="see its repository",
         protocol="depth-anything-v2-metric",
-        open=lambda root, options: rgbd.kinect_refs(root)[:: options.every],
+        open=lambda root, options: rgbd.kinect_refs(root),
     ),
     DatasetSpec(
         name="icl-nuim",
@@ -247,7 +249,7 @@ _ALL = (
         source="doc.ic.ac.uk/~ahanda/VaFRIC/iclnuim.html, Open3D's copy",
         terms="CC BY 3.0",
         protocol="depth-anything-v2-metric",
-        open=lambda root, options: rgbd.icl_refs(root)[:: options.every],
+        open=lambda root, options: rgbd.icl_refs(root),
     ),
     DatasetSpec(
         name="middlebury",
@@ -260,7 +262,7 @@ _ALL = (
         source="vision.middlebury.edu/stereo/data",
         terms="research",
         protocol="depth-anything-v2-metric",
-        open=lambda root, options: stereo.middlebury_refs(root)[:: options.every],
+        open=lambda root, options: stereo.middlebury_refs(root),
     ),
     DatasetSpec(
         name="diode",
@@ -273,9 +275,7 @@ _ALL = (
         terms="MIT",
         protocol="depth-anything-v2-metric",
         splits=("indoors", "outdoor"),
-        open=lambda root, options: diode.diode_refs(root, options.split or "indoors")[
-            :: options.every
-        ],
+        open=lambda root, options: diode.diode_refs(root, options.split or "indoors"),
     ),
     DatasetSpec(
         name="vkitti2",
@@ -284,7 +284,7 @@ _ALL = (
         source="europe.naverlabs.com, proxy virtual worlds",
         terms="CC BY-NC-SA 3.0",
         protocol="kitti-eigen-garg-kbcrop",
-        open=lambda root, options: synthetic.vkitti2_refs(root, every=options.every),
+        open=lambda root, options: synthetic.vkitti2_refs(root),
     ),
     DatasetSpec(
         name="hypersim",
@@ -296,7 +296,7 @@ _ALL = (
         source="github.com/apple/ml-hypersim",
         terms="CC BY-SA 3.0",
         protocol="depth-anything-v2-metric",
-        open=lambda root, options: synthetic.hypersim_refs(root, every=options.every),
+        open=lambda root, options: synthetic.hypersim_refs(root),
     ),
     *sintel.SPECS,
     *eth3d.SPECS,
@@ -315,29 +315,14 @@ _ALL = (
         source="yours",
         terms="yours",
         protocol="depth-anything-v2-metric",
-        open=lambda root, options: folder.folder_refs(root, per_metre=options.per_metre)[
-            :: options.every
-        ],
+        open=lambda root, options: folder.folder_refs(root, per_metre=options.per_metre),
     ),
-    DatasetSpec(
-        name="world-rooms",
-        summary="rendered rooms, to 10 m: exact depth, right eye, next frame, poses, normals",
-        layout="nothing: rendered here",
-        source="leadline.world",
-        terms="as Leadline",
-        protocol="depth-anything-v2-metric",
-        open=_world("room"),
-        needs_root=False,
-    ),
-    DatasetSpec(
+    _WORLD_ROOMS,
+    replace(
+        _WORLD_ROOMS,
         name="world-streets",
         summary="rendered streets, to 80 m",
-        layout="nothing: rendered here",
-        source="leadline.world",
-        terms="as Leadline",
-        protocol="depth-anything-v2-metric",
         open=_world("street"),
-        needs_root=False,
     ),
 )
 
@@ -386,7 +371,7 @@ def open_dataset(
             f"{folder_} holds no frame of {name}, which has below it:\n{spec.layout}\n"
             "Give the folder that holds these, or another --dataset."
         )
-    return refs
+    return refs if spec.applies_every else refs[:: options.every]
 
 
 def iter_dataset(

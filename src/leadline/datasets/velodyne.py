@@ -71,7 +71,7 @@ def read_velodyne(path: str | Path) -> Float[np.ndarray, "n 4"]:
     return data.reshape(-1, 4)
 
 
-def entry(calibration: Calibration, key: str, shape: tuple[int, ...]) -> np.ndarray:
+def get_entry(calibration: Calibration, key: str, shape: tuple[int, ...]) -> np.ndarray:
     """An entry of a calibration as an array of ``shape``; InputError when it is not there."""
     values = calibration.get(key)
     if values is None or np.size(values) != np.prod(shape):
@@ -98,16 +98,16 @@ def pixel_from_velodyne(
         calibration = read_calibration(calibration)
     rectify, rigid = np.eye(4), np.eye(4)
     if "P_rect_02" in calibration:
-        rectify[:3, :3] = entry(calibration, "R_rect_00", (3, 3))
-        rigid[:3, :3] = entry(calibration, "R", (3, 3))
-        rigid[:3, 3] = entry(calibration, "T", (3,))
-        return entry(calibration, f"P_rect_0{_SIDES[side]}", (3, 4)) @ rectify @ rigid
+        rectify[:3, :3] = get_entry(calibration, "R_rect_00", (3, 3))
+        rigid[:3, :3] = get_entry(calibration, "R", (3, 3))
+        rigid[:3, 3] = get_entry(calibration, "T", (3,))
+        return get_entry(calibration, f"P_rect_0{_SIDES[side]}", (3, 4)) @ rectify @ rigid
     if "R0_rect" in calibration:
-        rectify[:3, :3] = entry(calibration, "R0_rect", (3, 3))
-    rigid[:3] = entry(
+        rectify[:3, :3] = get_entry(calibration, "R0_rect", (3, 3))
+    rigid[:3] = get_entry(
         calibration, "Tr_velo_to_cam" if "Tr_velo_to_cam" in calibration else "Tr", (3, 4)
     )
-    return entry(calibration, f"P{_SIDES[side]}", (3, 4)) @ rectify @ rigid
+    return get_entry(calibration, f"P{_SIDES[side]}", (3, 4)) @ rectify @ rigid
 
 
 def project_velodyne(

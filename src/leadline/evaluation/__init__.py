@@ -10,33 +10,21 @@ protocols.get("nyu-eigen").score(pred, target)
 from leadline.evaluation import protocols
 from leadline.evaluation.accumulate import Accumulator, Interval
 from leadline.evaluation.depth_protocol import DepthProtocol
-from leadline.evaluation.disparity import (
-    GroupScore,
-    Score,
-    macro_mean,
-    score_disparity,
-    score_group,
-)
-from leadline.evaluation.predictors import of_folder, of_model
-from leadline.evaluation.protocol import Protocol, Scored
+from leadline.evaluation.predictors import open_folder, open_predictor
+from leadline.evaluation.protocol import MapScore, Protocol
 from leadline.evaluation.report import Report
 from leadline.evaluation.run import evaluate, score_frame
 
 __all__ = [
     "Accumulator",
     "DepthProtocol",
-    "GroupScore",
     "Interval",
+    "MapScore",
     "Protocol",
     "Report",
-    "Score",
-    "Scored",
     "evaluate",
-    "macro_mean",
-    "of_folder",
-    "of_model",
+    "open_folder",
+    "open_predictor",
     "protocols",
-    "score_disparity",
     "score_frame",
-    "score_group",
 ]

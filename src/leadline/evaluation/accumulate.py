@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leadline.errors import InputError
-from leadline.evaluation.pixel_sums import FIELDS, add
-from leadline.evaluation.protocol import BINS, Protocol, Scored
+from leadline.evaluation.protocol import BINS, MapScore, Protocol
+from leadline.metrics.pixel_sums import FIELDS, add_sums
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,8 +54,8 @@ class Accumulator:
     protocol: Protocol
     rows: list[Row] = field(default_factory=list)
 
-    def add(self, name: str, scored: Scored) -> None:
-        """Take one image in; ``name`` is told in reports."""
+    def add(self, name: str, scored: MapScore) -> None:
+        """Add one image; ``name`` is its name in reports."""
         self.rows.append(
             Row(
                 name=name,
@@ -68,7 +68,7 @@ class Accumulator:
         )
 
     def merge(self, other: Accumulator) -> None:
-        """Take in what another process gathered by the same protocol."""
+        """Add what another process gathered by the same protocol."""
         if other.protocol.name != self.protocol.name:
             raise InputError(
                 f"scores by {other.protocol.name} cannot join scores by {self.protocol.name}; "
@@ -78,7 +78,7 @@ class Accumulator:
 
     @property
     def coverage(self) -> float:
-        """Mean share of the pixels to count that the predictions tell something about."""
+        """Mean share of the counting pixels at which the predictions have a value."""
         return _mean([row.coverage for row in self._all()])
 
     @property
@@ -87,36 +87,36 @@ class Accumulator:
         return [name for name in self._first().metrics if name != "pixels"]
 
     def per_image(self) -> dict[str, float]:
-        """Mean over images; images where a metric is undefined (NaN) are counted by `undefined`."""
+        """Mean over images; NaN, which says undefined, is left out."""
         return {name: _mean([row.metrics[name] for row in self.rows]) for name in self.metrics}
 
-    def undefined(self) -> dict[str, int]:
-        """Metric -> number of images where it is undefined, of those where there are any."""
+    def count_undefined(self) -> dict[str, int]:
+        """Metric -> number of images where it is undefined, for metrics where there are any."""
         counts = {
             name: sum(math.isnan(row.metrics[name]) for row in self.rows) for name in self.metrics
         }
         return {name: count for name, count in counts.items() if count}
 
-    def pooled(self) -> dict[str, float]:
+    def pool(self) -> dict[str, float]:
         """Metrics over all pixels of all images at once; those that no sum gives are left out."""
-        found = self.protocol.metrics_of(add(row.sums for row in self.rows))
+        found = self.protocol.compute_metrics(add_sums(row.sums for row in self.rows))
         return {name: found[name] for name in self.metrics if name in found}
 
     def mean(self) -> dict[str, float]:
         """The numbers by the protocol's own averaging."""
         if self.protocol.average == "pixel":
-            return {**self.per_image(), **self.pooled()}
+            return {**self.per_image(), **self.pool()}
         return self.per_image()
 
     def by_distance(self) -> dict[str, dict[str, float]]:
         """Near, mid, far -> metrics over the pixels of that range, and its share of pixels."""
-        total = add(row.sums for row in self.rows)[FIELDS.index("count")]
+        total = add_sums(row.sums for row in self.rows)[FIELDS.index("count")]
         found = {}
         for name in BINS:
             parts = [row.bins[name] for row in self.rows if name in row.bins]
-            sums = add(parts)
+            sums = add_sums(parts)
             if parts and sums[0]:
-                metrics = self.protocol.metrics_of(sums)
+                metrics = self.protocol.compute_metrics(sums)
                 shown = {key: metrics[key] for key in self.metrics if key in metrics}
                 found[name] = {**shown, "share": float(sums[0] / total)}
         return found
@@ -135,14 +135,12 @@ class Accumulator:
         counts = np.random.default_rng(seed).multinomial(
             rows, np.full(rows, 1 / rows), size=resamples
         )
-        pooled = self._resampled_pools(counts) if self.protocol.average == "pixel" else {}
+        pooled = self._resample_pools(counts) if self.protocol.average == "pixel" else {}
         found = {}
         for name in self.metrics:
             values = pooled.get(name)
             if values is None:
-                values = _resampled_means(
-                    np.array([row.metrics[name] for row in self.rows]), counts
-                )
+                values = _resample_means(np.array([row.metrics[name] for row in self.rows]), counts)
             values = values[np.isfinite(values)]
             if len(values):
                 low, high = np.percentile(values, (2.5, 97.5))
@@ -151,9 +149,9 @@ class Accumulator:
                 found[name] = nothing
         return found
 
-    def _resampled_pools(self, counts: np.ndarray) -> dict[str, np.ndarray]:
+    def _resample_pools(self, counts: np.ndarray) -> dict[str, np.ndarray]:
         sums = counts @ np.stack([row.sums for row in self.rows])
-        made = [self.protocol.metrics_of(row) for row in sums]
+        made = [self.protocol.compute_metrics(row) for row in sums]
         return {name: np.array([m[name] for m in made]) for name in made[0]}
 
     def _first(self) -> Row:
@@ -172,7 +170,7 @@ def _mean(values: list[float]) -> float:
     return math.fsum(known) / len(known) if all(map(math.isfinite, known)) else math.inf
 
 
-def _resampled_means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _resample_means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     known = np.isfinite(values)
     if not known.any():
         return np.array([])

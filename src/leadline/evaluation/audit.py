@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leadline.errors import InputError, LeadlineError
-from leadline.evaluation.page import document, embedded
-from leadline.evaluation.report import text_of
+from leadline.evaluation.page import embed_picture, render_document
+from leadline.evaluation.report import format_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,7 +76,7 @@ def audit(
     Args:
         refs: the frames, in the sequence's order.
         against: the same frames, by name, from another source.
-        on_frame: told of each.
+        on_frame: called with each audit.
 
     Returns:
         The audits, figures as HTML of those with most to show, and what could not be read.
@@ -123,13 +123,13 @@ def audit_frame(
     suspicious = np.zeros(known.shape, dtype=bool)
     values: dict[str, float] = {}
     if sparse:
-        suspicious = see_through(frame.depth, known)
+        suspicious = find_see_through(frame.depth, known)
         values["see_through"] = float(suspicious.sum() / max(known.sum(), 1))
     else:
-        values["holes_at_edges"] = holes_at_edges(frame.depth, known)
-        values |= registration(frame)
+        values["holes_at_edges"] = measure_edge_holes(frame.depth, known)
+        values |= measure_registration(frame)
     if previous is not None:
-        share, wrong = contradicted(previous, frame)
+        share, wrong = find_contradictions(previous, frame)
         values["contradicted"] = share
         suspicious |= wrong
     if other is not None and other.depth.shape == frame.depth.shape:
@@ -142,7 +142,7 @@ def audit_frame(
     return FrameAudit(name=frame.name, known=float(known.mean()), **values), suspicious
 
 
-def see_through(
+def find_see_through(
     depth: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"]
 ) -> Bool[np.ndarray, "h w"]:
     """Points over 30 % farther than points within 9 pixels to their left and to their right."""
@@ -152,7 +152,7 @@ def see_through(
     return known & np.isfinite(beside) & (depth > _FARTHER * beside)
 
 
-def holes_at_edges(depth: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"]) -> float:
+def measure_edge_holes(depth: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"]) -> float:
     """Share of unknown pixels inside the frame that have both near and far depth around them."""
     holes = ~known
     if not holes.any() or not known.any():
@@ -168,7 +168,7 @@ def holes_at_edges(depth: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w
     return float(np.mean(far[inside] > _FARTHER * near[inside]))
 
 
-def registration(frame: Frame) -> dict[str, float]:
+def measure_registration(frame: Frame) -> dict[str, float]:
     """The shift of depth edges that meets the strongest colour edges."""
     grey = frame.image.pixels.astype(np.float64).mean(-1)
     gradient = np.hypot(np.gradient(grey, axis=0), np.gradient(grey, axis=1))
@@ -195,7 +195,7 @@ def registration(frame: Frame) -> dict[str, float]:
     }
 
 
-def contradicted(previous: Frame, frame: Frame) -> tuple[float, Bool[np.ndarray, "h w"]]:
+def find_contradictions(previous: Frame, frame: Frame) -> tuple[float, Bool[np.ndarray, "h w"]]:
     """Share of ``previous``'s points, seen from ``frame``, that its depth contradicts.
 
     Points that the frame says are hidden behind something nearer are no contradiction; those that
@@ -221,7 +221,7 @@ def contradicted(previous: Frame, frame: Frame) -> tuple[float, Bool[np.ndarray,
     return (float(bad.sum() / counts.sum()) if counts.any() else math.nan), wrong
 
 
-def summary(found: Sequence[FrameAudit]) -> dict[str, float]:
+def summarize(found: Sequence[FrameAudit]) -> dict[str, float]:
     """Median over frames of what could be measured."""
     names = [name for name in asdict(found[0]) if name != "name"]
     columns = {name: [getattr(row, name) for row in found] for name in names}
@@ -232,17 +232,17 @@ def summary(found: Sequence[FrameAudit]) -> dict[str, float]:
     }
 
 
-def page_of(
+def render_page(
     dataset: str, found: Sequence[FrameAudit], figures: Sequence[str], failed: Sequence[str]
 ) -> str:
     """A self-contained page of an audit."""
     rows = "".join(
-        f"<tr><td>{name}</td><td>{text_of(value)}</td></tr>"
-        for name, value in summary(found).items()
+        f"<tr><td>{name}</td><td>{format_number(value)}</td></tr>"
+        for name, value in summarize(found).items()
     )
     explained = "".join(f"<li>{html.escape(line)}</li>" for line in _EXPLAINED)
     bad = "".join(f"<li>{html.escape(line)}</li>" for line in failed)
-    return document(
+    return render_document(
         f"Audit of {dataset}",
         f"<h1>Audit of {html.escape(dataset)}</h1><p>{len(found)} frames, medians over frames.</p>"
         f"<table>{rows}</table><ul>{explained}</ul><h2>Frames with most to show</h2>"
@@ -270,12 +270,12 @@ def _figure(frame: Frame, marked: np.ndarray, result: FrameAudit) -> str:
         for dx in (-1, 0, 1):
             picture[np.roll(marked, (dy, dx), (0, 1))] = (255, 30, 30)
     numbers = ", ".join(
-        f"{name} {text_of(value)}"
+        f"{name} {format_number(value)}"
         for name, value in asdict(result).items()
         if isinstance(value, float) and not math.isnan(value)
     )
     caption = f"{html.escape(frame.name)}: {numbers}; suspicious pixels are red"
-    return f"<figure>{embedded(picture, width=900)}<figcaption>{caption}</figcaption></figure>"
+    return f"<figure>{embed_picture(picture, width=900)}<figcaption>{caption}</figcaption></figure>"
 
 
 def _nearest_beside(near: np.ndarray, side: int) -> np.ndarray:
@@ -310,7 +310,7 @@ def to_dict(dataset: str, found: Sequence[FrameAudit], failed: Sequence[str]) ->
     return {
         "dataset": dataset,
         "frames": len(found),
-        "median": plain(summary(found)),
+        "median": plain(summarize(found)),
         "failed": list(failed),
         "per_frame": [plain(asdict(row)) for row in found],
     }

@@ -98,8 +98,8 @@ def kb_box(height: int, width: int) -> Box:
     return top, height, left, left + KB_SIZE[1]
 
 
-def picture_in_frame(image: Image, frame: Framing) -> Image:
-    """The part of a picture that a protocol's networks see."""
+def crop_picture(image: Image, frame: Framing) -> Image:
+    """Cut a picture to the part that a protocol's networks see."""
     if frame == "full":
         return image
     top, bottom, left, right = kb_box(*image.size)
@@ -109,10 +109,10 @@ def picture_in_frame(image: Image, frame: Framing) -> Image:
     return replace(image, pixels=image.pixels[top:bottom, left:right], camera=camera)
 
 
-def framed(
+def crop_to_frame(
     values: np.ndarray, truth: np.ndarray, mask: np.ndarray | None, frame: Framing, protocol: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Prediction, target and mask over the part of the picture that a protocol compares.
+    """Cut prediction, target and mask to the part of the picture that a protocol compares.
 
     Raises:
         InputError: a prediction that is neither of the picture's size nor of the crop's where it

@@ -12,13 +12,20 @@ import numpy as np
 
 from leadline.alignment import scale_and_shift
 from leadline.errors import InputError, UnknownNameError
-from leadline.evaluation.crops import CROPS, Framing, framed, picture_in_frame
-from leadline.evaluation.pixel_sums import METRICS as SUMMED
-from leadline.evaluation.pixel_sums import binned_sums, metrics_of, pixel_sums
-from leadline.evaluation.prediction_input import Align, GivenMap, given_map
-from leadline.evaluation.protocol import BINS, STANDARD, Given, Protocol, Scored, real_map
+from leadline.evaluation.crops import CROPS, Framing, crop_picture, crop_to_frame
+from leadline.evaluation.prediction_input import Align, PredictionInput, read_input
+from leadline.evaluation.protocol import BINS, STANDARD, MapScore, Protocol, Quantity, real_map
 from leadline.evaluation.sampling import Resize, sample
+from leadline.evaluation.target_range import Mask, TargetRange
 from leadline.metrics import METRICS, ordinal
+from leadline.metrics.pixel_sums import METRICS as SUMMED
+from leadline.metrics.pixel_sums import (
+    RatioType,
+    compute_metrics,
+    larger_ratio,
+    sum_bins,
+    sum_pixels,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,10 +33,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from leadline.image import Image
-
-Mask = Literal["between", "from_to", "below", "positive", "either", "all"]
-"""Which targets count: ``between`` the bounds without them, ``from_to`` with them, ``below`` (0 <
-target < max), ``positive``, ``either`` (target or prediction positive), ``all``."""
 
 Clamp = Literal["both", "upper", "none"]
 """What is done to depths out of range: ``both`` ends, the ``upper``, or ``none``."""
@@ -46,10 +49,10 @@ class DepthProtocol(Protocol):
     """A protocol for depth maps.
 
     Attributes:
-        given: what arrays hold unless the caller says otherwise.
+        quantity: what arrays hold unless the caller says otherwise.
         min_depth, max_depth: metres; range of the targets that count and of the clamp.
         cap_from_data: :func:`evaluate` takes the data set's cap in place of ``max_depth``.
-        mask: see :data:`Mask`.
+        mask: see :data:`leadline.evaluation.target_range.Mask`.
         crop: a name of :data:`leadline.evaluation.crops.CROPS`.
         frame: see :data:`leadline.evaluation.crops.Framing`.
         resize: how a prediction of another size is brought to the target's.
@@ -65,12 +68,14 @@ class DepthProtocol(Protocol):
         units_per_metre: of the numbers in the original.
         silog_focus, silog_factor: silog = factor * sqrt(mean(e^2) - focus * mean(e)^2).
         decimal_rmse_log: rmse_log is of decimal logarithms.
+        ratio_type: see :data:`leadline.metrics.pixel_sums.RatioType`; the original's, or float64
+            where no original program is published.
         min_pixels: fewer counting pixels are refused.
     """
 
     WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         **Protocol.WORDS,
-        "given": get_args(Given),
+        "quantity": get_args(Quantity),
         "mask": get_args(Mask),
         "crop": tuple(CROPS),
         "frame": get_args(Framing),
@@ -79,9 +84,10 @@ class DepthProtocol(Protocol):
         "align": get_args(Align),
         "singular": ("mean", "zero"),
         "clamp": get_args(Clamp),
+        "ratio_type": get_args(RatioType),
     }
 
-    given: Given = "depth"
+    quantity: Quantity = "depth"
     min_depth: float = 1e-3
     max_depth: float = 80.0
     cap_from_data: bool = False
@@ -101,6 +107,7 @@ class DepthProtocol(Protocol):
     silog_focus: float = 1.0
     silog_factor: float = 100.0
     decimal_rmse_log: bool = False
+    ratio_type: RatioType = "float64"
     min_pixels: int = 1
 
     def with_cap(self, max_depth: float) -> DepthProtocol:
@@ -109,7 +116,7 @@ class DepthProtocol(Protocol):
 
     def view(self, image: Image) -> Image:
         """The benchmark crop, where the original's networks see that; else the whole picture."""
-        return picture_in_frame(image, self.frame)
+        return crop_picture(image, self.frame)
 
     def measure(
         self,
@@ -117,34 +124,34 @@ class DepthProtocol(Protocol):
         target: Any,
         valid: Any = None,
         *,
-        given: Given | None = None,
+        quantity: Quantity | None = None,
         align: Align | None = None,
         baseline_m: float | None = None,
         metrics: Sequence[str] | None = None,
-    ) -> Scored:
+    ) -> MapScore:
         """Score one map.
 
         Args:
-            pred: depth, or what ``given`` says. What a Prediction calls not valid is left out, and
-                ``coverage`` tells how much; a NaN elsewhere is a failure.
+            pred: depth, or what ``quantity`` says. What a Prediction calls not valid is left out,
+                and ``coverage`` says how much; a NaN elsewhere is a failure.
             target: metres; 0 or not finite = unknown.
             valid: which target pixels may count.
-            given: ``depth`` or ``disparity``; default: the Prediction's kind, or the protocol's.
+            quantity: ``depth`` or ``disparity``; default: the Prediction's kind, or the protocol's.
             align: in place of the protocol's.
-            baseline_m: metres between the eyes, for a Prediction of pixel disparity.
+            baseline_m: metres between the cameras, for a Prediction of pixel disparity.
             metrics: in place of the protocol's; any of :data:`leadline.metrics.METRICS`.
         """
         align = align or self.align
-        one, truth, mask = self._laid_out(pred, target, valid, given, align, baseline_m)
-        counting = self._counting(one.values, truth, mask)
-        raw, pixels = self._at(one, truth.shape, counting)
+        one, truth, mask = self._prepare(pred, target, valid, quantity, align, baseline_m)
+        counting = self._select_pixels(one.values, truth, mask)
+        raw, pixels = self._sample(one, truth.shape, counting)
         t = truth.reshape(-1).take(pixels).astype(np.float64)
-        p, scale, shift = self._in_metres(raw, t, one, align)
-        sums, bins = self._sums(p, t)
+        p, scale, shift = self._to_metres(raw, t, one, align)
+        sums, bins = self._sum(p, t)
         names = self.metrics if metrics is None else tuple(metrics)
-        found = self.metrics_of(sums)
-        found |= self._others(names, p, t, pixels, truth.shape)
-        return Scored(
+        found = self.compute_metrics(sums)
+        found |= self._compute_others(names, p, t, pixels, truth.shape)
+        return MapScore(
             metrics={name: found[name] for name in names} | {"pixels": float(len(pixels))},
             sums=sums,
             bins=bins,
@@ -153,9 +160,9 @@ class DepthProtocol(Protocol):
             coverage=len(pixels) / len(counting),
         )
 
-    def metrics_of(self, sums: Float[np.ndarray, " 13"]) -> dict[str, float]:
+    def compute_metrics(self, sums: Float[np.ndarray, " 13"]) -> dict[str, float]:
         """The pixelwise metrics of sums, in this protocol's definitions."""
-        found = metrics_of(sums, silog_focus=self.silog_focus, silog_factor=self.silog_factor)
+        found = compute_metrics(sums, silog_focus=self.silog_focus, silog_factor=self.silog_factor)
         if self.decimal_rmse_log:
             found["rmse_log"] /= float(np.log(10))
         if self.units_per_metre != 1:  # inverse errors are per unit then, not per kilometre
@@ -163,50 +170,50 @@ class DepthProtocol(Protocol):
             found["imae"] /= 1000
         return found
 
-    def aligned(
+    def align_maps(
         self,
         pred: Any,
         target: Any,
         valid: Any = None,
         *,
-        given: Given | None = None,
+        quantity: Quantity | None = None,
         baseline_m: float | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The whole maps as they are compared: prediction, target and which pixels count.
 
         For pictures and for metrics of edges; sizes are the target's after the frame's crop.
         """
-        one, truth, mask = self._laid_out(pred, target, valid, given, self.align, baseline_m)
-        raw, pixels = self._at(one, truth.shape, self._counting(one.values, truth, mask))
+        one, truth, mask = self._prepare(pred, target, valid, quantity, self.align, baseline_m)
+        raw, pixels = self._sample(one, truth.shape, self._select_pixels(one.values, truth, mask))
         t = truth.reshape(-1).take(pixels).astype(np.float64)
-        _, scale, shift = self._in_metres(raw, t, one, self.align)
+        _, scale, shift = self._to_metres(raw, t, one, self.align)
         everywhere = sample(one.values, truth.shape, np.arange(truth.size), self.resize)
         with np.errstate(all="ignore"):
-            depth = self._clamped(self._applied(everywhere, one, self.align, scale, shift))
+            depth = self._clamp(self._apply_fit(everywhere, one, self.align, scale, shift))
         counts = np.zeros(truth.size, dtype=bool)
         counts[pixels] = True
         return depth.reshape(truth.shape), truth, counts.reshape(truth.shape)
 
     # --- the steps ------------------------------------------------------------------------------
 
-    def _laid_out(
+    def _prepare(
         self,
         pred: Any,
         target: Any,
         valid: Any,
-        given: Given | None,
+        quantity: Quantity | None,
         align: Align,
         baseline_m: float | None,
-    ) -> tuple[GivenMap, np.ndarray, np.ndarray | None]:
+    ) -> tuple[PredictionInput, np.ndarray, np.ndarray | None]:
         """Prediction, target and mask over the same part of the picture."""
-        for what, word in (("given", given or self.given), ("align", align)):
+        for what, word in (("quantity", quantity or self.quantity), ("align", align)):
             if word not in self.WORDS[what]:
                 raise UnknownNameError(what, word, self.WORDS[what])
-        one = given_map(
+        one = read_input(
             pred,
             protocol=self.name,
             align=align,
-            holds=given or self.given,
+            quantity=quantity or self.quantity,
             factor=self.factor,
             baseline_m=baseline_m,
         )
@@ -216,26 +223,25 @@ class DepthProtocol(Protocol):
             raise InputError(
                 f"valid of shape {mask.shape} for a target of {truth.shape}: one shape is needed."
             )
-        values, truth, mask = framed(one.values, truth, mask, self.frame, self.name)
-        holds = one.holds
-        if self.resized_as == "disparity" and holds == "depth" and values.shape != truth.shape:
+        values, truth, mask = crop_to_frame(one.values, truth, mask, self.frame, self.name)
+        held = one.quantity
+        if self.resized_as == "disparity" and held == "depth" and values.shape != truth.shape:
             values = 1 / np.maximum(values, np.finfo(np.float32).tiny)
-            holds = "disparity"
-        return replace(one, values=values, holds=holds), truth, mask
+            held = "disparity"
+        return replace(one, values=values, quantity=held), truth, mask
 
-    def _counting(
-        self, values: np.ndarray, truth: np.ndarray, mask: np.ndarray | None
+    def _select_pixels(
+        self, pred: np.ndarray, truth: np.ndarray, mask: np.ndarray | None
     ) -> np.ndarray:
         """Flat numbers of the pixels that count."""
-        if truth.ndim != 2 and (self.crop != "everything" or values.shape != truth.shape):
-            raise InputError(
-                f"target of shape {truth.shape}, prediction {values.shape}: {self.name} needs "
-                "(h, w) maps."
-            )
-        if self.crop == "everything":
-            pixels = np.flatnonzero(self._in_range(truth, values))
-        else:
-            pixels = self._in_box(truth, values, CROPS[self.crop](truth.shape[0], truth.shape[1]))
+        counting = TargetRange(
+            protocol=self.name,
+            mask=self.mask,
+            min_depth=self.min_depth,
+            max_depth=self.max_depth,
+            crop=self.crop,
+        )
+        pixels = counting.select(truth, pred)
         if mask is not None:
             pixels = pixels[mask.reshape(-1)[pixels] != 0]
         if len(pixels) < self.min_pixels:
@@ -245,86 +251,35 @@ class DepthProtocol(Protocol):
             )
         return pixels
 
-    def _in_box(
-        self, truth: np.ndarray, values: np.ndarray, box: tuple[int, int, int, int]
-    ) -> np.ndarray:
-        """Flat numbers of the pixels in range inside a box, ascending.
-
-        Whole rows are searched, since they are contiguous.
-        """
-        top, bottom, left, right = box
-        rows = truth[top:bottom]
-        if self.mask in ("between", "below"):
-            low = self.min_depth if self.mask == "between" else 0.0
-            with np.errstate(invalid="ignore"):
-                keep = rows > low
-            keep[:, :left] = keep[:, right:] = False
-            pixels = np.flatnonzero(keep)  # few: the other bound is looked at only there
-            pixels = pixels[rows.reshape(-1).take(pixels) < self.max_depth]
-        else:
-            part = np.s_[top:bottom, left:right]
-            keep = np.zeros(rows.shape, dtype=bool)
-            keep[:, left:right] = self._in_range(
-                truth[part], values[part] if values.shape == truth.shape else values
-            )
-            pixels = np.flatnonzero(keep)
-        return pixels + top * truth.shape[1]
-
-    def _in_range(self, inside: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Which targets are in range; ``values`` are the predictions, for ``either``."""
-        with np.errstate(invalid="ignore"):
-            if self.mask == "between":
-                return (inside > self.min_depth) & (inside < self.max_depth)
-            if self.mask == "from_to":
-                return (inside >= self.min_depth) & (inside <= self.max_depth)
-            if self.mask == "below":
-                return (inside > 0) & (inside < self.max_depth)
-            if self.mask == "positive":
-                return (inside > 0) & np.isfinite(inside)
-            if self.mask == "either":
-                if values.shape == inside.shape:
-                    return (inside > 0) | (values > 0)
-                raise InputError(
-                    f"prediction of shape {values.shape} for a target of {inside.shape}: "
-                    f"{self.name} compares maps of one size; resize the prediction first."
-                )
-        unknown = ~(np.isfinite(inside) & (inside > 0))
-        if unknown.any():
-            raise InputError(
-                f"{np.count_nonzero(unknown)} pixels of the target have no depth, and {self.name} "
-                "counts every pixel; give the filled depth maps that it is defined on."
-            )
-        return np.ones(inside.shape, dtype=bool)
-
-    def _at(
-        self, one: GivenMap, size: tuple[int, ...], counting: np.ndarray
+    def _sample(
+        self, one: PredictionInput, size: tuple[int, ...], counting: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The prediction at the counting pixels, and those of them where it tells something."""
+        """The prediction at the counting pixels, and those of them where it has a value."""
         raw = sample(one.values, size, counting, self.resize)
-        if not np.isnan(raw.min()) or (self.nan_is_min and not one.knows_holes):
+        if not np.isnan(raw.min()) or (self.nan_is_min and not one.has_valid_mask):
             return raw, counting
         known = ~np.isnan(raw)
-        if not one.knows_holes:
+        if not one.has_valid_mask:
             raise InputError(
                 f"the prediction is NaN at {len(raw) - known.sum()} of {len(raw)} pixels that "
                 f"{self.name} counts; a number is needed at each, so fill them first."
             )
         if known.sum() < self.min_pixels:
             raise InputError(
-                f"the prediction tells nothing at {len(raw) - known.sum()} of {len(raw)} pixels "
+                f"the prediction has no value at {len(raw) - known.sum()} of {len(raw)} pixels "
                 f"that {self.name} counts (it needs {self.min_pixels}); take a protocol that "
                 "counts what the network sees."
             )
         return raw[known], counting[known]
 
-    def _in_metres(
-        self, raw: np.ndarray, t: np.ndarray, one: GivenMap, align: Align
+    def _to_metres(
+        self, raw: np.ndarray, t: np.ndarray, one: PredictionInput, align: Align
     ) -> tuple[np.ndarray, float, float]:
         """Depths at the counting pixels as they are compared, with their scale and shift."""
-        scale, shift = self._fitted(raw, t, one, align)
+        scale, shift = self._fit(raw, t, one, align)
         with np.errstate(divide="ignore", invalid="ignore"):
-            depth = self._applied(raw, one, align, scale, shift)
-        depth = self._clamped(depth)
+            depth = self._apply_fit(raw, one, align, scale, shift)
+        depth = self._clamp(depth)
         if self.mask != "either" and not (depth.min() > 0 and depth.max() < np.inf):
             raise InputError(
                 "the prediction holds depths that are not finite or not positive at "
@@ -333,14 +288,14 @@ class DepthProtocol(Protocol):
             )
         return depth, scale, shift
 
-    def _fitted(
-        self, raw: np.ndarray, t: np.ndarray, one: GivenMap, align: Align
+    def _fit(
+        self, raw: np.ndarray, t: np.ndarray, one: PredictionInput, align: Align
     ) -> tuple[float, float]:
         if align == "none":
             return 1.0, 0.0
         with np.errstate(divide="ignore"):
             if align == "disparity":
-                x = raw if one.holds == "disparity" else 1 / raw
+                x = raw if one.quantity == "disparity" else 1 / raw
                 if not np.isfinite(x).all():
                     raise InputError(
                         f"the prediction is 0 or infinite at some pixels that {self.name} counts, "
@@ -349,7 +304,7 @@ class DepthProtocol(Protocol):
                 all_ = np.ones((1, len(x)))
                 scale, shift = scale_and_shift(x[None], 1 / t[None], all_, singular=self.singular)
                 return float(scale), float(shift)
-            depth = 1 / raw if one.holds == "disparity" else raw
+            depth = 1 / raw if one.quantity == "disparity" else raw
         middle = float(np.median(depth)) * one.factor
         if not (np.isfinite(middle) and middle > 0):
             raise InputError(
@@ -358,34 +313,34 @@ class DepthProtocol(Protocol):
             )
         return float(np.median(t)) / middle, 0.0
 
-    def _applied(
-        self, raw: np.ndarray, one: GivenMap, align: Align, scale: float, shift: float
+    def _apply_fit(
+        self, raw: np.ndarray, one: PredictionInput, align: Align, scale: float, shift: float
     ) -> np.ndarray:
         if align == "disparity":
-            disparity = scale * (raw if one.holds == "disparity" else 1 / raw) + shift
+            disparity = scale * (raw if one.quantity == "disparity" else 1 / raw) + shift
             return 1 / np.maximum(disparity, 1 / self.max_depth)
-        depth = 1 / raw if one.holds == "disparity" else raw
+        depth = 1 / raw if one.quantity == "disparity" else raw
         return depth if one.factor * scale == 1 else depth * (one.factor * scale)
 
-    def _clamped(self, depth: np.ndarray) -> np.ndarray:
+    def _clamp(self, depth: np.ndarray) -> np.ndarray:
         if self.clamp == "none":
             return depth
         low = self.min_depth if self.clamp == "both" else -np.inf
         depth = np.clip(depth, low, self.max_depth)
         return np.where(np.isnan(depth), self.min_depth, depth) if self.nan_is_min else depth
 
-    def _sums(self, p: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def _sum(self, p: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Sums over all pixels, and near, mid and far."""
         scale = self.units_per_metre
         first, second = (t, p) if self.swapped else (p, t)
         if scale != 1:
             first, second = first * scale, second * scale
         if self.mask == "either":  # infinities: there is no bin for a truth of 0
-            return pixel_sums(first, second), {}
-        rows = binned_sums(first, second, t, (self.max_depth / 4, self.max_depth / 2))
+            return sum_pixels(first, second, self.ratio_type), {}
+        rows = sum_bins(first, second, t, (self.max_depth / 4, self.max_depth / 2), self.ratio_type)
         return rows.sum(0), dict(zip(BINS, rows, strict=True))
 
-    def _others(
+    def _compute_others(
         self,
         names: Sequence[str],
         p: np.ndarray,
@@ -399,7 +354,7 @@ class DepthProtocol(Protocol):
             if name == "ordinal":
                 found[name] = ordinal(p, t)
             elif name == "bad_pixel_percent":
-                found[name] = float(100 * np.mean(np.maximum(p / t, t / p) > 1.25))
+                found[name] = float(100 * np.mean(larger_ratio(p, t, self.ratio_type) > 1.25))
             elif name in WHOLE_MAP:
                 maps = np.zeros((2, *size))
                 for row, values in zip(maps, (p, t), strict=True):

@@ -19,8 +19,9 @@ from leadline.datasets import Options, open_dataset
 from leadline.datasets import get as get_dataset
 from leadline.errors import InputError, LeadlineError
 from leadline.evaluation import protocols
-from leadline.evaluation.page import document
-from leadline.evaluation.report import text_of
+from leadline.evaluation.page import render_document
+from leadline.evaluation.predictors import open_predictor
+from leadline.evaluation.report import format_number
 from leadline.evaluation.run import evaluate
 from leadline.hub import sha256_of_model
 from leadline.jobs import write_text
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from leadline.evaluation.predictors import Predictor
+    from leadline.load_options import LoadOptions
 
 SHOWN = ("abs_rel", "delta1", "ordinal", "rmse", "silog")
 """Metrics of the page, where the protocol has them."""
@@ -101,7 +103,7 @@ def read_entries(path: Path) -> list[Entry]:
 
 
 def run_leaderboard(
-    models: Mapping[str, Callable[[], Predictor]],
+    models: Mapping[str, LoadOptions],
     entries: Sequence[Entry],
     out: Path,
     *,
@@ -112,12 +114,12 @@ def run_leaderboard(
     """Fill every cell that is missing, then write ``leaderboard.{json,md}`` and ``index.html``.
 
     Args:
-        models: name -> function that opens the predictor; called only when a cell needs it.
+        models: title -> model, which is opened only when a cell needs it.
         entries: the sets.
         out: folder of the results.
         base: folder that the entries' roots are relative to.
         skip_bad: see :func:`leadline.evaluation.evaluate`.
-        say: is told what happens.
+        say: called with a line for every cell that is filled.
 
     Returns:
         The cells, models within sets. A cell that failed holds ``error`` and is tried again by the
@@ -126,20 +128,20 @@ def run_leaderboard(
     cells = []
     opened: dict[str, Predictor] = {}
     for entry in entries:
-        for model, open_model in models.items():
+        for model, options in models.items():
             path = out / "cells" / f"{_safe(model)}__{_safe(entry.name)}.json"
-            key = _key(model, entry, base)
-            cell = _done(path, key)
+            key = _key(options, entry, base)
+            cell = _read_cell(path, key)
             if cell is None:
                 if say is not None:
                     say(f"{model} on {entry.name}")
-                cell = _cell(model, entry, base, open_model, opened, skip_bad)
+                cell = _fill_cell(model, options, entry, base, opened, skip_bad)
                 cell["key"] = key
                 write_text(path, json.dumps(cell, indent=2) + "\n")
             cells.append(cell)
-    write_text(out / "leaderboard.json", json.dumps([_short(c) for c in cells], indent=2) + "\n")
+    write_text(out / "leaderboard.json", json.dumps([_shorten(c) for c in cells], indent=2) + "\n")
     write_text(out / "leaderboard.md", to_markdown(cells))
-    write_text(out / "index.html", document("Leaderboard", _to_html(cells)))
+    write_text(out / "index.html", render_document("Leaderboard", _to_html(cells)))
     return cells
 
 
@@ -191,7 +193,7 @@ def _macro(cells: Sequence[Mapping[str, Any]]) -> list[str]:
     lines += ["| --- |" + " --- |" * len(shared)]
     for i, name in enumerate(names):
         means = [_mean([rows[i]["mean"][m] for rows in sets]) for m in shared]
-        lines.append(f"| {name} | " + " | ".join(text_of(v) for v in means) + " |")
+        lines.append(f"| {name} | " + " | ".join(format_number(v) for v in means) + " |")
     return [*lines, ""]
 
 
@@ -200,17 +202,17 @@ def _mean(values: Sequence[float | None]) -> float:
     return math.fsum(known) / len(known) if known else math.nan
 
 
-def _cell(
+def _fill_cell(
     model: str,
+    options: LoadOptions,
     entry: Entry,
     base: Path,
-    open_model: Callable[[], Predictor],
     opened: dict[str, Predictor],
     skip_bad: bool,
 ) -> dict[str, Any]:
     try:
         if model not in opened:
-            opened[model] = open_model()
+            opened[model] = open_predictor(options)
         root = base / entry.root if entry.root else None
         protocol = protocols.get(entry.protocol or get_dataset(entry.dataset).protocol)
         report = evaluate(
@@ -226,7 +228,7 @@ def _cell(
     return {**report.to_dict(), "set": entry.name, "in_mean": entry.in_mean}
 
 
-def _done(path: Path, key: str) -> dict[str, Any] | None:
+def _read_cell(path: Path, key: str) -> dict[str, Any] | None:
     """The cell of the file, when it is whole, without error, and of the same settings."""
     try:
         cell = json.loads(path.read_text(encoding="utf-8"))
@@ -235,18 +237,18 @@ def _done(path: Path, key: str) -> dict[str, Any] | None:
     return cell if cell.get("key") == key and "mean" in cell else None
 
 
-def _key(model: str, entry: Entry, base: Path) -> str:
-    """Fingerprint of what a cell depends on; a model that is a file counts by its content.
+def _key(options: LoadOptions, entry: Entry, base: Path) -> str:
+    """Fingerprint of what a cell depends on; models and weights that are files: their content.
 
     The weights beside a graph are content too. The embedded model counts by the
     version of Leadline, a protocol by all that defines it.
     """
-    file = Path(model)
-    content = sha256_of_model(file) if file.is_file() else ""
+    files = [Path(source) for source in (options.model, options.weights) if source is not None]
+    content = [sha256_of_model(file) for file in files if file.is_file()]
     protocol = repr(protocols.get(entry.protocol or get_dataset(entry.dataset).protocol))
     place = str((base / entry.root).resolve())
-    record = [model, content, asdict(entry), place, protocol, __version__]
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+    record = [asdict(options), content, asdict(entry), place, protocol, __version__]
+    return hashlib.sha256(json.dumps(record, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _by_set(cells: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
@@ -268,15 +270,15 @@ def _metrics(cell: Mapping[str, Any]) -> list[str]:
 
 def _value(cell: Mapping[str, Any], metric: str) -> str:
     low, high = cell["interval_95"][metric]
-    value = text_of(cell["mean"][metric])
-    return value if low is None else f"{value} ({text_of(low)} to {text_of(high)})"
+    value = format_number(cell["mean"][metric])
+    return value if low is None else f"{value} ({format_number(low)} to {format_number(high)})"
 
 
 def _arrow(metric: str) -> str:
     return "↑" if metric in LARGER_IS_BETTER else "↓"
 
 
-def _short(cell: Mapping[str, Any]) -> dict[str, Any]:
+def _shorten(cell: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in cell.items() if name not in ("per_frame", "key")}
 
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from leadline.errors import InputError, KindError, UnknownNameError
-from leadline.evaluation.pixel_sums import FIELDS, metrics_of, pixel_sums
-from leadline.evaluation.protocol import STANDARD, Given, Protocol, Scored, real_map
+from leadline.evaluation.protocol import STANDARD, MapScore, Protocol, Quantity, real_map
 from leadline.evaluation.sampling import sample
 from leadline.kinds import DepthKind
 from leadline.metrics import d1_all
+from leadline.metrics.pixel_sums import FIELDS, compute_metrics, sum_pixels
 from leadline.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class StereoProtocol(Protocol):
     min_depth: float = 1e-3
     max_depth: float = 80.0
 
-    def measure(self, pred: Any, target: Any, valid: Any = None) -> Scored:
+    def measure(self, pred: Any, target: Any, valid: Any = None) -> MapScore:
         """Score one disparity map.
 
         Args:
@@ -81,13 +81,13 @@ class StereoProtocol(Protocol):
         factor = self.focal_px[width] * self.baseline_m
         with np.errstate(divide="ignore"):
             depth = np.clip(factor / disparity, self.min_depth, self.max_depth)
-        sums = pixel_sums(depth, factor / t)
-        found = metrics_of(sums) | {"d1_all": d1_all(disparity, t), "pixels": float(len(t))}
-        return Scored(metrics={n: found[n] for n in (*STANDARD, "d1_all", "pixels")}, sums=sums)
+        sums = sum_pixels(depth, factor / t, "float32")  # as the original computes the ratios
+        found = compute_metrics(sums) | {"d1_all": d1_all(disparity, t), "pixels": float(len(t))}
+        return MapScore(metrics={n: found[n] for n in (*STANDARD, "d1_all", "pixels")}, sums=sums)
 
-    def metrics_of(self, sums: Float[np.ndarray, " 13"]) -> dict[str, float]:
+    def compute_metrics(self, sums: Float[np.ndarray, " 13"]) -> dict[str, float]:
         """The pixelwise metrics of sums."""
-        return metrics_of(sums)
+        return compute_metrics(sums)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,24 +95,24 @@ class PairProtocol(Protocol):
     """Pairs of points, of which one is nearer (DA-2K)."""
 
     def measure(
-        self, pred: Any, target: Any, valid: Any = None, *, given: Given | None = None
-    ) -> Scored:
+        self, pred: Any, target: Any, valid: Any = None, *, quantity: Quantity | None = None
+    ) -> MapScore:
         """Score one map.
 
         Args:
-            pred: disparity (larger = nearer), unless ``given`` or the Prediction says depth.
+            pred: disparity (larger = nearer), unless ``quantity`` or the Prediction says depth.
             target: the file's records, ``{"point1": [row, column], "point2": ...,
                 "closer_point": "point1"}``, or rows of (nearer row, column, farther row, column).
             valid: must be None.
-            given: ``depth`` or ``disparity``.
+            quantity: ``depth`` or ``disparity``.
         """
         if valid is not None:
             raise InputError(f"{self.name} compares pairs of points; valid must be left out.")
-        known = given or "disparity"
-        if known not in get_args(Given):
-            raise UnknownNameError("given", known, get_args(Given))
+        held = quantity or "disparity"
+        if held not in get_args(Quantity):
+            raise UnknownNameError("quantity", held, get_args(Quantity))
         if isinstance(pred, Prediction):
-            known, pred = ("disparity" if pred.kind.larger_is_nearer else "depth"), pred.values
+            held, pred = ("disparity" if pred.kind.larger_is_nearer else "depth"), pred.values
         values = real_map(pred, "prediction")
         pairs = np.array([_pair(record) for record in target], dtype=np.int64).reshape(-1, 4)
         if not len(pairs):
@@ -124,12 +124,14 @@ class PairProtocol(Protocol):
                 "picture's own size; resize the prediction to it."
             )
         nearer, farther = values[pairs[:, 0], pairs[:, 1]], values[pairs[:, 2], pairs[:, 3]]
-        right = nearer > farther if known == "disparity" else nearer < farther
+        right = nearer > farther if held == "disparity" else nearer < farther
         sums = np.zeros(len(FIELDS))
         sums[0], sums[FIELDS.index("within1")] = len(right), np.count_nonzero(right)
-        return Scored(metrics=self.metrics_of(sums) | {"pixels": float(len(right))}, sums=sums)
+        return MapScore(
+            metrics=self.compute_metrics(sums) | {"pixels": float(len(right))}, sums=sums
+        )
 
-    def metrics_of(self, sums: Float[np.ndarray, " 13"]) -> dict[str, float]:
+    def compute_metrics(self, sums: Float[np.ndarray, " 13"]) -> dict[str, float]:
         """Share of pairs in the right order."""
         return {"ordinal": float(sums[FIELDS.index("within1")] / sums[0])}
 

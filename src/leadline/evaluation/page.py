@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image as PilImage
 
 from leadline import viz
-from leadline.evaluation.predictors import by_protocol
-from leadline.evaluation.report import text_of
-from leadline.evaluation.run import for_frame
+from leadline.evaluation.predictors import adapt_to_protocol
+from leadline.evaluation.report import format_number
+from leadline.evaluation.run import apply_frame_cap
 from leadline.kinds import DepthKind
 from leadline.metrics import LARGER_IS_BETTER
 
@@ -38,7 +38,9 @@ _ERROR_LIMIT = 0.5
 CHARTS = ("abs_rel", "rmse", "delta1", "silog", "bad_pixel_percent", "ordinal")
 
 
-def page_of(report: Report, refs: Sequence[FrameRef], predict: Predictor, *, cases: int = 4) -> str:
+def render_page(
+    report: Report, refs: Sequence[FrameRef], predict: Predictor, *, cases: int = 4
+) -> str:
     """A self-contained HTML page.
 
     Args:
@@ -47,7 +49,7 @@ def page_of(report: Report, refs: Sequence[FrameRef], predict: Predictor, *, cas
         predict: that made the predictions.
         cases: how many of the best and of the worst to show.
     """
-    order, predict = report.ranked(), by_protocol(predict, report.protocol)
+    order, predict = report.rank_frames(), adapt_to_protocol(predict, report.protocol)
     best = order[:cases]
     worst = [name for name in reversed(order) if name not in best][:cases]
     by_name = {ref.name: ref for ref in refs}
@@ -57,7 +59,7 @@ def page_of(report: Report, refs: Sequence[FrameRef], predict: Predictor, *, cas
         f"Source: {_e(report.protocol.source)}.</p>",
         *(f"<p><small>Quirk: {_e(quirk)}.</small></p>" for quirk in report.protocol.quirks),
         f"<p>{len(report.scores.rows)} frames, {len(report.skipped)} left out.</p>",
-        *(f"<p>{_e(line)}</p>" for line in report.left_out()),
+        *(f"<p>{_e(line)}</p>" for line in report.describe_left_out()),
         _numbers(report),
         _distances(report),
         "<h2>Frames</h2>",
@@ -73,10 +75,10 @@ def page_of(report: Report, refs: Sequence[FrameRef], predict: Predictor, *, cas
         rows = "".join(f"<li>{_e(s.name)}: {_e(s.error)}</li>" for s in report.skipped)
         parts.append(f"<h2>Left out</h2><ul>{rows}</ul>")
     parts.append(f"<p><small>Leadline {_e(report.version)}</small></p>")
-    return document(f"{report.model} on {report.dataset}", "\n".join(parts))
+    return render_document(f"{report.model} on {report.dataset}", "\n".join(parts))
 
 
-def document(title: str, body: str) -> str:
+def render_document(title: str, body: str) -> str:
     """An HTML document with the house's style and no outside reference."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -84,7 +86,7 @@ def document(title: str, body: str) -> str:
     )
 
 
-def error_map(
+def draw_error_map(
     pred: np.ndarray, truth: np.ndarray, counts: np.ndarray, *, limit: float = _ERROR_LIMIT
 ) -> np.ndarray:
     """Relative error in colours, dark = right, bright = ``limit`` or more; slate = not counted.
@@ -100,7 +102,7 @@ def error_map(
     return viz.colorize(error, cmap="inferno", valid=error >= 0, limits=(0, limit))
 
 
-def embedded(picture: np.ndarray, *, width: int = _SHOWN_WIDTH) -> str:
+def embed_picture(picture: np.ndarray, *, width: int = _SHOWN_WIDTH) -> str:
     """An ``img`` element that holds its picture."""
     shown = PilImage.fromarray(picture)
     if shown.width > width:
@@ -111,7 +113,7 @@ def embedded(picture: np.ndarray, *, width: int = _SHOWN_WIDTH) -> str:
     return f'<img alt="" src="data:image/png;base64,{code}">'
 
 
-def histogram(values: Sequence[float], label: str) -> str:
+def draw_histogram(values: Sequence[float], label: str) -> str:
     """An inline picture of how often which value comes."""
     known = [value for value in values if math.isfinite(value)]
     if not known:
@@ -124,21 +126,22 @@ def histogram(values: Sequence[float], label: str) -> str:
         for i, c in enumerate(counts)
     )
     width = bar * len(counts)
+    low, high = (format_number(float(edges[end])) for end in (0, -1))
     return (
         f'<figure><svg width="{max(width, 160)}" height="{height}" role="img">{bars}</svg>'
-        f"<figcaption>{_e(label)}: {text_of(float(edges[0]))} to {text_of(float(edges[-1]))}"
-        "</figcaption></figure>"
+        f"<figcaption>{_e(label)}: {low} to {high}</figcaption></figure>"
     )
 
 
 def _numbers(report: Report) -> str:
     mean, intervals = report.scores.mean(), report.scores.intervals()
-    image, pooled = report.scores.per_image(), report.scores.pooled()
+    image, pooled = report.scores.per_image(), report.scores.pool()
     rows = "".join(
         f"<tr><td>{_e(name)} {'&uarr;' if name in LARGER_IS_BETTER else '&darr;'}</td>"
-        f"<td><b>{text_of(value)}</b></td>"
-        f"<td>{text_of(intervals[name].low)} to {text_of(intervals[name].high)}</td>"
-        f"<td>{text_of(image[name])}</td><td>{text_of(pooled.get(name, math.nan))}</td></tr>"
+        f"<td><b>{format_number(value)}</b></td>"
+        f"<td>{format_number(intervals[name].low)} to {format_number(intervals[name].high)}</td>"
+        f"<td>{format_number(image[name])}</td>"
+        f"<td>{format_number(pooled.get(name, math.nan))}</td></tr>"
         for name, value in mean.items()
     )
     return (
@@ -155,7 +158,7 @@ def _distances(report: Report) -> str:
     head = "".join(f"<th>{n}</th>" for n in names)
     rows = "".join(
         f"<tr><td>{bin_}</td><td>{100 * row['share']:.0f} %</td>"
-        + "".join(f"<td>{text_of(row[n])}</td>" for n in names)
+        + "".join(f"<td>{format_number(row[n])}</td>" for n in names)
         + "</tr>"
         for bin_, row in found.items()
     )
@@ -166,16 +169,18 @@ def _distances(report: Report) -> str:
 
 
 def _chart(report: Report, name: str) -> str:
-    return histogram([row.metrics[name] for row in report.scores.rows], name)
+    return draw_histogram([row.metrics[name] for row in report.scores.rows], name)
 
 
 def _case(report: Report, ref: FrameRef, predict: Predictor) -> str:
     frame = ref.read()
     row = next(row for row in report.scores.rows if row.name == ref.name)
     numbers = ", ".join(
-        f"{name} {text_of(row.metrics[name])}" for name in report.scores.metrics[:4]
+        f"{name} {format_number(row.metrics[name])}" for name in report.scores.metrics[:4]
     )
-    pictures = "".join(embedded(picture) + " " for picture in _pictures(report, frame, predict))
+    pictures = "".join(
+        embed_picture(picture) + " " for picture in _pictures(report, frame, predict)
+    )
     return f"<figure>{pictures}<figcaption>{_e(ref.name)}: {numbers}</figcaption></figure>"
 
 
@@ -187,11 +192,11 @@ def _pictures(report: Report, frame: Frame, predict: Predictor) -> list[np.ndarr
         return [*shown, pred.colorize()]
     if frame.disparity is not None and report.protocol.name.startswith("kitti-stereo"):
         return [*shown, pred.colorize()]
-    depth, truth, counts = for_frame(report.protocol, frame).aligned(
+    depth, truth, counts = apply_frame_cap(report.protocol, frame).align_maps(
         pred, frame.depth, baseline_m=frame.baseline_m
     )
     near = viz.nearness(depth, DepthKind.METRIC_DEPTH)
-    return [*shown, viz.colorize(near), error_map(depth, truth, counts)]
+    return [*shown, viz.colorize(near), draw_error_map(depth, truth, counts)]
 
 
 def _e(text: str) -> str:

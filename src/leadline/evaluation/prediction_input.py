@@ -1,4 +1,4 @@
-"""What a protocol is given: the numbers of a prediction, and whether it may compare them."""
+"""The input of a protocol: a prediction's numbers, and whether the protocol may compare them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from leadline.errors import KindError
-from leadline.evaluation.protocol import Given, real_map
+from leadline.evaluation.protocol import Quantity, real_map
 from leadline.kinds import DepthKind
 from leadline.prediction import Prediction
 
@@ -21,46 +21,50 @@ count, before the clamp; ``disparity``: scale and shift by least squares against
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class GivenMap:
+class PredictionInput:
     """A prediction as numbers.
 
     Attributes:
         values: (h, w).
-        holds: what they are; a disparity in 1/m where nothing is aligned.
+        quantity: what they are; a disparity in 1/m where nothing is aligned.
         factor: on depths, before any alignment.
-        knows_holes: NaN says that the prediction tells nothing there, and is no failure of it.
+        has_valid_mask: the prediction says itself where it has no value: a NaN is no failure.
     """
 
     values: np.ndarray
-    holds: Given
+    quantity: Quantity
     factor: float = 1.0
-    knows_holes: bool = False
+    has_valid_mask: bool = False
 
 
-def given_map(
+def read_input(
     pred: Any,
     *,
     protocol: str,
     align: Align,
-    holds: Given,
+    quantity: Quantity,
     factor: float,
     baseline_m: float | None = None,
-) -> GivenMap:
-    """A prediction of any sort as numbers.
+) -> PredictionInput:
+    """Read a prediction of any sort as numbers.
 
     Args:
         pred: array, tensor or Prediction.
         protocol: its name, for messages.
         align: how the protocol aligns.
-        holds: what an array holds; a Prediction tells itself.
+        quantity: what an array holds; a Prediction says so itself.
         factor: on depths of unknown unit; metres need none.
-        baseline_m: metres between the eyes, for a Prediction of pixel disparity.
+        baseline_m: metres between the cameras, for a Prediction of pixel disparity.
 
     Raises:
-        KindError: a Prediction of a kind that cannot be compared so.
+        KindError: a Prediction of a kind that this alignment cannot compare.
     """
     if not isinstance(pred, Prediction):
-        return GivenMap(values=real_map(pred, "prediction"), holds=holds, factor=factor)
+        return PredictionInput(
+            values=real_map(pred, "prediction"), quantity=quantity, factor=factor
+        )
+    if pred.kind is DepthKind.SCALED_DISPARITY:
+        pred = pred.to_depth()
     values = pred.values if pred.valid is None else np.where(pred.valid, pred.values, np.nan)
     metric = pred.kind.is_metric
     if pred.kind is DepthKind.PIXEL_DISPARITY and pred.camera and baseline_m:
@@ -71,11 +75,11 @@ def given_map(
             f"{pred.kind} cannot be compared by {protocol}, which aligns "
             f"{'nothing' if align == 'none' else 'by ' + align}; {_REPAIR[pred.kind]}"
         )
-    return GivenMap(
+    return PredictionInput(
         values=values,
-        holds="disparity" if pred.kind.larger_is_nearer else "depth",
+        quantity="disparity" if pred.kind.larger_is_nearer else "depth",
         factor=factor if scaled else 1.0,
-        knows_holes=pred.valid is not None,
+        has_valid_mask=pred.valid is not None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Where predictions come from: a model, the files of another program, or a guess that sees nothing.
+"""Where predictions come from: a model, the files of another program, or a blind guess.
 
 A predictor is a function from a Frame to a Prediction at the frame's size, or at any size that the
 protocol resizes. A model is one too; a protocol may take its network's own map.
@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leadline.datasets.frame import Frame, depth_png
+from leadline.datasets.frame import Frame, read_depth16
 from leadline.errors import InputError, KindError
 from leadline.estimator import DepthEstimator
 from leadline.evaluation.protocol import Protocol
 from leadline.evaluation.sampling import sample
 from leadline.kinds import DepthKind
-from leadline.load_options import load
 from leadline.prediction import Prediction, read_prediction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from leadline.load_options import LoadOptions
 
 Predictor = Callable[[Frame], Prediction]
 
@@ -60,25 +61,26 @@ class ModelPredictor:
         """The map at the picture's size."""
         return self.estimator.predict(frame.image)
 
-    def by(self, protocol: Protocol) -> Predictor:
+    def adapt(self, protocol: Protocol) -> Predictor:
         """The maps that a protocol is defined on."""
         estimator = self.estimator
-        own = protocol.takes == "network"
+        own = protocol.map_source == "network"
         predict = estimator.predict_unresized if own else estimator.predict
         return lambda frame: predict(protocol.view(frame.image))
 
 
-def of_model(name: str) -> Predictor:
-    """A baseline, or a model that :func:`leadline.load` takes."""
-    return BASELINES[name] if name in BASELINES else ModelPredictor(load(name))
+def open_predictor(options: LoadOptions) -> Predictor:
+    """Open a model, or a guess of :data:`BASELINES`, which needs nothing but its name."""
+    guess = BASELINES.get(str(options.model))
+    return ModelPredictor(options.open()) if guess is None else guess
 
 
-def by_protocol(predict: Predictor, protocol: Protocol) -> Predictor:
-    """The predictor as the protocol wants it; only models can be asked for another map."""
-    return predict.by(protocol) if isinstance(predict, ModelPredictor) else predict
+def adapt_to_protocol(predict: Predictor, protocol: Protocol) -> Predictor:
+    """The predictor whose maps the protocol compares; only models can give another map."""
+    return predict.adapt(protocol) if isinstance(predict, ModelPredictor) else predict
 
 
-def of_folder(
+def open_folder(
     folder: Path, *, kind: DepthKind | str | None = None, per_metre: float | None = None
 ) -> Predictor:
     """Predictions of another program: one file per frame, found by the frame's name.
@@ -88,7 +90,7 @@ def of_folder(
 
     Args:
         folder: of the files.
-        kind: what they hold; default ``metric_depth``. Files that Leadline wrote tell it
+        kind: what they hold; default ``metric_depth``. Files that Leadline wrote say it
             themselves, and another kind is refused.
         per_metre: codes per metre of 16-bit PNGs that other programs wrote; refused for other
             files, whose numbers are not codes.
@@ -112,7 +114,7 @@ def _read(path: Path, kind: DepthKind | None, per_metre: float | None) -> Predic
         plain = read_prediction(path, kind=kind or DepthKind.METRIC_DEPTH)
         found = replace(plain, valid=None)
     elif path.suffix == ".png" and per_metre is not None:
-        values = depth_png(path, per_unit=per_metre)
+        values = read_depth16(path, per_unit=per_metre)
         values = np.where(values > 0, values, np.nan)
         return Prediction(values=values, kind=kind or DepthKind.METRIC_DEPTH)
     else:

@@ -1,4 +1,4 @@
-"""What every protocol is: a way to a number that is named after it.
+"""The base of every protocol: a way to a number that is named after it.
 
 A protocol is everything that decides a number besides the prediction, as data. The order is the
 same for all: the target's frame, the pixels that count (range, crop, the caller's mask), the
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from leadline.image import Image
 
-Given = Literal["depth", "disparity"]
+Quantity = Literal["depth", "disparity"]
 """What an array holds: depth, or its inverse, which is resized before it is inverted."""
 
 Average = Literal["image", "pixel"]
 """``image``: metrics per image, then their mean; ``pixel``: over all pixels at once."""
 
-Takes = Literal["picture", "network"]
+MapSource = Literal["picture", "network"]
 """Which map a model is scored by: ``picture``, the one at the picture's size that users get, or
 ``network``, what its network gives, which the protocol itself brings to the target's size."""
 
@@ -45,16 +45,16 @@ BINS = ("near", "mid", "far")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Scored:
-    """What came of one map.
+class MapScore:
+    """The numbers of one map.
 
     Attributes:
         metrics: name -> number, and ``pixels``, how many were counted.
-        sums: over the pixels, see :mod:`leadline.evaluation.pixel_sums`.
+        sums: over the pixels, see :mod:`leadline.metrics.pixel_sums`.
         bins: near, mid, far -> sums.
         scale, shift: of the alignment; 1 and 0 where nothing was aligned.
-        coverage: share of the pixels to count that the prediction tells something about; the
-            others are left out.
+        coverage: share of the counting pixels at which the prediction has a value; the others are
+            left out.
     """
 
     metrics: dict[str, float]
@@ -74,13 +74,13 @@ class Protocol(ABC):
         summary: one line.
         source: paper and code that it comes from.
         average: see :data:`Average`.
-        takes: see :data:`Takes`.
+        map_source: see :data:`MapSource`.
         quirks: what the original does that one would not expect.
     """
 
     WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "average": get_args(Average),
-        "takes": get_args(Takes),
+        "map_source": get_args(MapSource),
     }
     """Attribute -> the words that it may be."""
 
@@ -88,7 +88,7 @@ class Protocol(ABC):
     summary: str
     source: str
     average: Average = "image"
-    takes: Takes = "picture"
+    map_source: MapSource = "picture"
     quirks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -101,18 +101,18 @@ class Protocol(ABC):
         return image
 
     @abstractmethod
-    def measure(self, pred: Any, target: Any, valid: Any = None) -> Scored:
+    def measure(self, pred: Any, target: Any, valid: Any = None) -> MapScore:
         """Score one map, with what is needed to score many; see :meth:`score`."""
 
     @abstractmethod
-    def metrics_of(self, sums: Float[np.ndarray, " 13"]) -> dict[str, float]:
+    def compute_metrics(self, sums: Float[np.ndarray, " 13"]) -> dict[str, float]:
         """The pixelwise metrics of sums, in this protocol's definitions."""
 
     def score(self, pred: Any, target: Any, valid: Any = None, **options: Any) -> dict[str, float]:
         """Metrics of one map.
 
         Args:
-            pred: what the protocol takes, numpy, torch or a Prediction; (h, w), or with leading
+            pred: what the protocol compares, numpy, torch or a Prediction; (h, w), or with leading
                 axes of size 1.
             target: the truth, in metres; 0 or not finite = unknown.
             valid: which target pixels may count; default: all.

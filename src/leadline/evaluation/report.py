@@ -66,9 +66,9 @@ class Report:
                 name: [_number(i.low), _number(i.high)] for name, i in intervals.items()
             },
             "per_image": _plain(self.scores.per_image()),
-            "pooled": _plain(self.scores.pooled()),
+            "pooled": _plain(self.scores.pool()),
             "by_distance": {k: _plain(v) for k, v in self.scores.by_distance().items()},
-            "undefined": self.scores.undefined(),
+            "undefined": self.scores.count_undefined(),
             "per_frame": [
                 {
                     "name": row.name,
@@ -93,25 +93,25 @@ class Report:
         lines = [head]
         if self.skipped:
             lines.append(f"{len(self.skipped)} frames left out; the first: {self.skipped[0].error}")
-        lines += self.left_out()
+        lines += self.describe_left_out()
         lines.append(f"{'':18}{'value':>10}  95 % interval")
         for name, value in mean.items():
             better = "+" if name in LARGER_IS_BETTER else "-"
             low, high = intervals[name].low, intervals[name].high
-            span = "" if math.isnan(low) else f"{text_of(low)} to {text_of(high)}"
-            lines.append(f"{name:17}{better}{text_of(value):>10}  {span}".rstrip())
-        undefined = self.scores.undefined()
+            span = "" if math.isnan(low) else f"{format_number(low)} to {format_number(high)}"
+            lines.append(f"{name:17}{better}{format_number(value):>10}  {span}".rstrip())
+        undefined = self.scores.count_undefined()
         lines += [f"{n} is undefined on {count} frames" for n, count in undefined.items()]
         return "\n".join([*lines, "+ more is better, - less is better"])
 
-    def left_out(self) -> list[str]:
-        """A sentence on pixels that the predictions tell nothing about, where there are any."""
+    def describe_left_out(self) -> list[str]:
+        """A sentence on pixels at which the predictions have no value, where there are any."""
         missing = 1 - self.scores.coverage
         if not missing > 0:
             return []
         return [
-            f"{100 * missing:.2g} % of the pixels to count are left out: the predictions tell "
-            "nothing there"
+            f"{100 * missing:.2g} % of the pixels to count are left out: the predictions have "
+            "no value there"
         ]
 
     def csv(self) -> str:
@@ -125,7 +125,7 @@ class Report:
             writer.writerow([row.name, *map(repr, numbers)])
         return file.getvalue()
 
-    def ranked(self, metric: str | None = None) -> list[str]:
+    def rank_frames(self, metric: str | None = None) -> list[str]:
         """Names of the frames from best to worst by a metric; default: the protocol's first."""
         name = metric or self.scores.metrics[0]
         sign = -1 if name in LARGER_IS_BETTER else 1
@@ -141,7 +141,7 @@ class Report:
             write_text(folder / "index.html", page)
 
 
-def text_of(value: float | None) -> str:
+def format_number(value: float | None) -> str:
     """A number for people: four significant digits."""
     if value is None or math.isnan(value):
         return "-"

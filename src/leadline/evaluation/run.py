@@ -2,7 +2,8 @@
 
 ```python
 refs = open_dataset("nyu-labelled", "data/nyu")
-report = evaluate(of_model("lite"), refs, protocols.get("midas-zero-shot"))
+predict = open_predictor(LoadOptions(model="lite"))
+report = evaluate(predict, refs, protocols.get("midas-zero-shot"))
 print(report.table())
 ```
 """
@@ -17,7 +18,7 @@ from leadline.errors import InputError, KindError, LeadlineError
 from leadline.evaluation.accumulate import Accumulator
 from leadline.evaluation.depth_protocol import DepthProtocol
 from leadline.evaluation.other_protocols import PairProtocol, StereoProtocol
-from leadline.evaluation.predictors import by_protocol, refuse_disparity
+from leadline.evaluation.predictors import adapt_to_protocol, refuse_disparity
 from leadline.evaluation.report import Report, Skipped
 from leadline.jobs import run_job
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from leadline.datasets.frame import Frame, FrameRef
     from leadline.evaluation.predictors import Predictor
-    from leadline.evaluation.protocol import Protocol, Scored
+    from leadline.evaluation.protocol import MapScore, Protocol
     from leadline.jobs import Failure, Progress
     from leadline.prediction import Prediction
 
@@ -47,17 +48,17 @@ def evaluate(
     """Score every frame; reading, predicting and scoring overlap.
 
     Args:
-        predict: from a frame to a Prediction; a model (:func:`of_model`) is asked for the map that
-            the protocol takes.
+        predict: from a frame to a Prediction; a model (:func:`open_predictor`) is asked for the
+            map that the protocol compares.
         refs: the frames, from :func:`leadline.datasets.open_dataset`.
         protocol: by which to compare.
         model: name for the report.
         dataset: name for the report.
         metrics: more metrics than the protocol's own, of :data:`leadline.metrics.METRICS`.
-        skip_bad: go on past frames that cannot be read, predicted or scored, and tell them in the
+        skip_bad: go on past frames that cannot be read, predicted or scored, and list them in the
             report; otherwise the first of them ends the evaluation.
         on_progress: as of :func:`leadline.jobs.run_job`.
-        on_failure: as of :func:`leadline.jobs.run_job`; told of frames that are left out.
+        on_failure: as of :func:`leadline.jobs.run_job`; called for frames that are left out.
         ahead: threads that read and score; 0 does everything in this one.
 
     Raises:
@@ -68,16 +69,16 @@ def evaluate(
 
     def failed(failure: Failure[FrameRef]) -> None:
         if not skip_bad:
-            raise _named(failure.item.name, failure.error)
+            raise _name_frame(failure.item.name, failure.error)
         if on_failure is not None:
             on_failure(failure)
 
-    predict = by_protocol(predict, protocol)
+    predict = adapt_to_protocol(predict, protocol)
     report = run_job(
         refs,
         prepare=lambda ref: ref.read(),
-        work=lambda ref, frame: (frame, _predicted(predict, frame)),
-        finish=partial(_scored, protocol=protocol, metrics=tuple(metrics)),
+        work=lambda ref, frame: (frame, _predict(predict, frame)),
+        finish=partial(_score, protocol=protocol, metrics=tuple(metrics)),
         on_progress=on_progress,
         on_failure=failed,
         ahead=ahead,
@@ -87,7 +88,7 @@ def evaluate(
         gathered.add(ref.name, scored)
     if not gathered.rows:
         first = report.failures[0]
-        raise _named(first.item.name, first.error)
+        raise _name_frame(first.item.name, first.error)
     skipped = [
         Skipped(name=f.item.name, error=" ".join(str(f.error).split())) for f in report.failures
     ]
@@ -104,7 +105,7 @@ def evaluate(
 
 def score_frame(
     pred: Prediction, frame: Frame, protocol: Protocol, metrics: Sequence[str] = ()
-) -> Scored:
+) -> MapScore:
     """Score one frame, with the data set's cap where the protocol takes it."""
     if isinstance(protocol, StereoProtocol):
         if frame.disparity is None:
@@ -125,36 +126,36 @@ def score_frame(
             f"{frame.name} has pairs of points and no depth; take --protocol da-2k in place of "
             f"{protocol.name}."
         )
-    chosen = for_frame(protocol, frame)
+    chosen = apply_frame_cap(protocol, frame)
     wanted = tuple(dict.fromkeys((*chosen.metrics, *metrics)))
     return chosen.measure(pred, frame.depth, baseline_m=frame.baseline_m, metrics=wanted)
 
 
-def for_frame(protocol: Protocol, frame: Frame) -> DepthProtocol:
+def apply_frame_cap(protocol: Protocol, frame: Frame) -> DepthProtocol:
     """The protocol with the frame's cap, where it takes the data set's."""
     if not isinstance(protocol, DepthProtocol):
         raise InputError(f"{protocol.name} compares no depth maps; choose another protocol.")
     return protocol.with_cap(frame.max_depth) if protocol.cap_from_data else protocol
 
 
-def _predicted(predict: Predictor, frame: Frame) -> Prediction:
+def _predict(predict: Predictor, frame: Frame) -> Prediction:
     pred = predict(frame)
     refuse_disparity(pred, frame)
     return pred
 
 
-def _scored(
+def _score(
     ref: FrameRef,
     made: tuple[Frame, Prediction],
     *,
     protocol: Protocol,
     metrics: tuple[str, ...],
-) -> Scored:
+) -> MapScore:
     frame, pred = made
     return score_frame(pred, frame, protocol, metrics)
 
 
-def _named(name: str, error: Exception) -> Exception:
+def _name_frame(name: str, error: Exception) -> Exception:
     """The error with the frame's name, in its own class."""
     text = " ".join(str(error).split())
     if name not in text:

@@ -27,7 +27,7 @@ def sample(
     if values.shape == size:
         return values.reshape(-1).take(pixels).astype(np.float64)
     height, width = size
-    # Pixels come row by row: how many each row has tells the rows without a division.
+    # Pixels come row by row: counting them gives their rows without a division.
     counts = np.diff(pixels.searchsorted(np.arange(0, (height + 1) * width, width)))
     rows = np.arange(height).repeat(counts)
     columns = pixels - rows * width

@@ -1,4 +1,4 @@
-"""Depth from motion: what two or more pictures of one scene tell about it.
+"""Depth from motion: what two or more pictures of one scene say about it.
 
 Pixels are (n, 2) arrays of x and y with centres of pixels at integers; cameras look along z, x
 right, y down; poses are ``world_from_camera``; depth is z. See docs/conventions.md. Two pictures
@@ -11,21 +11,22 @@ Needs OpenCV: ``pip install 'leadline[geometry]'``.
 from leadline.geometry.drawing import draw_epipolar
 from leadline.geometry.epipolar import (
     epipolar_lines,
-    epipoles,
     fundamental_from_cameras,
     line_ends,
     sampson_error,
     second_from_first,
 )
-from leadline.geometry.filling import fill
+from leadline.geometry.filling import complete, fill
 from leadline.geometry.matching import DETECTORS, Features, Matches, detect, match, match_features
 from leadline.geometry.pose import RelativePose, decompose_essential, relative_pose
+from leadline.geometry.pose_alignment import Similarity, fit_similarity, normalise_poses
 from leadline.geometry.pose_refinement import (
     RefinementConfig,
     SparseDepth,
     refine_poses,
     sparse_depth,
 )
+from leadline.geometry.ray_pose import camera_from_rays
 from leadline.geometry.rectification import RectifiedPair, depth_from_pair, rectify
 from leadline.geometry.stereo_matching import (
     CONFIDENT,
@@ -46,25 +47,29 @@ __all__ = [
     "RectifiedPair",
     "RefinementConfig",
     "RelativePose",
+    "Similarity",
     "SparseDepth",
     "StereoConfig",
     "SweepConfig",
     "TwoView",
+    "camera_from_rays",
     "check_poses",
     "check_rectified",
+    "complete",
     "decompose_essential",
     "depth_from_pair",
     "detect",
     "draw_epipolar",
     "epipolar_lines",
-    "epipoles",
     "fill",
+    "fit_similarity",
     "fundamental",
     "fundamental_from_cameras",
     "homography",
     "line_ends",
     "match",
     "match_features",
+    "normalise_poses",
     "plane_sweep",
     "rectify",
     "refine_poses",

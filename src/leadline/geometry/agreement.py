@@ -37,7 +37,7 @@ class SweptMap:
 def agreement(
     sweep: SweptMap, others: Sequence[SweptMap], agree: float
 ) -> Float[np.ndarray, "h w"]:
-    """From 0 to 1: how well the other maps, asked where a point falls in them, confirm it."""
+    """From 0 to 1: how well the other maps confirm a point at the pixel where it falls in them."""
     camera = sweep.camera
     h, w = sweep.inverse.shape
     x, y = np.meshgrid(

@@ -98,16 +98,6 @@ def epipolar_lines(
     return lines / np.maximum(np.linalg.norm(lines[:, :2], axis=1, keepdims=True), 1e-300)
 
 
-def epipoles(F: Float[np.ndarray, "3 3"]) -> tuple[np.ndarray, np.ndarray]:
-    """Where each camera stands in the other's picture, as homogeneous (3,) vectors of norm 1.
-
-    The first is in the first picture (F e = 0), the second in the second. A last number near 0
-    means a place at infinity: sideways motion.
-    """
-    u, _, vt = np.linalg.svd(F)
-    return vt[2], u[:, 2]
-
-
 def line_ends(
     lines: Float[np.ndarray, "n 3"], width: int, height: int
 ) -> tuple[Float[np.ndarray, "n 2 2"], Bool[np.ndarray, " n"]]:

@@ -22,25 +22,26 @@ if TYPE_CHECKING:
     from leadline.prediction import Prediction
 
 _SMALL, _LARGE, _EDGE, _FORBIDDEN, _TRUST = 5, 60, 5.0, 120, 40
+_ROUNDS = 4  # over rows and columns
 
 
-def hidden_by_nearer(
+def fill_from_behind(
     disparity: Float[np.ndarray, "h w"],
     seen: Bool[np.ndarray, "h w"],
     other: Float[np.ndarray, "h w"],
     guide: UInt8[np.ndarray, "h w"],
     count: int,
 ) -> Float[np.ndarray, "h w"]:
-    """Disparity of what one eye alone sees.
+    """Disparity of what one view alone shows.
 
-    A disparity is possible where the other eye, at the place that it names, sees something as near
-    or nearer, or where that place is outside its picture, and that lies between what is seen to the
-    left and to the right in the row. Possible ones spread from the seen pixels by semi-global
-    paths.
+    A disparity is possible where the other view shows something as near or nearer at the pixel
+    that it points to, or where that pixel is outside the other picture; and where it lies between
+    what is seen to the left and to the right in the row. Possible ones spread from the seen pixels
+    by semi-global paths.
 
     Args:
         disparity: of the left picture; trusted where ``seen``.
-        seen: where both eyes agree.
+        seen: where both views agree.
         other: disparity of the right picture.
         guide: the left picture, grey.
         count: number of disparities from 0.
@@ -135,13 +136,31 @@ def fill(
     return replace(prediction, values=values, valid=None, confidence=confidence, image=image)
 
 
+def complete(prediction: Prediction, other: Prediction) -> Prediction:
+    """Values everywhere, of another map of the same view that is fitted to this one.
+
+    Args:
+        prediction: metric or scaled depth with holes.
+        other: of any kind; scale and shift that its kind leaves open are fitted to what
+            ``prediction`` knows.
+
+    Raises:
+        InputError: no pixel has both values, or the sizes differ.
+    """
+    fitted = other.aligned_to(prediction.values, prediction.known).values
+    confidence = prediction.confidence
+    if confidence is not None:
+        confidence = np.where(prediction.known, confidence, 0)
+    values = np.where(prediction.known, prediction.values, fitted)
+    return replace(prediction, values=values, valid=None, confidence=confidence)
+
+
 def spread_along_edges(
     values: Float[np.ndarray, "h w"],
     weights: Float[np.ndarray, "h w"],
     guide: UInt8[np.ndarray, "h w"],
     smoothness: float,
     edge: float,
-    rounds: int = 4,
 ) -> Float[np.ndarray, "h w"]:
     """Weighted mean of ``values`` that follows the guide; where weights are 0, what is spread.
 
@@ -151,8 +170,8 @@ def spread_along_edges(
     grey = guide.astype(np.float64)
     above, below = weights * values, weights.astype(np.float64)
     ties = [np.exp(-np.abs(np.diff(grey, axis=axis)) / edge) + 1e-4 for axis in (1, 0)]
-    for turn in range(rounds):
-        strength = smoothness**2 * 1.5 * 4.0 ** (rounds - turn - 1) / (4.0**rounds - 1)
+    for turn in range(_ROUNDS):
+        strength = smoothness**2 * 1.5 * 4.0 ** (_ROUNDS - turn - 1) / (4.0**_ROUNDS - 1)
         for axis, tie in zip((1, 0), ties, strict=True):
             both = np.stack([above, below])
             turned = both if axis == 1 else both.swapaxes(1, 2)

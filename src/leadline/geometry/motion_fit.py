@@ -122,7 +122,7 @@ def _kabsch(M: np.ndarray) -> np.ndarray:
 
 def _begin(rays: Rays, focals: np.ndarray, R: np.ndarray, t: np.ndarray) -> Motion:
     """A motion as it is, with a wide noise; climbed a little before the noise is found."""
-    return _judged(R, t, _seen(rays, focals, R, t), Mixture.wide(_WIDE_NOISE_PX))
+    return _judge(R, t, _measure(rays, focals, R, t), Mixture.wide(_WIDE_NOISE_PX))
 
 
 def _climb(
@@ -139,10 +139,10 @@ def _climb(
     """
     if not fixed:
         for noise in (_WIDE_NOISE_PX, 1.0):
-            seen = _seen(rays, focals, motion.rotation, motion.direction)
-            learned = _expected(motion.rotation, motion.direction, seen, motion.mixture).mixture
+            seen = _measure(rays, focals, motion.rotation, motion.direction)
+            learned = _fit_mixture(motion.rotation, motion.direction, seen, motion.mixture).mixture
             mixture = replace(learned, noise_px=noise)
-            start = _judged(motion.rotation, motion.direction, seen, mixture)
+            start = _judge(motion.rotation, motion.direction, seen, mixture)
             motion = _climb(rays, focals, start, steps=6, fixed=True)
     damping = 1e-4
     for _ in range(steps):
@@ -152,9 +152,9 @@ def _climb(
         moved: Motion | None = None
         for _ in range(5):
             damped = normal + damping * np.diag(np.diag(normal) + 1e-12)
-            R, t = _stepped(motion, -np.linalg.solve(damped, gradient))
-            judge = _judged if fixed else _expected
-            tried = judge(R, t, _seen(rays, focals, R, t), motion.mixture)
+            R, t = _take_step(motion, -np.linalg.solve(damped, gradient))
+            judge = _judge if fixed else _fit_mixture
+            tried = judge(R, t, _measure(rays, focals, R, t), motion.mixture)
             if tried.cost <= motion.cost:
                 moved = tried
                 damping = max(damping / 5, 1e-9)
@@ -169,14 +169,14 @@ def _climb(
     return motion
 
 
-def _expected(
+def _fit_mixture(
     R: np.ndarray, t: np.ndarray, seen: tuple[np.ndarray, np.ndarray], before: Mixture
 ) -> Motion:
     """The mixture that fits residuals and shifts best, from that before."""
     residual, bins = seen
     mixture = before
     for _ in range(3):
-        judged = _judged(R, t, seen, mixture)
+        judged = _judge(R, t, seen, mixture)
         right = judged.right
         total = max(float(right.sum()), 1e-9)
         wrong = 1 - right
@@ -188,13 +188,13 @@ def _expected(
             noise_px=max(
                 math.sqrt(float((judged.weight * residual**2).sum()) / total), _MIN_NOISE_PX
             ),
-            shares=_sharpened(shares),
+            shares=_sharpen(shares),
             density=_density(residual, wrong),
         )
-    return _judged(R, t, seen, mixture)
+    return _judge(R, t, seen, mixture)
 
 
-def _sharpened(shares: np.ndarray) -> np.ndarray:
+def _sharpen(shares: np.ndarray) -> np.ndarray:
     """Shares drawn to 0 and 1: where most matches are wrong, the rest fits by chance."""
     odds = (shares / np.maximum(1 - shares, 1e-6)) ** 2
     return np.clip(odds / (1 + odds), 0.002, 0.998)
@@ -207,7 +207,7 @@ def _density(residual: np.ndarray, wrong: np.ndarray) -> float:
     return max(share / (2 * _NEAR_LINE_PX), 1e-4)
 
 
-def _judged(
+def _judge(
     R: np.ndarray, t: np.ndarray, seen: tuple[np.ndarray, np.ndarray], mixture: Mixture
 ) -> Motion:
     """How likely matches are under a motion and a mixture."""
@@ -228,7 +228,7 @@ def _judged(
     )
 
 
-def _seen(
+def _measure(
     rays: Rays, focals: np.ndarray, R: np.ndarray, t: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sampson distances, and the bins of the shifts along the lines, of all matches."""
@@ -246,7 +246,7 @@ def _tangents(t: np.ndarray) -> np.ndarray:
     return np.linalg.svd(t[None])[2][1:]
 
 
-def _stepped(motion: Motion, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _take_step(motion: Motion, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     R = rotation_by(step[:3]) @ motion.rotation
     t = motion.direction + step[3:] @ _tangents(motion.direction)
     return R, t / np.linalg.norm(t)
@@ -287,7 +287,7 @@ def _sampson(
     return c / s, J
 
 
-def with_spread(motion: Motion, rays: Rays, focals: np.ndarray) -> Motion:
+def add_deviations(motion: Motion, rays: Rays, focals: np.ndarray) -> Motion:
     """The motion with its standard deviations; each of the four solutions has its own."""
     _, J = _sampson(rays, focals, motion.rotation, motion.direction)
     normal = (J * motion.weight[:, None]).T @ J / motion.mixture.noise_px**2

@@ -1,4 +1,4 @@
-"""The one place that imports OpenCV, so that its absence is told in one way."""
+"""The one place that imports OpenCV, so that its absence has one message."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """How a camera moved between two pictures: rotation, and direction of the translation.
 
-The length of the translation cannot be told from two pictures: it is 1 here, and depths that follow
-are in units of it.
+Two pictures do not give the length of the translation: it is 1 here, and depths that follow are in
+units of it.
 
 An essential matrix from MAGSAC++ starts a maximum-likelihood fit of rotation and direction: Sampson
 distances in pixels follow a heavy-tailed distribution where a match is right, a uniform one where
@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leadline.errors import DegenerateError, InputError
-from leadline.geometry.epipolar import homogeneous, sampson_error, skew
-from leadline.geometry.motion_fit import Motion, fit_motion, rotation_from, with_spread
+from leadline.geometry.epipolar import sampson_error, skew
+from leadline.geometry.inputs import rays_of, slopes_of
+from leadline.geometry.motion_fit import Motion, add_deviations, fit_motion, rotation_from
 from leadline.geometry.opencv import opencv
 from leadline.geometry.two_view import (
     fundamental,
@@ -119,11 +120,11 @@ def relative_pose(
     """
     second = second or first
     need_matches(matches)
-    rays = _rays(matches.first, first), _rays(matches.second, second)
+    rays = rays_of(matches.first, first), rays_of(matches.second, second)
     focals = np.array([[first.fx, first.fy], [second.fx, second.fy]])
     starts = _starts(matches, first, second, threshold_px)
     motion = fit_motion(rays, focals, starts)
-    motion = with_spread(_in_front(motion, rays, far_baselines), rays, focals)
+    motion = add_deviations(_in_front(motion, rays, far_baselines), rays, focals)
     E = skew(motion.direction) @ motion.rotation
     F = np.linalg.inv(second.matrix).T @ E @ np.linalg.inv(first.matrix)
     error = sampson_error(F, matches.first, matches.second)
@@ -137,7 +138,7 @@ def relative_pose(
     depths = _depths(motion, rays)
     inliers = close & (depths > 0).all(0)
     need_inliers(int(inliers.sum()), len(matches))
-    parallax = _parallax_deg(motion.rotation, rays)[inliers]
+    parallax = measure_parallax(motion.rotation, rays)[inliers]
     if check and np.median(parallax) < min_parallax_deg:
         raise DegenerateError(
             f"the median parallax is {np.median(parallax):.2f} degrees and {min_parallax_deg} are "
@@ -167,11 +168,6 @@ def decompose_essential(
     return [(u @ R @ vt, sign * t) for R in (W, W.T) for sign in (1.0, -1.0)]
 
 
-def _rays(points: np.ndarray, camera: Camera) -> np.ndarray:
-    """(n, 3) with z = 1."""
-    return homogeneous((points - [camera.cx, camera.cy]) / [camera.fx, camera.fy])
-
-
 def _starts(
     matches: Matches, first: Camera, second: Camera, threshold_px: float
 ) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -179,9 +175,7 @@ def _starts(
     cv2 = opencv("the motion of a camera")
     focal = float(np.mean([first.fx, first.fy, second.fx, second.fy]))
     K = np.diag([focal, focal, 1.0])  # one calibration for both, as OpenCV wants it
-    x1, x2 = (
-        _rays(p, c)[:, :2] * focal for p, c in ((matches.first, first), (matches.second, second))
-    )
+    x1, x2 = slopes_of(matches.first, first) * focal, slopes_of(matches.second, second) * focal
     starts = []
     for method in (cv2.USAC_MAGSAC, cv2.USAC_ACCURATE, cv2.RANSAC, cv2.LMEDS):
         if method in (cv2.RANSAC, cv2.LMEDS) and starts:
@@ -221,7 +215,10 @@ def _in_front(motion: Motion, rays: tuple[np.ndarray, np.ndarray], far: float) -
     return max(options, key=before)
 
 
-def _parallax_deg(R: np.ndarray, rays: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+def measure_parallax(
+    R: Float[np.ndarray, "3 3"], rays: tuple[np.ndarray, np.ndarray]
+) -> Float[np.ndarray, " n"]:
+    """Angles in degrees between rays (n, 3) of two cameras whose rotation is R."""
     a, b = rays[0] @ R.T, rays[1]
     crossed = np.linalg.norm(np.cross(a, b), axis=1)
     return np.degrees(np.arctan2(crossed, (a * b).sum(1)))

@@ -23,6 +23,7 @@ from leadline.geometry.epipolar import (
     sampson_error,
     second_from_first,
 )
+from leadline.geometry.inputs import camera_of, rays_of, slopes_of
 from leadline.geometry.matching import Features, detect, match_features
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def refine_poses(
             the pictures.
     """
     images = (reference, *sources)
-    cameras = [_camera(image) for image in images]
+    cameras = [camera_of(image) for image in images]
     try:
         features = [detect(image, limit=3000) for image in images]
     except InputError:  # too little structure to correct anything
@@ -127,9 +128,8 @@ def sparse_depth(
     own, camera = features[0], cameras[0]
     others = list(zip(features[1:], cameras[1:], strict=True))
     moves = np.array([second_from_first(camera, other) for _, other in others])
-    seen = [_shared(own, camera, *other, config.refuse) for other in others]
+    seen = [_match_source(own, camera, *other, config.refuse) for other in others]
     used = [k for k, (rows, _) in enumerate(seen) if len(rows) >= _LEAST]
-    slopes = (own.points - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
     corrected = list(cameras[1:])
     if not used:
         none = np.zeros(0)
@@ -143,7 +143,7 @@ def sparse_depth(
             cameras=corrected,
         )
     fit = _Fit(
-        rays=np.concatenate([slopes, np.ones((len(slopes), 1))], axis=1),
+        rays=rays_of(own.points, camera),
         rows=[seen[k][0] for k in used],
         slopes=[seen[k][1] for k in used],
         focals=np.array([(others[k][1].fx + others[k][1].fy) / 2 for k in used]),
@@ -157,7 +157,7 @@ def sparse_depth(
         move = np.eye(4)
         move[:3, :3], move[:3, 3] = rotation, place
         corrected[k] = cameras[k + 1].moved(world @ inverse_rigid(move))
-    deviation, views = fit.judged(rotations, places, inverse)
+    deviation, views = fit.judge(rotations, places, inverse)
     good = np.nonzero((inverse > 0) & np.isfinite(deviation))[0]
     return SparseDepth(
         rows=good,
@@ -170,7 +170,7 @@ def sparse_depth(
 
 
 def contradiction(which: str, error_px: float, limit_px: float) -> InputError:
-    """The error that tells of poses or intrinsics that the pictures contradict."""
+    """The error for poses or intrinsics that the pictures contradict."""
     return InputError(
         f"{which}: matched points lie {error_px:.1f} pixels from where their cameras put them, "
         f"and {limit_px:.1f} or less are needed: the poses or the intrinsics are wrong. "
@@ -179,13 +179,7 @@ def contradiction(which: str, error_px: float, limit_px: float) -> InputError:
     )
 
 
-def _camera(image: Image) -> Camera:
-    if image.camera is None:
-        raise InputError(f"{image.name or 'picture'} has no camera; give one with its pose.")
-    return image.camera
-
-
-def _shared(
+def _match_source(
     own: Features, camera: Camera, features: Features, other: Camera, refuse: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which features of the reference another picture sees, and at which slopes."""
@@ -202,8 +196,7 @@ def _shared(
     if middle > limit:
         raise contradiction("two of the frames", middle, limit)
     keep = error <= 4 * middle + 1
-    slopes = (found.second[keep] - (other.cx, other.cy)) / (other.fx, other.fy)
-    return found.indices[keep, 0], slopes
+    return found.indices[keep, 0], slopes_of(found.second[keep], other)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -242,7 +235,7 @@ class _Fit:
         longer = float(given / found) if found > 0 and given > 0 else 1.0
         return rotations, places * longer, inverse / longer
 
-    def judged(
+    def judge(
         self, rotations: np.ndarray, places: np.ndarray, inverse: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Deviation of every inverse depth, infinite where a match contradicts it; views."""

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leadline.errors import DegenerateError, InputError
+from leadline.errors import DegenerateError
+from leadline.geometry.inputs import camera_of, check_size, posed_camera
 from leadline.geometry.opencv import opencv
 from leadline.geometry.stereo_matching import stereo_disparity
 from leadline.image import Image
@@ -57,7 +58,9 @@ def rectify(first: Image, second: Image) -> RectifiedPair:
             look in different directions.
         MissingDependencyError: OpenCV is not installed.
     """
-    poses = _checked_poses(first, second)
+    cameras = posed_camera(first, "first picture"), posed_camera(second, "second picture")
+    check_size(second, first.size, "second picture")
+    poses = [np.asarray(camera.world_from_camera) for camera in cameras]
     move = poses[1][:3, 3] - poses[0][:3, 3]
     baseline = float(np.linalg.norm(move))
     if baseline < 1e-9:
@@ -81,7 +84,7 @@ def rectify(first: Image, second: Image) -> RectifiedPair:
             f"{_LEAST_ANGLE_DEG:g} or more are needed to rectify: this is forward motion. Use "
             "leadline.geometry.plane_sweep, which takes any motion."
         )
-    return _turned((first, second), poses, move / baseline, ahead, baseline)
+    return _warp_pair((first, second), poses, move / baseline, ahead, baseline)
 
 
 def depth_from_pair(
@@ -106,41 +109,17 @@ def depth_from_pair(
     """
     pair = rectify(first, second)
     left, right = pair.left, pair.right
-    if pair.swapped:  # the matcher gives the left eye's map: mirror, and the first is the left eye
-        left, right = _mirrored(pair.right), _mirrored(pair.left)
+    if pair.swapped:  # the matcher maps the left view: mirrored, the first is the left one
+        left, right = _mirror(pair.right), _mirror(pair.left)
     found = stereo_disparity(left, right, max_disparity=max_disparity, fill=fill)
     turn = -1 if pair.swapped else 1
     disparity, sure = found.values[:, ::turn], found.confidence
     sure = np.ones_like(disparity) if sure is None else sure[:, ::turn]
-    view = _camera(pair.right if pair.swapped else pair.left)
-    return _seen_from(first, view, disparity, sure, pair.baseline, metric)
+    view = camera_of(pair.right if pair.swapped else pair.left)
+    return _reproject(first, view, disparity, sure, pair.baseline, metric)
 
 
-def _checked_poses(first: Image, second: Image) -> list[np.ndarray]:
-    poses = []
-    for image, name in ((first, "first"), (second, "second")):
-        if image.camera is None or image.camera.world_from_camera is None:
-            raise InputError(
-                f"{image.name or f'the {name} picture'} has no "
-                f"{'camera' if image.camera is None else 'pose'}: intrinsics and world_from_camera "
-                "are needed; give Image(pixels=..., camera=camera.moved(pose))."
-            )
-        poses.append(image.camera.world_from_camera)
-    if first.size != second.size:
-        raise InputError(
-            f"pictures of {first.size[1]}x{first.size[0]} and {second.size[1]}x{second.size[0]} "
-            "pixels: one size is needed; resize one and its camera (camera.resized)."
-        )
-    return poses
-
-
-def _camera(image: Image) -> Camera:
-    if image.camera is None:
-        raise InputError(f"{image.name or 'picture'} has no camera; give one.")
-    return image.camera
-
-
-def _turned(
+def _warp_pair(
     images: tuple[Image, Image],
     poses: list[np.ndarray],
     along: np.ndarray,
@@ -157,7 +136,7 @@ def _turned(
     z = ahead - (ahead @ x) * x
     z /= np.linalg.norm(z)
     world = np.stack([x, np.cross(z, x), z], axis=1)
-    cameras = [_camera(image) for image in images]
+    cameras = [camera_of(image) for image in images]
     focal = float(np.mean([(c.fx + c.fy) / 2 for c in cameras]))
     homographies, corners = [], []
     for camera, pose in zip(cameras, poses, strict=True):
@@ -181,7 +160,7 @@ def _turned(
         place = np.eye(4)
         place[:3, :3], place[:3, 3] = world, pose[:3, 3]
         camera = replace(
-            _camera(image),
+            camera_of(image),
             width=int(size[0]),
             height=int(size[1]),
             fx=focal,
@@ -207,12 +186,12 @@ def _corners(homography: np.ndarray, camera: Camera) -> np.ndarray:
     return mapped[:, :2] / mapped[:, 2:]
 
 
-def _mirrored(image: Image) -> Image:
+def _mirror(image: Image) -> Image:
     pixels = np.ascontiguousarray(image.pixels[:, ::-1])
-    return Image(pixels=pixels, camera=_camera(image).flipped(), name=image.name)
+    return Image(pixels=pixels, camera=camera_of(image).flipped(), name=image.name)
 
 
-def _seen_from(
+def _reproject(
     image: Image,
     view: Camera,
     disparity: np.ndarray,
@@ -222,7 +201,7 @@ def _seen_from(
 ) -> Prediction:
     """The rectified map in the picture's own pixels, as depth along its own axis."""
     cv2 = opencv()
-    camera = _camera(image)
+    camera = camera_of(image)
     pose, place = camera.world_from_camera, view.world_from_camera
     turn = np.asarray(place)[:3, :3].T @ np.asarray(pose)[:3, :3]
     h, w = image.size

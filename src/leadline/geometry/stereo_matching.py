@@ -1,9 +1,9 @@
 """Disparity of a rectified stereo pair at full density, with a confidence.
 
-Costs of census and colour, semi-global aggregation, both eyes compared, small islands dropped, and
-what only one eye sees filled from behind: a pixel that the other eye misses is hidden there by
-something nearer, so only disparities that this explains are allowed, and they spread from the
-trusted pixels along the picture's own edges.
+Costs of census and colour, semi-global aggregation, a left-right check, small islands dropped, and
+what only one view shows filled from behind: a pixel without a match in the other view is hidden
+there by something nearer, so only disparities that this explains are allowed, and they spread from
+the trusted pixels along the picture's own edges.
 
 Source: Hirschmueller, PAMI 2008 (aggregation, left-right check); Mei et al., On Building an
 Accurate Stereo Matching System on Graphics Hardware, 2011, sec. 2 (census with colour).
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leadline.errors import InputError
-from leadline.geometry.filling import hidden_by_nearer
+from leadline.geometry.filling import fill_from_behind
+from leadline.geometry.inputs import check_size
 from leadline.geometry.matching import match
 from leadline.geometry.opencv import grey_of, opencv
 from leadline.geometry.semi_global import (
@@ -48,7 +49,7 @@ class StereoConfig:
         colour_weight: of the colour difference beside the census.
         colour_limit: grey levels at which a colour difference counts in full.
         small_step, large_step: what a disparity that differs by 1, or by more, costs a path.
-        tolerance_px: by how much both eyes may disagree.
+        tolerance_px: by how much the disparities of both views may differ.
         island_px: smaller islands of one disparity are dropped.
         most_cells: pixels times disparities; larger pairs are matched at a smaller size, which
             bounds the memory (ten bytes a cell).
@@ -75,16 +76,16 @@ def stereo_disparity(
     """Disparity of the left picture of a rectified pair.
 
     Args:
-        left: picture of the left eye.
-        right: picture of the right eye, of one size, whose rows belong to the left one's; see
+        left: the left view.
+        right: the right view, of the same size, whose rows match the left one's; see
             :func:`rectify`.
         max_disparity: largest disparity looked for, in pixels; default: a sixth of the width.
-        fill: give what only one eye sees a value too (with low confidence).
+        fill: give what only one view shows a value too (with low confidence).
         check: refuse pairs whose rows do not belong together, found by matching a few points.
         config: see :class:`StereoConfig`.
 
     Returns:
-        ``pixel_disparity`` with a confidence: at least :data:`CONFIDENT` where both eyes agree.
+        ``pixel_disparity`` with a confidence: at least :data:`CONFIDENT` where both views agree.
 
     Raises:
         InputError: sizes differ, the pair is not rectified or the wrong way round.
@@ -97,24 +98,24 @@ def stereo_disparity(
     count = _count(left.size[1], max_disparity)
     share = config.most_cells / (left.size[0] * left.size[1] * count)
     if share < 1:
-        small = _at(left, share ** (1 / 3)), _at(right, share ** (1 / 3))
+        small = _shrink(left, share ** (1 / 3)), _shrink(right, share ** (1 / 3))
         most = max(2, round((count - 1) * small[0].size[1] / left.size[1]))
         found = stereo_disparity(*small, max_disparity=most, fill=fill, check=False, config=config)
-        return _enlarged(found, left)
+        return _enlarge(found, left)
     cost = _costs(left, right, count, config)
     grey = grey_of(left)
     total = aggregate(cost, grey, small=config.small_step, large=config.large_step)
     index = total.argmin(axis=2)
     disparity = subpixel(total, index)
-    other = _of_right_eye(total)
-    seen = _agree(disparity, other, config.tolerance_px)
-    seen = _without_islands(disparity, seen, config.island_px)
+    other = _right_disparity(total)
+    seen = _check_left_right(disparity, other, config.tolerance_px)
+    seen = _drop_islands(disparity, seen, config.island_px)
     sure = margin(total, index)
     del total, cost
     confidence = np.where(seen, CONFIDENT + (1 - CONFIDENT) * sure, 0.2 * sure)
     valid: np.ndarray | None = seen
     if fill and seen.any():
-        filled = hidden_by_nearer(disparity, seen, other, grey, count)
+        filled = fill_from_behind(disparity, seen, other, grey, count)
         disparity = opencv().medianBlur(np.where(seen, disparity, filled).astype(np.float32), 5)
         valid = None
     return Prediction(
@@ -129,9 +130,9 @@ def stereo_disparity(
 
 
 def check_rectified(left: Image, right: Image, *, tolerance_px: float = 2.0) -> None:
-    """Refuse a pair whose rows do not belong together or whose eyes are swapped.
+    """Refuse a pair whose rows do not belong together or whose views are swapped.
 
-    Pictures with too little structure to tell (fewer than 20 matches) pass.
+    Pictures with too little structure to decide (fewer than 20 matches) pass.
 
     Raises:
         InputError: rows differ by more than ``tolerance_px``, or points move to the right.
@@ -155,17 +156,12 @@ def check_rectified(left: Image, right: Image, *, tolerance_px: float = 2.0) -> 
     if level.sum() >= 20 and np.median(move[level, 0]) < -1:
         raise InputError(
             f"{left.name or 'left'} and {right.name or 'right'}: points of the first picture lie "
-            "farther right in the second, so the first is the right eye; swap the two."
+            "farther right in the second, so the first is the right view; swap the two."
         )
 
 
 def _check_sizes(left: Image, right: Image) -> None:
-    if left.size != right.size:
-        raise InputError(
-            f"left picture of {left.size[1]}x{left.size[0]} and right of "
-            f"{right.size[1]}x{right.size[0]} pixels: one size is needed; give the pictures of one "
-            "rectified pair."
-        )
+    check_size(right, left.size, "right picture")
     if min(left.size) < 16:
         raise InputError(
             f"pictures of {left.size[1]}x{left.size[0]} pixels: 16 or more on every side are "
@@ -185,7 +181,7 @@ def _count(width: int, max_disparity: int | None) -> int:
     return max_disparity + 1
 
 
-def _at(image: Image, scale: float) -> Image:
+def _shrink(image: Image, scale: float) -> Image:
     cv2 = opencv()
     h, w = image.size
     size = (max(16, int(w * scale)), max(16, int(h * scale)))
@@ -193,7 +189,7 @@ def _at(image: Image, scale: float) -> Image:
     return Image(pixels=pixels, name=image.name)
 
 
-def _enlarged(found: Prediction, left: Image) -> Prediction:
+def _enlarge(found: Prediction, left: Image) -> Prediction:
     """A map that was found at a smaller size."""
     cv2 = opencv()
     h, w = left.size
@@ -214,7 +210,7 @@ def _enlarged(found: Prediction, left: Image) -> Prediction:
 def _costs(
     left: Image, right: Image, count: int, config: StereoConfig
 ) -> Int16[np.ndarray, "h w d"]:
-    """Cost of every pixel and disparity; half the range where the right eye sees nothing."""
+    """Cost of every pixel and disparity; half the range beyond the edge of the right view."""
     cv2 = opencv("stereo matching")
     code_l, code_r = census(grey_of(left)), census(grey_of(right))
     h, w = left.size
@@ -229,7 +225,7 @@ def _costs(
     return cost
 
 
-def _of_right_eye(total: Int16[np.ndarray, "h w d"]) -> Float[np.ndarray, "h w"]:
+def _right_disparity(total: Int16[np.ndarray, "h w d"]) -> Float[np.ndarray, "h w"]:
     """Disparity of the right picture from the same sums: pixel x of the left is x - d there."""
     w = total.shape[1]
     turned = np.full_like(total, np.iinfo(np.int16).max // 2)
@@ -238,14 +234,16 @@ def _of_right_eye(total: Int16[np.ndarray, "h w d"]) -> Float[np.ndarray, "h w"]
     return subpixel(turned, turned.argmin(axis=2))
 
 
-def _agree(disparity: np.ndarray, other: np.ndarray, tolerance: float) -> Bool[np.ndarray, "h w"]:
-    """Where the right eye, asked at the place that the left one names, says the same."""
+def _check_left_right(
+    disparity: np.ndarray, other: np.ndarray, tolerance: float
+) -> Bool[np.ndarray, "h w"]:
+    """Where the right view's disparity at the matched pixel is the left one's."""
     there = np.arange(disparity.shape[1]) - np.rint(disparity).astype(np.int64)
     answer = np.take_along_axis(other, np.maximum(there, 0), axis=1)
     return (there >= 0) & (np.abs(answer - disparity) <= tolerance)
 
 
-def _without_islands(
+def _drop_islands(
     disparity: np.ndarray, seen: np.ndarray, island_px: int
 ) -> Bool[np.ndarray, "h w"]:
     none = -16

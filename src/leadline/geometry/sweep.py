@@ -25,6 +25,7 @@ from leadline.geometry.epipolar import (
     sampson_error,
     second_from_first,
 )
+from leadline.geometry.inputs import camera_of, check_size, posed_camera
 from leadline.geometry.matching import match
 from leadline.geometry.opencv import grey_of, opencv
 from leadline.geometry.pose_refinement import contradiction, refine_poses
@@ -137,34 +138,34 @@ def plane_sweep(
     config = config or SweepConfig()
     opencv("plane sweep")
     _check_inputs(reference, sources, near, far)
-    frames = [_at_most(image, config.long_side) for image in (reference, *sources)]
+    frames = [_shrink(image, config.long_side) for image in (reference, *sources)]
     span = _check_parallax(frames, near, far)
     if check:
         for image in frames[1:]:
             check_poses(frames[0], image)
     if refine:
         detail = max(_REFINED_AT, config.long_side)
-        better = refine_poses(_at_most(reference, detail), [_at_most(i, detail) for i in sources])
-        frames[1:] = [_posed_as(a, b) for a, b in zip(frames[1:], better, strict=True)]
+        better = refine_poses(_shrink(reference, detail), [_shrink(i, detail) for i in sources])
+        frames[1:] = [_take_pose(a, b) for a, b in zip(frames[1:], better, strict=True)]
     count = config.planes or int(np.clip(np.ceil(span) + 1, 32, 192))
     depths = _Depths(low=1 / far, high=1 / near, count=count, span=span)
-    sweep = _swept(frames[0], frames[1:], depths, config)
+    sweep = _sweep(frames[0], frames[1:], depths, config)
     confirmed = np.ones_like(sweep.sure)
     if consistent:
-        confirmed = agreement(sweep, _of_sources(frames, depths, config), config.agree)
+        confirmed = agreement(sweep, _sweep_sources(frames, depths, config), config.agree)
     sure = confidence(sweep, confirmed, (depths.high - depths.low) / span)
-    return _restored(sweep, sure, reference, metric)
+    return _restore(sweep, sure, reference, metric)
 
 
-def _posed_as(image: Image, other: Image) -> Image:
-    camera = _camera(image).moved(_camera(other).world_from_camera)
+def _take_pose(image: Image, other: Image) -> Image:
+    camera = camera_of(image).moved(camera_of(other).world_from_camera)
     return replace(image, camera=camera)
 
 
 def check_poses(first: Image, second: Image, *, tolerance: float = 0.01) -> None:
     """Refuse poses and intrinsics that matched points contradict.
 
-    Pictures with too little structure to tell (fewer than 30 matches) pass.
+    Pictures with too little structure to decide (fewer than 30 matches) pass.
 
     Raises:
         InputError: half of the matches are farther from their epipolar lines than ``tolerance`` of
@@ -176,7 +177,7 @@ def check_poses(first: Image, second: Image, *, tolerance: float = 0.01) -> None
         return
     if len(found) < 30:
         return
-    matrix = fundamental_from_cameras(_camera(first), _camera(second))
+    matrix = fundamental_from_cameras(camera_of(first), camera_of(second))
     error = float(np.median(sampson_error(matrix, found.first, found.second)))
     limit = tolerance * max(first.size)
     if not error <= limit:
@@ -188,19 +189,9 @@ def _check_inputs(reference: Image, sources: Sequence[Image], near: float, far: 
     if not sources:
         raise InputError("plane_sweep was given no sources: one or more other pictures are needed.")
     for number, image in enumerate((reference, *sources)):
-        name = image.name or ("reference" if number == 0 else f"source {number}")
-        if image.camera is None or image.camera.world_from_camera is None:
-            lacks = "camera" if image.camera is None else "pose"
-            raise InputError(
-                f"{name} has no {lacks}: every picture needs intrinsics and world_from_camera; "
-                "give Image(pixels=..., camera=camera.moved(pose))."
-            )
-        if image.size != reference.size:
-            raise InputError(
-                f"{name} of {image.size[1]}x{image.size[0]} pixels beside a reference of "
-                f"{reference.size[1]}x{reference.size[0]}: one size is needed; resize the picture "
-                "and its camera (camera.resized)."
-            )
+        name = f"source {number}" if number else "reference"
+        posed_camera(image, name)
+        check_size(image, reference.size, name)
     if min(reference.size) < 16:
         raise InputError(f"pictures of {reference.size}: 16 or more pixels a side are needed.")
     if not (np.isfinite([near, far]).all() and 0 < near < far):
@@ -211,17 +202,17 @@ def _check_inputs(reference: Image, sources: Sequence[Image], near: float, far: 
 
 def _check_parallax(frames: Sequence[Image], near: float, far: float) -> float:
     """Pixels that a surface moves between ``near`` and ``far``, in the best source."""
-    spans = [_span(_camera(frames[0]), _camera(image), near, far) for image in frames[1:]]
+    spans = [_span_px(camera_of(frames[0]), camera_of(image), near, far) for image in frames[1:]]
     if max(spans) < 2:
         raise DegenerateError(
             f"no parallax: from {near:g} to {far:g} away, points move by {max(spans):.2f} pixels "
             "between the pictures, and 2 or more are needed. Take pictures farther apart (turning "
-            "alone tells no depth), or check the poses' unit against near and far."
+            "alone gives no depth), or check the poses' unit against near and far."
         )
     return max(spans)
 
 
-def _span(first: Camera, second: Camera, near: float, far: float) -> float:
+def _span_px(first: Camera, second: Camera, near: float, far: float) -> float:
     x, y = np.meshgrid(
         np.linspace(0, first.width - 1, 9), np.linspace(0, first.height - 1, 9), indexing="xy"
     )
@@ -242,13 +233,7 @@ def _homography(first: Camera, second: Camera, inverse: float) -> Float[np.ndarr
     return second.matrix @ plane @ np.linalg.inv(first.matrix)
 
 
-def _camera(image: Image) -> Camera:
-    if image.camera is None:
-        raise InputError(f"{image.name or 'picture'} has no camera; give one with its pose.")
-    return image.camera
-
-
-def _at_most(image: Image, long_side: int) -> Image:
+def _shrink(image: Image, long_side: int) -> Image:
     h, w = image.size
     if max(h, w) <= long_side:
         return image
@@ -256,10 +241,10 @@ def _at_most(image: Image, long_side: int) -> Image:
     size = (max(16, round(w * scale)), max(16, round(h * scale)))
     cv2 = opencv()
     pixels = cv2.resize(image.pixels, size, interpolation=cv2.INTER_AREA)
-    return replace(image, pixels=pixels, camera=_camera(image).resized(*size))
+    return replace(image, pixels=pixels, camera=camera_of(image).resized(*size))
 
 
-def _swept(
+def _sweep(
     reference: Image,
     sources: Sequence[Image],
     depths: _Depths,
@@ -274,7 +259,7 @@ def _swept(
     inverse = low + at * (high - low) / (count - 1)
     inside = (index > 0) & (index < count - 1)
     sure = np.sqrt(margin(total, index, apart=depths.apart)) * np.where(inside, 1, 0.3)
-    return SweptMap(camera=_camera(reference), inverse=inverse, seen=seen, sure=sure)
+    return SweptMap(camera=camera_of(reference), inverse=inverse, seen=seen, sure=sure)
 
 
 def _volume(
@@ -293,7 +278,7 @@ def _volume(
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     for d, inverse in enumerate(steps):
         for k, (image, grey) in enumerate(zip(sources, pictures, strict=True)):
-            matrix = _homography(_camera(reference), _camera(image), inverse)
+            matrix = _homography(camera_of(reference), camera_of(image), inverse)
             warped = cv2.warpPerspective(
                 grey, matrix, (w, h), flags=flags, borderMode=cv2.BORDER_REPLICATE
             )
@@ -347,18 +332,18 @@ class _Comparison:
         return cv2.boxFilter(grey, cv2.CV_32F, self.side, borderType=cv2.BORDER_REFLECT_101)
 
 
-def _of_sources(frames: Sequence[Image], depths: _Depths, config: SweepConfig) -> list[SweptMap]:
+def _sweep_sources(frames: Sequence[Image], depths: _Depths, config: SweepConfig) -> list[SweptMap]:
     """Maps of the sources, each from the reference and the others, at half the size."""
-    half = [_at_most(image, max(16, max(image.size) // 2)) for image in frames]
+    half = [_shrink(image, max(16, max(image.size) // 2)) for image in frames]
     fewer = replace(depths, count=max(16, depths.count // 2), span=depths.span / 2)
     made = []
     for number in range(1, len(half)):
         others = [image for i, image in enumerate(half) if i != number]
-        made.append(_swept(half[number], others, fewer, config))
+        made.append(_sweep(half[number], others, fewer, config))
     return made
 
 
-def _restored(sweep: SweptMap, sure: np.ndarray, reference: Image, metric: bool) -> Prediction:
+def _restore(sweep: SweptMap, sure: np.ndarray, reference: Image, metric: bool) -> Prediction:
     """The map at the picture's own size."""
     cv2 = opencv()
     h, w = reference.size

@@ -48,7 +48,7 @@ def _adjugate(M: Columns) -> tuple[list[np.ndarray], np.ndarray]:
     return [a, b, c, *rest], determinant
 
 
-def smallest_vector(M: Columns, steps: int = 3) -> list[np.ndarray]:
+def smallest_vector(M: Columns) -> list[np.ndarray]:
     """Eigenvectors of the smallest eigenvalues of n positive 4x4 matrices, by inverse iteration.
 
     The matrix is shifted by a trace's share that rounding has taken already, so that exact data,
@@ -68,7 +68,7 @@ def smallest_vector(M: Columns, steps: int = 3) -> list[np.ndarray]:
     d3 = np.maximum(m33 + tiny - l30 * m03 - l31 * e31 - l32 * e32, tiny)
     # The last column of the inverse's factor is the first step from (0, 0, 0, 1).
     x0, x1, x2, x3 = (np.zeros_like(d0), np.zeros_like(d0), np.zeros_like(d0), np.ones_like(d0))
-    for _ in range(steps):
+    for _ in range(3):
         y1 = x1 - l10 * x0
         y2 = x2 - l20 * x0 - l21 * y1
         y3 = x3 - l30 * x0 - l31 * y1 - l32 * y2

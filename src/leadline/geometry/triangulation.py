@@ -42,7 +42,7 @@ class Points:
         world: (n, 3) float64 in the world's axes and unit; NaN where fewer than two views see it.
         depths: (v, n) z in every camera's axes, NaN where that camera does not see it.
         error_px: (n,) root mean square distance between pixels and projections, over views.
-        parallax_deg: (n,) largest angle between two of its rays; small angles tell no depth.
+        parallax_deg: (n,) largest angle between two of its rays; small angles give no depth.
         keep: (n,) in front of all cameras that see it, enough parallax, small enough error.
         covariance: (n, 3, 3) of ``world`` for pixels of standard deviation ``sigma_px``, or None.
     """
@@ -318,10 +318,10 @@ def _normal_equations(views: Views, world: np.ndarray) -> tuple[list[np.ndarray]
     return M, g
 
 
-def _gauss_newton(views: Views, world: np.ndarray, steps: int = 5) -> np.ndarray:
+def _gauss_newton(views: Views, world: np.ndarray) -> np.ndarray:
     """The smallest reprojection error; a step that does not lower it is not taken."""
     _, error = _residuals(views, world)
-    for _ in range(steps):
+    for _ in range(5):
         M, g = _normal_equations(views, world)
         moved = world - adjugate_solve(M, g)
         _, after = _residuals(views, moved)

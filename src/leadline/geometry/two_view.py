@@ -77,7 +77,7 @@ def fundamental(matches: Matches, *, threshold_px: float = 1.0, check: bool = Tr
             break
     if matrix is None or matrix.shape != (3, 3):
         raise InputError(_none_agree(len(matches)))
-    matrix = _polished(matrix / np.linalg.norm(matrix), matches, threshold_px)
+    matrix = _polish(matrix / np.linalg.norm(matrix), matches, threshold_px)
     error = sampson_error(matrix, matches.first, matches.second)
     inliers = error < 2 * threshold_px
     need_inliers(int(inliers.sum()), len(matches))
@@ -92,7 +92,7 @@ def fundamental(matches: Matches, *, threshold_px: float = 1.0, check: bool = Tr
                 raise DegenerateError(
                     f"one homography explains {found.inliers.sum()} of {len(matches)} matches: the "
                     "scene is flat, or the camera only turned, and the epipolar geometry cannot be "
-                    "told. Take pictures from places farther apart, with things at several depths "
+                    "found. Take pictures from places farther apart, with things at several depths "
                     "in view."
                 )
     return TwoView(matrix=matrix, inliers=inliers, error_px=error)
@@ -145,7 +145,7 @@ def prefer_homography(
 
     GRIC: squared errors in units of the noise, cut off, plus a price for every point (a point on
     an epipolar line has one freedom more than one on a homography) and every parameter. The noise
-    is what the models leave. A sixth of the matches off the plane tells depth in any case.
+    is what the models leave. A sixth of the matches off the plane shows depth in any case.
 
     Args:
         error_3d: pixels, of the fundamental or essential matrix.
@@ -198,7 +198,7 @@ def refuse_line(matches: Matches, counted: Bool[np.ndarray, " n"], *, threshold_
         if near >= _FLAT_SHARE * counted.sum():
             raise DegenerateError(
                 f"{near} of {counted.sum()} matches that agree lie on one line of the {which} "
-                "picture, from which no motion can be told; points spread over the picture are "
+                "picture, from which no motion can be found; points spread over the picture are "
                 "needed. Take in more of the scene, or other features."
             )
 
@@ -221,7 +221,7 @@ def _none_agree(total: int, inliers: int = 0) -> str:
     )
 
 
-def _polished(
+def _polish(
     F: Float[np.ndarray, "3 3"], matches: Matches, threshold_px: float
 ) -> Float[np.ndarray, "3 3"]:
     """Weighted eight-point steps on the Sampson error, kept while they lower the robust cost."""
@@ -242,8 +242,8 @@ def _robust_cost(F: np.ndarray, matches: Matches, threshold_px: float) -> float:
 
 
 def _eight_point(F: np.ndarray, matches: Matches, threshold_px: float) -> np.ndarray:
-    x1, T1 = _normalised(matches.first)
-    x2, T2 = _normalised(matches.second)
+    x1, T1 = _normalise(matches.first)
+    x2, T2 = _normalise(matches.second)
     error = sampson_error(F, matches.first, matches.second) / threshold_px
     lines_2, lines_1 = homogeneous(matches.first) @ F.T, homogeneous(matches.second) @ F
     slope = np.sqrt((lines_2[:, :2] ** 2).sum(1) + (lines_1[:, :2] ** 2).sum(1))
@@ -255,7 +255,7 @@ def _eight_point(F: np.ndarray, matches: Matches, threshold_px: float) -> np.nda
     return moved / np.linalg.norm(moved)
 
 
-def _normalised(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _normalise(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Centroid to 0, mean distance to the root of 2 (Hartley)."""
     centre = points.mean(0)
     scale = math.sqrt(2) / max(float(np.linalg.norm(points - centre, axis=1).mean()), 1e-12)

@@ -1,5 +1,7 @@
 """Files in and out: pictures, their EXIF cameras, lists of inputs, map and point formats."""
 
+from leadline.io.cameras import read_camera, read_cameras
+from leadline.io.depth_files import DEPTH_SUFFIXES, Hole, find_holes, hole_mask, read_depth_map
 from leadline.io.formats import FORMATS, format_of, output_suffixes
 from leadline.io.images import list_images, read_image
 from leadline.io.ledger import Ledger
@@ -18,21 +20,33 @@ from leadline.io.png16 import (
     write_png16,
 )
 from leadline.io.poses import read_poses, write_poses
+from leadline.io.text import parse_list
+from leadline.io.tone import TONES, Tone
 from leadline.io.video import VIDEO_SUFFIXES, is_video, read_video
 
 __all__ = [
+    "DEPTH_SUFFIXES",
     "FORMATS",
+    "TONES",
     "VIDEO_SUFFIXES",
+    "Hole",
     "Ledger",
     "Png16",
     "PointCloud",
+    "Tone",
     "decode_png16",
     "encode_png16",
+    "find_holes",
     "format_of",
+    "hole_mask",
     "is_map",
     "is_video",
     "list_images",
     "output_suffixes",
+    "parse_list",
+    "read_camera",
+    "read_cameras",
+    "read_depth_map",
     "read_depth_png",
     "read_image",
     "read_npy",

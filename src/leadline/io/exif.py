@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, SupportsFloat
 
+import numpy as np
+
 from leadline.camera import Camera
 
 if TYPE_CHECKING:
@@ -33,6 +35,32 @@ def orientation(exif: PilImage.Exif) -> int:
     """The orientation code 1..8; 1 when there is none or it is nonsense."""
     code = exif.get(_ORIENTATION, 1)
     return code if isinstance(code, int) and 1 <= code <= 8 else 1
+
+
+def turn(array: np.ndarray, code: int) -> np.ndarray:
+    """View of an (h, w, ...) array that is stored under an orientation code as upright pixels."""
+    match code:
+        case 2:
+            return array[:, ::-1]
+        case 3:
+            return array[::-1, ::-1]
+        case 4:
+            return array[::-1]
+        case 5:
+            return array.swapaxes(0, 1)
+        case 6:
+            return np.rot90(array, -1)
+        case 7:
+            return array.swapaxes(0, 1)[::-1, ::-1]
+        case 8:
+            return np.rot90(array, 1)
+        case _:
+            return array
+
+
+def turn_back(upright: np.ndarray, code: int) -> np.ndarray:
+    """View of upright pixels as they are stored under an orientation code; undoes :func:`turn`."""
+    return turn(upright, {6: 8, 8: 6}.get(code, code))
 
 
 def exif_camera(exif: PilImage.Exif, width: int, height: int) -> Camera | None:

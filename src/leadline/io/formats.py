@@ -56,5 +56,5 @@ def format_of(path: Path) -> str:
             return name
     raise InputError(
         f"{path}: the suffix names no format; end it with one of "
-        f"{', '.join(sorted(set(FORMATS.values())))} or give format=."
+        f"{', '.join(sorted(set(FORMATS.values())))}."
     )

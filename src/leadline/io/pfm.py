@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from leadline.errors import InputError
+from leadline.io.boundary import open_file, size_of
 from leadline.jobs import atomic_write
 
 if TYPE_CHECKING:
     import os
 
     from jaxtyping import Float
+
+_MOST_OF_A_LINE = 1024
 
 
 def write_pfm(path: str | os.PathLike[str], values: np.ndarray) -> None:
@@ -31,26 +35,35 @@ def write_pfm(path: str | os.PathLike[str], values: np.ndarray) -> None:
 def read_pfm(path: str | os.PathLike[str]) -> Float[np.ndarray, "h w"] | Float[np.ndarray, "h w 3"]:
     """Read a PFM file of either byte order; the header's scale gives the order only.
 
+    The size may stand on one line or two, and lines that begin with ``#`` are comments.
+
     Raises:
         InputError: missing, not PFM, or cut short.
     """
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 (any path-like, also str)
-            letters, size, scale = (file.readline().split() for _ in range(3))
-            data = file.read()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    channels = {b"PF": 3, b"Pf": 1}.get(letters[0] if len(letters) == 1 else b"")
-    try:
-        if channels is None or len(size) != 2 or len(scale) != 1:
+    with open_file(path, "a whole PFM file is needed: write it again.") as file:
+        letters, width, height, scale = _header(file)
+        channels = {b"PF": 3, b"Pf": 1}.get(letters)
+        if channels is None:
             raise ValueError("no PFM header")
-        width, height = int(size[0]), int(size[1])
-        order = "<" if float(scale[0]) < 0 else ">"
-        count = width * height * channels
-        if width < 1 or height < 1 or len(data) < 4 * count:
-            raise ValueError(f"{len(data)} bytes of pixels, {4 * count} are needed")
-    except ValueError as error:
-        raise InputError(f"{path} is not a whole PFM file ({error}); write it again.") from error
-    values = np.frombuffer(data, dtype=f"{order}f4", count=count).astype(np.float32)
-    shape = (height, width, 3) if channels == 3 else (height, width)
-    return np.ascontiguousarray(values.reshape(shape)[::-1])
+        shape = (int(height), int(width), channels)
+        order = "<" if float(scale) < 0 else ">"
+        count, there = math.prod(shape), size_of(file) - file.tell()
+        if min(shape) < 1 or there < 4 * count:
+            raise ValueError(f"{there} bytes of pixels, {4 * count} are needed")
+        values = np.fromfile(file, dtype=f"{order}f4", count=count)
+    values = values.astype(np.float32, copy=False).reshape(shape if channels == 3 else shape[:2])
+    return np.ascontiguousarray(values[::-1])
+
+
+def _header(file: BinaryIO) -> list[bytes]:
+    """The four words before the pixels: letters, width, height and scale."""
+    words: list[bytes] = []
+    while len(words) < 4:
+        line = file.readline(_MOST_OF_A_LINE)
+        if not line.endswith(b"\n"):
+            raise ValueError("no PFM header")
+        if not line.startswith(b"#"):
+            words += line.split()
+    if len(words) > 4:
+        raise ValueError("no PFM header")
+    return words

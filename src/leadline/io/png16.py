@@ -12,24 +12,30 @@ import json
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from PIL import Image as PilImage
-from PIL import UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from leadline.errors import InputError
+from leadline.io.boundary import open_file, reading
+from leadline.io.pictures import open_picture, open_trusted
+from leadline.io.text import parse_json, read_text
+from leadline.io.tiff import read_tiff
 from leadline.jobs import atomic_write, write_text
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from jaxtyping import Bool, Float
+    from jaxtyping import Bool, Float, Num
 
 CHUNK = "leadline"
 _HEAD = 64  # bytes of a PNG in which the chunk's name stands
+_BAND = 1 << 20  # pixels that are decoded at a time, so that float64 copies stay small
+_RECORD = "the file that Leadline wrote is needed: write it again."
+_MAP = "a whole grey map of one number per pixel is needed."
 _STEPS = 65534  # between code 1 and code 65535
 
 
@@ -114,13 +120,14 @@ def read_png16(path: str | os.PathLike[str]) -> Png16:
     Raises:
         InputError: missing or damaged, not 16-bit, or without its record.
     """
-    codes, text = _read_codes(path, str(path))
+    codes, text = read_codes(path)
     if text is None and sidecar_of(path).is_file():
-        text = sidecar_of(path).read_text(encoding="utf-8")
+        text = read_text(sidecar_of(path), _RECORD)
     if text is None:
         raise InputError(
             f"{path} carries no 'leadline' text chunk and has no sidecar {sidecar_of(path).name}: "
-            "its scale is unknown. Read it with leadline.io.read_depth_png(path, per_unit=...)."
+            "its scale is unknown. Give the file that Leadline wrote, or its sidecar with it; in "
+            "Python, leadline.io.read_depth_png(path, per_unit=...) reads codes of any scale."
         )
     return _decoded(codes, text, str(path))
 
@@ -131,7 +138,7 @@ def decode_png16(data: bytes, *, name: str = "16-bit PNG") -> Png16:
     Raises:
         InputError: damaged, not 16-bit, or without its record.
     """
-    codes, text = _read_codes(BytesIO(data), name)
+    codes, text = _codes_of(BytesIO(data), name, None)
     if text is None:
         raise InputError(f"{name} carries no 'leadline' text chunk: its scale is unknown.")
     return _decoded(codes, text, name)
@@ -143,19 +150,17 @@ def read_png16_record(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         InputError: missing or damaged, or without its record.
     """
-    try:
-        with PilImage.open(path) as picture:
-            return json.loads(picture.info[CHUNK])
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path.") from None
-    except (OSError, SyntaxError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: its record cannot be read ({error}); write it again.") from error
+    with open_file(path, _RECORD) as file, open_picture(file, str(path)) as picture:
+        text = picture.info.get(CHUNK)
+        if not isinstance(text, str):
+            raise InputError(f"{path} carries no record of Leadline's; {_RECORD}")
+        return _record(text, str(path))
 
 
 def is_map(path: str | os.PathLike[str]) -> bool:
     """Whether a file is a PNG that Leadline made of a map: 16-bit, coloured, or with its photo."""
     path = Path(path)
-    if path.suffix.lower() != ".png":
+    if path.suffix.lower() != ".png" or not path.is_file():
         return False
     try:
         with path.open("rb") as file:
@@ -172,27 +177,57 @@ def record_chunk(text: str) -> PngInfo:
 
 
 def _decoded(codes: np.ndarray, text: str, name: str) -> Png16:
-    try:
-        info = json.loads(text)
+    info = _record(text, name)
+    with reading(f"{name}: its record", _RECORD):
         scale, offset = float(info["scale"]), float(info["offset"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{name}: its record cannot be read ({error}); write it again.") from error
     valid = codes > 0
-    values = np.where(valid, offset + scale * codes, np.nan).astype(np.float32)
+    values = np.full(codes.shape, np.nan, np.float32)
+    for start in range(0, len(codes), rows := max(1, _BAND // codes.shape[1])):
+        part = slice(start, start + rows)
+        values[part][valid[part]] = offset + scale * codes[part][valid[part]]
     return Png16(values=values, valid=valid, info=info)
 
 
-def read_depth_png(path: str | os.PathLike[str], *, per_unit: float) -> Float[np.ndarray, "h w"]:
+def _record(text: str, name: str) -> dict[str, Any]:
+    info = parse_json(text, f"{name}: its record", _RECORD)
+    if not isinstance(info, dict):
+        raise InputError(f"{name}: its record is no table; {_RECORD}")
+    return info
+
+
+def read_depth_png(
+    path: str | os.PathLike[str], *, per_unit: float, max_megapixels: float | None = None
+) -> Float[np.ndarray, "h w"]:
     """Read a data set's integer depth map: ``code / per_unit``, 0 where there is no value.
 
     Args:
         path: an 8- or 16-bit grey PNG, PGM or TIFF.
         per_unit: codes per unit: 256 for KITTI, 1000 for millimetres, 5000 for TUM.
+        max_megapixels: see :func:`leadline.io.read_image`.
     """
     if not per_unit > 0:
         raise InputError(f"per_unit={per_unit} for {path}: codes per unit are positive.")
-    codes, _ = _read_codes(path, str(path))
-    return (codes / per_unit).astype(np.float32)
+    codes, _ = read_codes(path, max_megapixels=max_megapixels)
+    depth = np.empty(codes.shape, np.float32)
+    with np.errstate(all="ignore"):  # floats that are not finite, or become infinite
+        return np.divide(codes, per_unit, out=depth, casting="unsafe")  # no float64 copy
+
+
+def read_codes(
+    path: str | os.PathLike[str], *, max_megapixels: float | None = None
+) -> tuple[Num[np.ndarray, "h w"], str | None]:
+    """The numbers of a grey picture as they are stored, and Leadline's record where it has one.
+
+    Args:
+        path: a grey PNG, PGM or TIFF of any depth.
+        max_megapixels: see :func:`leadline.io.read_image`.
+
+    Raises:
+        InputError: missing, damaged, too large, or a picture of colours.
+        MissingDependencyError: a TIFF that needs tifffile, and it is not installed.
+    """
+    with open_file(path, _MAP) as file:
+        return _codes_of(file, str(path), max_megapixels)
 
 
 def sidecar_of(path: str | os.PathLike[str]) -> Path:
@@ -201,20 +236,20 @@ def sidecar_of(path: str | os.PathLike[str]) -> Path:
     return path.with_name(path.name + ".json")
 
 
-def _read_codes(
-    source: str | os.PathLike[str] | BytesIO, path: str
+def _codes_of(
+    file: BinaryIO, name: str, max_megapixels: float | None
 ) -> tuple[np.ndarray, str | None]:
-    try:
-        with PilImage.open(source) as picture:
-            codes = np.asarray(picture)
-            text = picture.info.get(CHUNK)
-            mode = picture.mode
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path.") from None
-    except UnidentifiedImageError:
-        raise InputError(f"{path} is not a picture; a 16-bit grey PNG is needed.") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path} is damaged or cut short ({error}).") from error
-    if codes.ndim != 2 or codes.dtype == np.bool_ or mode == "P":
-        raise InputError(f"{path} is a picture of mode {mode}; a 16-bit grey map is needed.")
+    with reading(name, _MAP):
+        picture = open_trusted(file, name, max_megapixels=max_megapixels)
+        if isinstance(picture, str):
+            codes = read_tiff(file, name, why=picture, max_megapixels=max_megapixels).values
+            text, mode = None, f"{codes.shape[2]} channels" if codes.ndim == 3 else ""
+        else:
+            with picture:
+                grey = picture.mode in ("L", "F") or picture.mode.startswith("I")
+                mode = "" if grey else f"mode {picture.mode}"
+                codes = np.asarray(picture) if grey else np.empty(0)
+                text = picture.info.get(CHUNK)
+    if mode:
+        raise InputError(f"{name} is a picture of {mode}; {_MAP}")
     return codes, text if isinstance(text, str) else None

@@ -5,8 +5,12 @@ world. One pose per line of a text file, by its number of columns:
 
 - 12 or 16: a 3x4 or 4x4 matrix, row by row (KITTI odometry);
 - 7: tx ty tz qx qy qz qw;
-- 8: a time or a frame's name, then the same (TUM, EuRoC as TUM); times must rise;
+- 8: a time or a frame's name, then the same (TUM, EuRoC as TUM);
 - 13 or 17: a frame's name or time, then a matrix.
+
+Poses with times belong to the pictures whose names are times (1305031102.175304.png, in seconds,
+or 1403636579763555584.png, in nanoseconds): each picture takes the nearest pose within
+:data:`MAX_GAP_S`. Pictures without times in their names are refused: their order proves nothing.
 
 A ``.json`` file holds a list of 4x4 matrices or a table of frame name -> matrix; a folder holds
 ``NAME.pose.txt`` or ``NAME.txt`` with a 4x4 matrix each (7-Scenes).
@@ -17,13 +21,15 @@ up to one scale only, as those of a single camera are.
 
 from __future__ import annotations
 
-import json
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from leadline.errors import InputError
+from leadline.io.boundary import reading
+from leadline.io.text import read_json, read_text
 from leadline.jobs import write_text
 from leadline.kinds import DepthKind
 
@@ -35,7 +41,11 @@ if TYPE_CHECKING:
 
     Pose = Float[np.ndarray, "4 4"]
 
+MAX_GAP_S = 0.02
+"""Seconds between a picture and the pose that it takes; half the time between two TUM pictures."""
+
 _KIND = "# kind: "
+_NEEDED = "a file of poses is needed, one per line, or a JSON list of matrices."
 _ROTATION_ERROR = 0.02  # of its product with its transpose; text files round
 
 
@@ -55,23 +65,29 @@ def write_poses(path: str | os.PathLike[str], poses: Mapping[str, Pose], *, metr
 
 
 def read_poses(
-    path: str | os.PathLike[str], frames: Sequence[str], *, metres: bool = False
+    path: str | os.PathLike[str],
+    frames: Sequence[str],
+    *,
+    metres: bool = False,
+    max_gap_s: float = MAX_GAP_S,
 ) -> list[Pose]:
     """The pose of every frame.
 
     Args:
         path: a text or JSON file, or a folder; see above.
         frames: names or paths of the pictures, in order. Poses with names are found by the
-            picture's name, with or without its suffix; poses without belong to the pictures in
-            their order, so that there must be as many.
+            picture's name, with or without its suffix, poses with times by the time that is the
+            picture's name; poses without either belong to the pictures in their order, so that
+            there must be as many.
         metres: refuse a file that says that it is right up to one scale only.
+        max_gap_s: seconds between a picture and the nearest pose.
 
     Returns:
         ``world_from_camera``, 4x4 float64, one per frame.
 
     Raises:
-        InputError: missing or damaged file, a frame without a pose, another number of poses, times
-            that do not rise, a matrix that is no rotation, or no metres where these are needed.
+        InputError: missing or damaged file, a frame without a pose, another number of poses, a
+            matrix that is no rotation, or no metres where these are needed.
     """
     path = Path(path)
     if path.is_dir():
@@ -80,7 +96,10 @@ def read_poses(
         ]
     names, poses = _from_json(path) if path.suffix.lower() == ".json" else _from_text(path, metres)
     checked = [_rigid(pose, f"{path}, pose {i + 1}") for i, pose in enumerate(poses)]
-    if names and not _rising_times(names, path):
+    if names:
+        times = _times(names)
+        if times is not None and not {Path(frame).stem for frame in frames} <= set(names):
+            return [checked[i] for i in _nearest(times, frames, path, max_gap_s)]
         return _by_name(dict(zip(names, checked, strict=True)), frames, path)
     if len(checked) != len(frames):
         raise InputError(
@@ -92,10 +111,7 @@ def read_poses(
 
 
 def _from_text(path: Path, metres: bool) -> tuple[list[str], list[np.ndarray]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as poses ({error}).") from error
+    lines = read_text(path, _NEEDED).splitlines()
     if metres and f"{_KIND}{DepthKind.SCALED_DEPTH}" in lines:
         raise InputError(
             f"{path} says that its poses are right up to one scale ({DepthKind.SCALED_DEPTH}), and "
@@ -127,11 +143,9 @@ def _from_text(path: Path, metres: bool) -> tuple[list[str], list[np.ndarray]]:
     return names, [_matrix(row) for row in numbers]
 
 
-def _matrix(row: np.ndarray) -> np.ndarray:
+def pose_of_quaternion(row: np.ndarray) -> Pose:
+    """4x4 matrix of tx ty tz qx qy qz qw; NaN where the quaternion is zero."""
     pose = np.eye(4)
-    if len(row) >= 12:
-        pose.reshape(-1)[: len(row)] = row
-        return pose
     length = np.linalg.norm(row[3:])
     x, y, z, w = row[3:] / (length if length > 0 else np.nan)
     pose[:3, :3] = [
@@ -143,14 +157,20 @@ def _matrix(row: np.ndarray) -> np.ndarray:
     return pose
 
 
+def _matrix(row: np.ndarray) -> np.ndarray:
+    if len(row) < 12:
+        return pose_of_quaternion(row)
+    pose = np.eye(4)
+    pose.reshape(-1)[: len(row)] = row
+    return pose
+
+
 def _from_json(path: Path) -> tuple[list[str], list[np.ndarray]]:
-    try:
-        data: Any = json.loads(path.read_text(encoding="utf-8"))
+    data = read_json(path, _NEEDED)
+    with reading(str(path), _NEEDED):
         names = [str(name) for name in data] if isinstance(data, dict) else []
         values = list(data.values()) if isinstance(data, dict) else data
         poses = [np.asarray(value, dtype=np.float64) for value in values]
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path} cannot be read as poses ({error}).") from error
     return names, [np.vstack([p, (0, 0, 0, 1)]) if p.shape == (3, 4) else p for p in poses]
 
 
@@ -167,33 +187,66 @@ def _of_frame(folder: Path, frame: Path) -> np.ndarray:
             f"{folder} has no pose of {frame.name}: {frame.stem}.pose.txt with a 4x4 matrix is "
             "needed. Leave the picture out, or add its pose."
         )
-    try:
-        return np.loadtxt(found[0], dtype=np.float64, ndmin=2)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{found[0]} cannot be read as a 4x4 matrix ({error}).") from error
+    text = read_text(found[0], "a 4x4 matrix is needed.")
+    with reading(str(found[0]), "a 4x4 matrix is needed."):
+        return np.loadtxt(text.splitlines(), dtype=np.float64, ndmin=2)
 
 
-def _rising_times(names: list[str], path: Path) -> bool:
-    """Whether the names are times; times that fall are refused."""
+def _times(names: Sequence[str]) -> np.ndarray | None:
+    """Names as numbers, if all are."""
     try:
-        times = [float(name) for name in names]
+        return np.array([float(name) for name in names])
     except ValueError:
-        return False
-    falls = [i for i in range(1, len(times)) if times[i] <= times[i - 1]]
-    if falls:
-        raise InputError(
-            f"{path}: the time {names[falls[0]]} of pose {falls[0] + 1} is not after "
-            f"{names[falls[0] - 1]} before it; sort the poses, and the pictures like them."
-        )
-    return True
+        return None
+
+
+def _nearest(times: np.ndarray, frames: Sequence[str], path: Path, max_gap_s: float) -> list[int]:
+    """For each frame the pose whose time is nearest to the time in the frame's name."""
+    found = []
+    for frame in frames:
+        time = _time_of(frame)
+        if time is None:
+            raise InputError(
+                f"{path} holds poses by time, and {Path(frame).name} does not name a time, so "
+                "which belongs to it is not known. Put the pictures' names in place of the times; "
+                "or, if there is one pose per picture in their order, take the times out "
+                "(cut -d' ' -f2-)."
+            )
+        nearest = int(np.argmin(np.abs(times - time)))
+        gap = abs(float(times[nearest]) - time)
+        if not gap <= max_gap_s:
+            raise InputError(
+                f"{path}: the pose nearest to {Path(frame).name} is {gap:.3g} s away, and at most "
+                f"{max_gap_s:g} s are accepted. Leave the picture out, or give poses in the "
+                "pictures' clock."
+            )
+        found.append(nearest)
+    return found
+
+
+def _time_of(frame: str) -> float | None:
+    """Seconds, from a picture's name that is a time: with a decimal point, or since 1970."""
+    name = Path(frame).name
+    stem = name if re.fullmatch(r"\d+\.\d+", name) else Path(frame).stem
+    if re.fullmatch(r"\d+\.\d+", stem):
+        return float(stem)
+    if re.fullmatch(r"\d{10,19}", stem):  # seconds, or milli-, micro- or nanoseconds
+        return float(stem) / 1000 ** ((len(stem) - 10) // 3)
+    return None
 
 
 def _by_name(poses: dict[str, np.ndarray], frames: Sequence[str], path: Path) -> list[np.ndarray]:
-    by_stem = {Path(name).name.partition(".")[0]: pose for name, pose in poses.items()}
+    stems = [Path(name).name.partition(".")[0] for name in poses]
+    by_stem = {
+        stem: pose
+        for stem, pose in zip(stems, poses.values(), strict=True)
+        if stems.count(stem) == 1  # frame.001 and frame.002 share theirs
+    }
     found = []
     for frame in frames:
         name = Path(frame).name
-        pose = poses.get(name, by_stem.get(name.partition(".")[0]))
+        known = (poses.get(name), poses.get(Path(frame).stem), by_stem.get(name.partition(".")[0]))
+        pose = next((pose for pose in known if pose is not None), None)
         if pose is None:
             raise InputError(
                 f"{path} has no pose of {name}; it has {len(poses)}, of {next(iter(poses))} and so "

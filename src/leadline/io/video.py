@@ -9,6 +9,7 @@ import numpy as np
 
 from leadline.errors import InputError, MissingDependencyError
 from leadline.image import Image
+from leadline.io.boundary import open_file, reading, reason_of
 
 if TYPE_CHECKING:
     import os
@@ -19,6 +20,8 @@ VIDEO_SUFFIXES = (
     *(".3gp", ".ogv", ".mts", ".m2ts"),
 )
 """Suffixes (lower case) of files that are taken for films."""
+
+_NEEDED = "give a complete file, or convert it first: ffmpeg -i FILE film.mp4"
 
 
 def is_video(path: str | os.PathLike[str]) -> bool:
@@ -42,33 +45,33 @@ def read_video(path: str | os.PathLike[str], *, every: int = 1) -> Iterator[Imag
     path = Path(path)
     if every < 1:
         raise InputError(f"every={every}: 1 (all frames) or more is needed.")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path.")
+    with open_file(path, _NEEDED):
+        pass  # missing, a folder or a pipe: said here, since PyAV would wait for a pipe
     try:
         import av
     except ImportError as error:
         raise MissingDependencyError("av", "reading films", "video") from error
     count = 0
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
+    with reading(str(path), _NEEDED):
+        try:
+            with av.open(str(path), metadata_errors="replace") as container:
+                if not container.streams.video:
+                    raise InputError(
+                        f"{path} holds no pictures that can be decoded (sound alone, or cut "
+                        "short?); a complete film is needed."
+                    )
+                stream = container.streams.video[0]
+                stream.thread_type = "AUTO"
+                for number, frame in enumerate(container.decode(stream)):
+                    if number % every:
+                        continue
+                    yield Image(pixels=_upright(frame), name=f"{path.stem}-{number:06d}")
+                    count += 1
+        except (av.error.FFmpegError, UnicodeError) as error:
+            if count == 0:
                 raise InputError(
-                    f"{path} holds no pictures that can be decoded (sound alone, or cut short?); a "
-                    "complete film is needed."
-                )
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            for number, frame in enumerate(container.decode(stream)):
-                if number % every:
-                    continue
-                yield Image(pixels=_upright(frame), name=f"{path.stem}-{number:06d}")
-                count += 1
-    except (av.error.FFmpegError, OSError) as error:
-        if count == 0:
-            raise InputError(
-                f"{path} cannot be decoded as a film ({error}); give a complete file, or convert "
-                "it first: ffmpeg -i FILE film.mp4"
-            ) from error
+                    f"{path} cannot be decoded as a film ({reason_of(error)}); {_NEEDED}"
+                ) from error
     if count == 0:
         raise InputError(f"{path} holds no frames; a complete film is needed.")
 

@@ -9,7 +9,14 @@ from leadline.losses.left_right import (
     monodepth_loss,
 )
 from leadline.losses.masking import masked_l1, masked_mean, smallest
-from leadline.losses.metric import SILOG_FORMS, gradient_l1, router_cross_entropy, silog
+from leadline.losses.metric import (
+    SILOG_FORMS,
+    berhu,
+    gradient_l1,
+    log_depth_error,
+    router_cross_entropy,
+    silog,
+)
 from leadline.losses.photometric import (
     PhotometricConfig,
     PhotometricLoss,
@@ -21,6 +28,8 @@ from leadline.losses.photometric import (
 from leadline.losses.relative import (
     affine_normalize,
     align,
+    feature_distance,
+    mean_residuals,
     multi_scale_gradient,
     scale_shift_invariant,
     scale_shift_invariant_mae,
@@ -39,11 +48,15 @@ __all__ = [
     "align",
     "appearance",
     "area_pyramid",
+    "berhu",
     "densedepth_loss",
     "edge_aware_smoothness",
+    "feature_distance",
     "gradient_l1",
+    "log_depth_error",
     "masked_l1",
     "masked_mean",
+    "mean_residuals",
     "monodepth2_loss",
     "monodepth_loss",
     "multi_scale_gradient",

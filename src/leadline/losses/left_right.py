@@ -1,4 +1,4 @@
-"""Monodepth's loss: each eye's picture is made from the other's, and the two disparities agree.
+"""Monodepth's loss: each view is made from the other, and the two disparities agree.
 
 Source: Godard et al., Unsupervised Monocular Depth Estimation with Left-Right Consistency,
 CVPR 2017, section 3.3.
@@ -44,7 +44,7 @@ class LeftRightConfig:
 
 
 class LeftRightLoss(NamedTuple):
-    """The loss and its terms, each summed over scales and both eyes, not yet weighted.
+    """The loss and its terms, each summed over scales and both views, not yet weighted.
 
     Attributes:
         total: scalar.
@@ -91,11 +91,11 @@ def monodepth_loss(
     *,
     config: LeftRightConfig | None = None,
 ) -> LeftRightLoss:
-    """Appearance, smoothness and left-right consistency at every scale, for both eyes.
+    """Appearance, smoothness and left-right consistency at every scale, for both views.
 
     Args:
         left_disparity: per scale, (b, h / 2**s, w / 2**s) in fractions of the width, positive.
-        right_disparity: the same of the right eye.
+        right_disparity: the same of the right view.
         left: (b, c, h, w) in [0, 1]; the pictures that the network saw, augmentation included.
         right: (b, c, h, w).
         config: weights and choices.
@@ -106,7 +106,7 @@ def monodepth_loss(
     if len(left_disparity) != len(right_disparity) or not left_disparity:
         raise InputError(
             f"{len(left_disparity)} left and {len(right_disparity)} right disparities: the same "
-            "scales of both eyes are needed."
+            "scales of both views are needed."
         )
     config = config or LeftRightConfig()
     scales = len(left_disparity)
@@ -135,13 +135,13 @@ def _one_scale(
     right: Tensor,
     config: LeftRightConfig,
 ) -> Tensor:
-    """(3,): appearance, smoothness and consistency, summed over both eyes."""
-    eyes = (
+    """(3,): appearance, smoothness and consistency, summed over both views."""
+    views = (
         (left_disparity, right_disparity, left, right, -left_disparity),
         (right_disparity, left_disparity, right, left, right_disparity),
     )
     terms = []
-    for own, other, picture, other_picture, offset in eyes:
+    for own, other, picture, other_picture, offset in views:
         seen = sample_along_rows(other_picture, offset)
         along_x, along_y = edge_aware_gradients(own, picture)
         smooth = along_x.mean() + (along_y.mean() if config.smoothness_axes == "xy" else 0.0)

@@ -1,4 +1,4 @@
-"""Losses for metric depth: the published forms of SILog by name, gradients, and the router's loss.
+"""Losses for metric depth: SILog's published forms by name, BerHu, gradients, the router's loss.
 
 The forms of SILog are one function, :func:`leadline.losses.scale_invariant_log_root`; this table
 says which numbers each project took.
@@ -18,6 +18,8 @@ from leadline.losses.masking import masked_mean
 from leadline.losses.scale_invariant import scale_invariant_log, scale_invariant_log_root
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 
@@ -26,13 +28,13 @@ class SilogForm:
     """One project's SILog.
 
     Attributes:
-        balance: how much of the squared mean log error is taken off.
+        lam: how much of the squared mean log error is taken off.
         factor: of the square root; None for the plain square, without a root.
         unbiased: whether the variance is divided by n - 1.
         source: where it is published.
     """
 
-    balance: float
+    lam: float
     factor: float | None
     unbiased: bool = False
     source: str
@@ -41,17 +43,17 @@ class SilogForm:
 SILOG_FORMS = MappingProxyType(
     {
         "eigen": SilogForm(
-            balance=0.5, factor=None, source="Eigen et al., NIPS 2014, equation 4; per picture"
+            lam=0.5, factor=None, source="Eigen et al., NIPS 2014, equation 4; per picture"
         ),
-        "bts": SilogForm(balance=0.85, factor=10.0, source="Lee et al., BTS, 2019, equation 4"),
+        "bts": SilogForm(lam=0.85, factor=10.0, source="Lee et al., BTS, 2019, equation 4"),
         "zoedepth": SilogForm(
-            balance=0.85,
+            lam=0.85,
             factor=10.0,
             unbiased=True,
             source="AdaBins, CVPR 2021, equation 6, and ZoeDepth, 2023, as their code has it",
         ),
         "depth-anything-v2": SilogForm(
-            balance=0.5, factor=1.0, source="Depth Anything V2, metric training code, 2024"
+            lam=0.5, factor=1.0, source="Depth Anything V2, metric training code, 2024"
         ),
     }
 )
@@ -78,12 +80,12 @@ def silog(pred: Tensor, target: Tensor, valid: Tensor, *, form: str = "zoedepth"
         raise UnknownNameError("form", form, SILOG_FORMS)
     chosen = SILOG_FORMS[form]
     if chosen.factor is None:
-        return scale_invariant_log(pred, target, valid, balance=chosen.balance)
+        return scale_invariant_log(pred, target, valid, lam=chosen.lam)
     return scale_invariant_log_root(
         pred,
         target,
         valid,
-        balance=chosen.balance,
+        lam=chosen.lam,
         factor=chosen.factor,
         unbiased=chosen.unbiased,
     )
@@ -120,3 +122,43 @@ def router_cross_entropy(logits: Tensor, domains: Tensor) -> Tensor:
     Source: ZoeDepth, section 3.3 (weight 100 beside SILog in its code).
     """
     return F.cross_entropy(logits.float(), domains)
+
+
+def berhu(pred: Tensor, target: Tensor, valid: Tensor, *, share: float = 0.2) -> Tensor:
+    """Reverse Huber: ``|x|`` where ``|x| <= c``, else ``(x^2 + c^2) / 2c``; mean over all valid.
+
+    ``x = pred - target`` and ``c = share * max |x|``.
+
+    Args:
+        pred: (b, h, w).
+        target: (b, h, w), in the same unit.
+        valid: (b, h, w) bool.
+        share: of the largest absolute error of the batch.
+
+    Source: Laina et al. 2016, section 3.2, equation 1.
+    """
+    error = torch.where(valid, pred - torch.where(valid, target, 0.0), 0.0).abs()
+    c = (share * error.detach().amax()).clamp(min=1e-6)
+    return masked_mean(torch.where(error <= c, error, (error.square() + c * c) / (2 * c)), valid)
+
+
+def log_depth_error(inverse_depths: Sequence[Tensor], depth: Tensor, max_depth: float) -> Tensor:
+    """``mean |log(inverse_depth) + log(depth)|`` where depth is known, the mean over scales.
+
+    Args:
+        inverse_depths: per scale, (b, h / 2**s, w / 2**s), 1/m; brought to full size first.
+        depth: (b, h, w) metres, 0 where unknown.
+        max_depth: metres; what is farther does not count.
+
+    Source: Kuznietsov et al., Semi-Supervised Deep Learning for Monocular Depth Map Prediction,
+    CVPR 2017 (supervision beside a self-supervised loss; the difference of logs is ours).
+    """
+    valid = (depth > 1e-3) & (depth < max_depth)
+    target = depth.clamp(min=1e-3).log()
+    terms = []
+    for inverse in inverse_depths:
+        full = F.interpolate(
+            inverse[:, None], size=depth.shape[1:], mode="bilinear", align_corners=False
+        ).squeeze(1)
+        terms.append(masked_mean((full.clamp(min=1e-6).log() + target).abs(), valid))
+    return torch.stack(terms).mean()

@@ -191,15 +191,15 @@ def monodepth2_loss(
         level = 0 if full else scale
         size = (target[level].shape[2], target[level].shape[3])
         depth = _depth(disparity, size, config)
-        cameras = _scaled(intrinsics, size, target[0])
+        cameras = _scale_intrinsics(intrinsics, size, target[0])
         views = tuple(
             warp(pyramid[level], depth, cameras, transform, align_corners=config.align_corners)
             for pyramid, transform in zip(sources, source_from_target, strict=True)
         )
         if config.automask and (unmoved is None or not full):
-            unmoved = _combined([pyramid[level] for pyramid in sources], target[level], config)
+            unmoved = _combine([pyramid[level] for pyramid in sources], target[level], config)
         error, teaches = _select(views, unmoved, target[level], config)
-        counts = torch.ones_like(teaches) if valid is None else _at_size(valid, size)
+        counts = torch.ones_like(teaches) if valid is None else _resize_mask(valid, size)
         smooth = edge_aware_smoothness(disparity, target[scale])
         losses.append(masked_mean(error, counts) + config.smoothness / 2**scale * smooth)
         warped.append(views)
@@ -211,7 +211,7 @@ def _select(
     warped: Sequence[Tensor], unmoved: Tensor | None, target: Tensor, config: PhotometricConfig
 ) -> tuple[Tensor, Tensor]:
     """The error that counts at each pixel, (b, h, w), and whether a warped source has it."""
-    candidates = _combined(warped, target, config)
+    candidates = _combine(warped, target, config)
     if unmoved is None:
         lowest = candidates.min(dim=1).values
         return lowest, torch.ones_like(lowest, dtype=torch.bool)
@@ -220,7 +220,7 @@ def _select(
     return lowest, which >= unmoved.shape[1]
 
 
-def _combined(pictures: Sequence[Tensor], target: Tensor, config: PhotometricConfig) -> Tensor:
+def _combine(pictures: Sequence[Tensor], target: Tensor, config: PhotometricConfig) -> Tensor:
     """(b, n, h, w) errors of n sources, or (b, 1, h, w), their mean."""
     errors = torch.stack(
         [photometric_error(p, target, ssim_weight=config.ssim_weight) for p in pictures], dim=1
@@ -235,12 +235,12 @@ def _depth(disparity: Tensor, size: tuple[int, int], config: PhotometricConfig) 
     return 1 / (farthest + (nearest - farthest) * grown.squeeze(1))
 
 
-def _scaled(intrinsics: Tensor, size: tuple[int, int], full: Tensor) -> Tensor:
+def _scale_intrinsics(intrinsics: Tensor, size: tuple[int, int], full: Tensor) -> Tensor:
     """Intrinsics of the full size for pictures of ``size``."""
     rows = torch.ones(4, 1, dtype=intrinsics.dtype, device=intrinsics.device)
     rows[0], rows[1] = size[1] / full.shape[3], size[0] / full.shape[2]
     return intrinsics * rows
 
 
-def _at_size(valid: Tensor, size: tuple[int, int]) -> Tensor:
+def _resize_mask(valid: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(valid[:, None].float(), size=size, mode="nearest").squeeze(1) > 0.5

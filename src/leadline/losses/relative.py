@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import torch
+import torch.nn.functional as F
 
 from leadline.alignment import scale_and_shift
 from leadline.errors import InputError
@@ -182,3 +183,37 @@ def _reduce(sums: Tensor, counts: Tensor, reduction: Reduction) -> Tensor:
     if reduction != "image":
         raise InputError(f"reduction={reduction!r}: 'batch' or 'image' is needed.")
     return (sums / counts.clamp(min=1)).mean()
+
+
+def mean_residuals(pred: Tensor, target: Tensor, valid: Tensor, *, drop: Tensor) -> Tensor:
+    """(b,) ``mean |pred - target|`` over every picture's valid pixels, without its largest.
+
+    Args:
+        pred: (b, h, w), comparable with ``target``.
+        target: (b, h, w).
+        valid: (b, h, w) bool.
+        drop: (b,) share of the valid pixels that is left out.
+
+    Source: Depth Anything V2, section 5: "ignore the top-10 %-largest-loss regions".
+    """
+    residual = torch.where(valid, (pred - target).abs(), 0.0).flatten(1)
+    known = valid.flatten(1)
+    if bool((drop > 0).any()):
+        known = smallest(residual, known, 1 - drop[:, None])
+    return torch.where(known, residual, 0.0).sum(1) / known.sum(1).clamp(min=1)
+
+
+def feature_distance(features: Tensor, frozen: Tensor, *, margin: float) -> Tensor:
+    """(b,) mean of ``1 - cos(features, frozen)`` over the places where cos is not above the margin.
+
+    Args:
+        features: (b, c, h, w), or (b, n, c) tokens.
+        frozen: the same of the frozen encoder.
+        margin: places above it are near enough; 0 where all are.
+
+    Source: Yang et al., Depth Anything, CVPR 2024, equation 9 and the margin of section 3.3.
+    """
+    dim = 1 if features.ndim == 4 else 2
+    cosine = F.cosine_similarity(features.float(), frozen.float(), dim=dim).flatten(1)
+    away = cosine <= margin
+    return torch.where(away, 1 - cosine, 0.0).sum(1) / away.sum(1).clamp(min=1)

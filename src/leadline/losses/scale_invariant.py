@@ -1,7 +1,7 @@
 """Scale-invariant error of log depth: what remains when a picture may be scaled as a whole.
 
-With ``d = log(pred) - log(target)`` over n valid pixels, ``mean(d**2) - balance * mean(d)**2``: at
-balance 0 it is the squared log error; at 1 it does not change when ``pred`` is scaled; the paper
+With ``d = log(pred) - log(target)`` over n valid pixels, ``mean(d**2) - lam * mean(d)**2``: at
+lam 0 it is the squared log error; at 1 it does not change when ``pred`` is scaled; the paper
 trains at one half.
 
 Source: Eigen et al. 2014, section 3.2, equations 1 to 4.
@@ -24,7 +24,7 @@ def scale_invariant_log(
     target: Tensor,
     valid: Tensor,
     *,
-    balance: float = 0.5,
+    lam: float = 0.5,
     weighting: Literal["pictures", "released"] = "pictures",
 ) -> Tensor:
     """Eigen's training loss.
@@ -33,7 +33,7 @@ def scale_invariant_log(
         pred: (b, h, w) depth, in the unit of ``target`` or any other.
         target: (b, h, w) depth, positive where valid.
         valid: (b, h, w) bool.
-        balance: how much of the squared mean is taken off, lambda in the paper.
+        lam: how much of the squared mean is taken off, lambda in the paper.
         weighting: ``pictures``: equation 4 per picture, then the mean over those with valid
             pixels, as the paper has it. ``released``: as the authors' code has it, which weighs
             each picture by the square of its number of valid pixels.
@@ -43,17 +43,17 @@ def scale_invariant_log(
 
     Source: Eigen et al. 2014, equation 4.
     """
-    _check_balance(balance)
+    _check_lam(lam)
     difference = _log_difference(pred, target, valid).flatten(1)  # (b, n), 0 where invalid
     count = valid.flatten(1).sum(1)  # (b,)
     squares, total = difference.square().sum(1), difference.sum(1)
     if weighting == "released":
-        above = (count * squares - balance * total.square()).sum()
+        above = (count * squares - lam * total.square()).sum()
         return above / count.square().sum().clamp(min=1)
     if weighting != "pictures":
         raise InputError(f"weighting={weighting!r}: 'pictures' or 'released' is needed.")
     n = count.clamp(min=1)
-    each = squares / n - balance * (total / n).square()
+    each = squares / n - lam * (total / n).square()
     return each.sum() / (count > 0).sum().clamp(min=1)
 
 
@@ -62,23 +62,23 @@ def scale_invariant_log_root(
     target: Tensor,
     valid: Tensor,
     *,
-    balance: float = 0.85,
+    lam: float = 0.85,
     factor: float = 10.0,
     unbiased: bool = False,
 ) -> Tensor:
     """Square root of the scale-invariant log error, over all valid pixels of the batch at once.
 
-    | used by | balance | factor | unbiased |
+    | used by | lam | factor | unbiased |
     |---|---|---|---|
     | BTS, AdaBins | 0.85 | 10 | no |
-    | ZoeDepth | 0.85 (their ``beta`` is 1 - balance) | 10 | yes |
+    | ZoeDepth | 0.85 (their ``beta`` is 1 - lam) | 10 | yes |
     | Depth Anything V2, metric | 0.5 | 1 | no |
 
     Args:
         pred: (b, h, w) depth.
         target: (b, h, w) depth, positive where valid.
         valid: (b, h, w) bool.
-        balance: how much of the squared mean is taken off.
+        lam: how much of the squared mean is taken off.
         factor: of the result.
         unbiased: divide the variance by n - 1.
 
@@ -87,13 +87,13 @@ def scale_invariant_log_root(
 
     Source: Lee et al., BTS, 2019, equation 4; Eigen et al. 2014, equation 4.
     """
-    _check_balance(balance)
+    _check_lam(lam)
     difference = _log_difference(pred, target, valid)
     n = valid.sum().clamp(min=1)
     mean = difference.sum() / n
     variance = torch.where(valid, difference - mean, 0.0).square().sum()
     variance = variance / (n - 1).clamp(min=1) if unbiased else variance / n
-    inside = variance + (1 - balance) * mean.square()
+    inside = variance + (1 - lam) * mean.square()
     # The root has no finite slope at 0; below the floor there is nothing left to learn.
     return factor * torch.where(inside > 1e-12, inside.clamp(min=1e-12).sqrt(), 0.0 * inside)
 
@@ -104,8 +104,8 @@ def _log_difference(pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     return known - torch.where(valid, target, 1.0).clamp(min=_SMALLEST).log()
 
 
-def _check_balance(balance: float) -> None:
-    if not 0 <= balance <= 1:
+def _check_lam(lam: float) -> None:
+    if not 0 <= lam <= 1:
         raise InputError(
-            f"balance={balance}: a number from 0 (plain log error) to 1 (blind to scale) is needed."
+            f"lam={lam}: a number from 0 (plain log error) to 1 (blind to scale) is needed."
         )

@@ -11,7 +11,12 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from leadline.metrics.edges import boundary_f1, edge_accuracy, edge_completeness
+from leadline.metrics.edges import (
+    boundary_f1,
+    boundary_recall,
+    edge_accuracy,
+    edge_completeness,
+)
 from leadline.metrics.pixelwise import (
     Metric,
     abs_rel,
@@ -55,7 +60,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "boundary_f1": boundary_f1,
     }
 )
-"""Every metric of depth by name; ``d1_all`` measures stereo disparities and stands apart."""
+"""Every metric of depth by name. ``d1_all`` measures stereo disparities and ``boundary_recall``
+compares with a foreground mask, so both stand apart."""
 
 LARGER_IS_BETTER = frozenset({"delta1", "delta2", "delta3", "ordinal", "boundary_f1"})
 """Metrics of which more is better; of all others less is."""
@@ -66,6 +72,7 @@ __all__ = [
     "Metric",
     "abs_rel",
     "boundary_f1",
+    "boundary_recall",
     "d1_all",
     "delta1",
     "delta2",

@@ -2,7 +2,7 @@
 
 Source: Koch et al., Evaluation of CNN-based Single-Image Depth Estimation Methods, ECCV workshops
 2018, sec. 3.4 (accuracy and completeness of depth boundaries); Bochkovskii et al., Depth Pro, 2024,
-sec. 3.3 (boundary F1 on ratios of neighbours).
+sec. 3.3 (boundary F1 and recall on ratios of neighbours).
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_DISTANCE_PX = 10
 """Edges farther apart than this are not the same edge."""
+
+_RATIOS = np.linspace(1.05, 1.25, 10)  # of neighbouring depths, above which there is a boundary
 
 
 def edge_accuracy(pred: Map, target: Map, valid: Mask = None) -> float:
@@ -50,12 +52,47 @@ def boundary_f1(pred: Map, target: Map, valid: Mask = None) -> float:
     scale does not matter. NaN where the truth has no boundary at any threshold.
     """
     p, t, known = _maps(pred, target, valid)
-    thresholds = np.linspace(1.05, 1.25, 10)
-    scores = [_f1(p, t, known, threshold) for threshold in thresholds]
+    scores = [_f1(p, t, known, threshold) for threshold in _RATIOS]
     if all(score is None for score in scores):
         return float("nan")
-    found = [(score, w) for score, w in zip(scores, thresholds, strict=True) if score is not None]
+    found = [(score, w) for score, w in zip(scores, _RATIOS, strict=True) if score is not None]
     return float(sum(s * w for s, w in found) / sum(w for _, w in found))
+
+
+def boundary_recall(pred: Map, mask: Float[np.ndarray, "h w"], *, opacity: float = 0.1) -> float:
+    """Share of a foreground mask's outline at which the predicted depth steps back.
+
+    For pictures that have a matte or a segmentation and no depth, and for outlines as fine as hair.
+    The object is taken to be nearer than what is behind it. A boundary is as in
+    :func:`boundary_f1`, thinned to the largest step of each run, so that blurred ones do not count.
+
+    Args:
+        pred: depth, finite and positive everywhere; its scale does not matter.
+        mask: opacity of the foreground, 0 to 1, or a bool mask.
+        opacity: above it a pixel belongs to the foreground.
+
+    Returns:
+        0 to 1, more is better; NaN where the mask has no outline.
+    """
+    matte = to_numpy(mask)
+    depth, _, _ = _maps(pred, np.ones(matte.shape), None)
+    inside = matte > opacity
+    sides = []  # (how much farther the neighbour is, where the mask ends), in four directions
+    for d, m in ((depth, inside), (depth.T, inside.T)):
+        farther = _ratios(d, 1)
+        sides.append((farther, m[:, :-1] & ~m[:, 1:]))
+        sides.append((1 / farther, ~m[:, :-1] & m[:, 1:]))
+    if not any(outline.any() for _, outline in sides):
+        return float("nan")
+    scores = [
+        sum(
+            np.count_nonzero(_thin_runs(farther, threshold) & outline)
+            / max(np.count_nonzero(outline), 1)
+            for farther, outline in sides
+        )
+        for threshold in _RATIOS
+    ]
+    return float(np.average(scores, weights=_RATIOS) / len(sides))
 
 
 def depth_edges(depth: Map, known: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
@@ -99,6 +136,18 @@ def _ratios(depth: np.ndarray, axis: int) -> np.ndarray:
     if axis == 0:
         return depth[1:] / depth[:-1]
     return depth[:, 1:] / depth[:, :-1]
+
+
+def _thin_runs(ratio: np.ndarray, threshold: float) -> np.ndarray:
+    """The largest of each unbroken run of ratios above the threshold, row by row."""
+    gap = ((0, 0), (0, 1))  # after each row, so that no run goes on in the next
+    above, values = np.pad(ratio > threshold, gap).ravel(), np.pad(ratio, gap).ravel()
+    place = np.flatnonzero(above)
+    starts = np.diff(place, prepend=-2) > 1
+    if starts.any():
+        largest = np.maximum.reduceat(values[place], np.flatnonzero(starts))
+        above[place] = values[place] == largest[np.cumsum(starts) - 1]
+    return above.reshape(len(ratio), -1)[:, :-1]
 
 
 def _mean_distance(edges: np.ndarray, to: np.ndarray, *, farther: float | None) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 
 from leadline.errors import InputError
 from leadline.metrics.arrays import to_numpy
+from leadline.metrics.pixel_sums import compute_metrics, sum_pixels
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -28,59 +29,52 @@ class Metric(Protocol):
 
 def abs_rel(pred: Map, target: Map, valid: Mask = None) -> float:
     """Mean of abs(pred - target) / target."""
-    p, t = _pixels(pred, target, valid)
-    return float(np.mean(np.abs(p - t) / t))
+    return _compute("abs_rel", pred, target, valid)
 
 
 def sq_rel(pred: Map, target: Map, valid: Mask = None) -> float:
     """Mean of (pred - target)^2 / target; in the maps' unit."""
-    p, t = _pixels(pred, target, valid)
-    return float(np.mean((p - t) ** 2 / t))
+    return _compute("sq_rel", pred, target, valid)
 
 
 def rmse(pred: Map, target: Map, valid: Mask = None) -> float:
     """Root of the mean squared error; in the maps' unit."""
-    p, t = _pixels(pred, target, valid)
-    return float(np.sqrt(np.mean((p - t) ** 2)))
+    return _compute("rmse", pred, target, valid)
 
 
 def rmse_log(pred: Map, target: Map, valid: Mask = None) -> float:
     """Root of the mean squared error of the natural logarithms."""
-    return float(np.sqrt(np.mean(_log_error(pred, target, valid) ** 2)))
+    return _compute("rmse_log", pred, target, valid)
 
 
 def log10(pred: Map, target: Map, valid: Mask = None) -> float:
     """Mean absolute error of the decimal logarithms."""
-    return float(np.mean(np.abs(_log_error(pred, target, valid))) / np.log(10))
+    return _compute("log10", pred, target, valid)
 
 
 def silog(pred: Map, target: Map, valid: Mask = None) -> float:
     """100 x the standard deviation of the natural logarithms' error: blind to one factor."""
-    error = _log_error(pred, target, valid)
-    return float(100 * np.sqrt(max(np.mean(error**2) - np.mean(error) ** 2, 0.0)))
+    return _compute("silog", pred, target, valid)
 
 
 def sc_inv(pred: Map, target: Map, valid: Mask = None) -> float:
     """Standard deviation of the natural logarithms' error (Eigen's scale-invariant RMSE)."""
-    return silog(pred, target, valid) / 100
+    return _compute("sc_inv", pred, target, valid)
 
 
 def irmse(pred: Map, target: Map, valid: Mask = None) -> float:
     """Root of the mean squared error of inverse depths; in 1/km for maps in metres."""
-    p, t = _pixels(pred, target, valid)
-    return float(1000 * np.sqrt(np.mean((1 / p - 1 / t) ** 2)))
+    return _compute("irmse", pred, target, valid)
 
 
 def imae(pred: Map, target: Map, valid: Mask = None) -> float:
     """Mean absolute error of inverse depths; in 1/km for maps in metres."""
-    p, t = _pixels(pred, target, valid)
-    return float(1000 * np.mean(np.abs(1 / p - 1 / t)))
+    return _compute("imae", pred, target, valid)
 
 
 def mae(pred: Map, target: Map, valid: Mask = None) -> float:
     """Mean absolute error; in the maps' unit."""
-    p, t = _pixels(pred, target, valid)
-    return float(np.mean(np.abs(p - t)))
+    return _compute("mae", pred, target, valid)
 
 
 def d1_all(pred: Map, target: Map, valid: Mask = None) -> float:
@@ -95,17 +89,17 @@ def d1_all(pred: Map, target: Map, valid: Mask = None) -> float:
 
 def delta1(pred: Map, target: Map, valid: Mask = None) -> float:
     """Share of pixels with max(pred/target, target/pred) < 1.25."""
-    return _delta(pred, target, valid, 1.25)
+    return _compute("delta1", pred, target, valid)
 
 
 def delta2(pred: Map, target: Map, valid: Mask = None) -> float:
     """Share of pixels with max(pred/target, target/pred) < 1.25^2."""
-    return _delta(pred, target, valid, 1.25**2)
+    return _compute("delta2", pred, target, valid)
 
 
 def delta3(pred: Map, target: Map, valid: Mask = None) -> float:
     """Share of pixels with max(pred/target, target/pred) < 1.25^3."""
-    return _delta(pred, target, valid, 1.25**3)
+    return _compute("delta3", pred, target, valid)
 
 
 def ordinal(
@@ -117,7 +111,7 @@ def ordinal(
     ratio: float = 1.03,
     seed: int = 0,
 ) -> float:
-    """Share of random pixel pairs whose nearer pixel is named rightly; .5 is guessing.
+    """Share of random pixel pairs whose nearer pixel is named correctly; .5 is guessing.
 
     ``pairs`` pairs of valid pixels are drawn independently and uniformly, with replacement, by
     ``numpy.random.default_rng(seed)``; those whose true depths differ by a factor of ``ratio`` or
@@ -138,14 +132,9 @@ def ordinal(
     return float(np.mean(np.where(guess == 0, 0.5, guess == truth)))
 
 
-def _delta(pred: Map, target: Map, valid: Mask, threshold: float) -> float:
-    p, t = _pixels(pred, target, valid)
-    return float(np.mean(np.maximum(p / t, t / p) < threshold))
-
-
-def _log_error(pred: Map, target: Map, valid: Mask) -> np.ndarray:
-    p, t = _pixels(pred, target, valid)
-    return np.log(p) - np.log(t)
+def _compute(name: str, pred: Map, target: Map, valid: Mask) -> float:
+    """One of the metrics that follow from sums over pixels."""
+    return compute_metrics(sum_pixels(*_pixels(pred, target, valid)))[name]
 
 
 def _pixels(

@@ -36,6 +36,18 @@ def _depth_anything(name: str, **options: Any) -> DepthModule:
     return build_depth_anything(name, **options)
 
 
+def _video_depth_anything(name: str, **options: Any) -> DepthModule:
+    from leadline.models.video_depth_anything import build_video_depth_anything
+
+    return build_video_depth_anything(name, **options)
+
+
+def _depth_anything_3(name: str, **options: Any) -> DepthModule:
+    from leadline.models.depth_anything_3 import build_depth_anything_3
+
+    return build_depth_anything_3(name, **options)
+
+
 def _lite(name: str, **options: Any) -> DepthModule:
     from leadline.models.lite import Lite
 
@@ -102,6 +114,18 @@ def _metric(name: str, **options: Any) -> DepthModule:
     return build_metric(name, **options)
 
 
+def _depth_pro(name: str, **options: Any) -> DepthModule:
+    from leadline.models.depth_pro import build_depth_pro
+
+    return build_depth_pro(name, **options)
+
+
+def _prompt_depth_anything(name: str, **options: Any) -> DepthModule:
+    from leadline.models.prompt_depth_anything import build_prompt_depth_anything
+
+    return build_prompt_depth_anything(name, **options)
+
+
 def _moge(name: str, **options: Any) -> DepthModule:
     from leadline.models.moge import build_moge
 
@@ -141,6 +165,22 @@ BUILDERS: dict[str, Builder] = {
     "depth-anything-v2-metric-outdoor-vits": _depth_anything,
     "depth-anything-v2-metric-outdoor-vitb": _depth_anything,
     "depth-anything-v2-metric-outdoor-vitl": _depth_anything,
+    "video-depth-anything-vits": _video_depth_anything,
+    "video-depth-anything-vitb": _video_depth_anything,
+    "video-depth-anything-vitl": _video_depth_anything,
+    "video-depth-anything-metric-vits": _video_depth_anything,
+    "video-depth-anything-metric-vitb": _video_depth_anything,
+    "video-depth-anything-metric-vitl": _video_depth_anything,
+    "prompt-depth-anything-vits": _prompt_depth_anything,
+    "prompt-depth-anything-vitl": _prompt_depth_anything,
+    "depth-pro": _depth_pro,
+    "da3-small": _depth_anything_3,
+    "da3-base": _depth_anything_3,
+    "da3-large": _depth_anything_3,
+    "da3-giant": _depth_anything_3,
+    "da3mono-large": _depth_anything_3,
+    "da3metric-large": _depth_anything_3,
+    "da3nested-giant-large": _depth_anything_3,
     "midas-v21-small": _midas,
     "midas-v21": _midas,
     "dpt-large-384": _dpt,

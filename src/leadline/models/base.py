@@ -18,11 +18,13 @@ class DepthModule(nn.Module):
         name: what it was built as; set by ``leadline.models.build``.
         multiple_of: the height and width of a batch are multiples of this.
         only_size: (height, width) of every batch, for networks that take no other.
+        encoder_names: of the submodules that extract features, usually pretrained.
     """
 
     name: str = ""
     multiple_of: ClassVar[int] = 1
     only_size: tuple[int, int] | None = None
+    encoder_names: ClassVar[tuple[str, ...]] = ()
 
     def forward(self, batch: Tensor) -> Tensor:
         """Predict one map per picture.
@@ -63,6 +65,10 @@ class DepthModule(nn.Module):
                 "(b, 3, h, w) batch of RGB pictures is needed; add the first axis with x[None]."
             )
         self.check_size(batch.shape[2], batch.shape[3])
+
+    def encoder_parts(self) -> tuple[nn.Module, ...]:
+        """The submodules of ``encoder_names``; training gives them a rate of their own."""
+        return tuple(self.get_submodule(name) for name in self.encoder_names)
 
     def start_from_imagenet(self) -> None:
         """Put ImageNet weights into the encoder.

@@ -98,6 +98,7 @@ class DenseDepth(DepthModule):
     """DenseNet-169 and four doublings."""
 
     multiple_of: ClassVar[int] = 32
+    encoder_names: ClassVar[tuple[str, ...]] = ("encoder",)
 
     def __init__(self, config: DenseDepthConfig) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ times ``max_depth`` metres, again with the same names, and ``max_depth`` is in n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
@@ -22,6 +22,30 @@ from leadline.models.base import DepthModule
 from leadline.models.depth_anything_names import from_transformers
 from leadline.models.dinov2 import ENCODERS, DinoV2, Positional
 from leadline.models.dpt import DPTHead, DPTOutputs
+
+
+def check_head(
+    encoder: str, taps: Sequence[int], features: int, out_channels: Sequence[int]
+) -> None:
+    """Refuse an encoder that does not exist and a head that does not fit to it.
+
+    Raises:
+        UnknownNameError: ``encoder`` is no key of :data:`leadline.models.dinov2.ENCODERS`.
+        InputError: ``taps`` are not four of its blocks, or channel counts are impossible.
+    """
+    if encoder not in ENCODERS:
+        raise UnknownNameError("encoder", encoder, ENCODERS)
+    depth = ENCODERS[encoder].depth
+    if len(taps) != 4 or list(taps) != sorted(set(taps)) or not 0 <= taps[0] <= taps[-1] < depth:
+        raise InputError(
+            f"taps={taps}: four increasing block numbers from 0 to {depth - 1} are needed for "
+            f"{encoder}."
+        )
+    if len(out_channels) != 4 or min(out_channels) < 1 or features < 2:
+        raise InputError(
+            f"features={features}, out_channels={out_channels}: at least 2 features and four "
+            "positive channel counts are needed."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,24 +69,7 @@ class DepthAnythingConfig:
     positional: Positional = "scale"
 
     def __post_init__(self) -> None:
-        if self.encoder not in ENCODERS:
-            raise UnknownNameError("encoder", self.encoder, ENCODERS)
-        depth = ENCODERS[self.encoder].depth
-        taps = tuple(self.taps)
-        if (
-            len(taps) != 4
-            or list(taps) != sorted(set(taps))
-            or not 0 <= taps[0] <= taps[-1] < depth
-        ):
-            raise InputError(
-                f"taps={self.taps}: four increasing block numbers from 0 to {depth - 1} are "
-                f"needed for {self.encoder}."
-            )
-        if len(self.out_channels) != 4 or min(self.out_channels) < 1 or self.features < 2:
-            raise InputError(
-                f"features={self.features}, out_channels={self.out_channels}: at least 2 features "
-                "and four positive channel counts are needed."
-            )
+        check_head(self.encoder, self.taps, self.features, self.out_channels)
         if self.max_depth is not None and not self.max_depth > 0:
             raise InputError(
                 f"max_depth={self.max_depth}: needs to be positive metres (20 for the indoor and "
@@ -108,6 +115,7 @@ class DepthAnything(DepthModule):
     """
 
     multiple_of: ClassVar[int] = 14
+    encoder_names: ClassVar[tuple[str, ...]] = ("pretrained",)
 
     def __init__(self, config: DepthAnythingConfig) -> None:
         super().__init__()

@@ -39,7 +39,10 @@ class EncoderConfig:
         swiglu: gated feed-forward layers (giant) in place of GELU ones.
         patch: side of a patch, pixels.
         grid: side of the stored positional grid, patches.
+        mask_token: hold the token of masked training, which no prediction uses, because the
+            checkpoints hold it.
         registers: tokens between the class token and the patches, without positions.
+        norm_eps: of the norms inside the blocks.
     """
 
     width: int
@@ -48,7 +51,9 @@ class EncoderConfig:
     swiglu: bool = False
     patch: int = 14
     grid: int = 37
+    mask_token: bool = True
     registers: int = 0
+    norm_eps: float = 1e-6
 
 
 ENCODERS: dict[str, EncoderConfig] = {
@@ -82,11 +87,18 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, n, c) -> (b, n, c)."""
-        b, n, c = x.shape
+        return self.merge(attend(*self.split(x)))
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Project (b, n, c) to queries, keys and values (b, heads, n, c / heads)."""
+        b, n, _ = x.shape
         parts = self.qkv(x).chunk(3, dim=-1)
         q, k, v = (part.reshape(b, n, self.heads, -1).transpose(1, 2) for part in parts)
-        x = attend(q, k, v)  # (b, heads, n, c / heads)
-        return self.proj(x.transpose(1, 2).reshape(b, n, c))
+        return q, k, v
+
+    def merge(self, x: Tensor) -> Tensor:
+        """Project the heads' (b, heads, n, c / heads) to (b, n, c)."""
+        return self.proj(x.transpose(1, 2).flatten(2))
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -146,10 +158,10 @@ class Block(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         width = config.width
-        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.norm1 = nn.LayerNorm(width, eps=config.norm_eps)
         self.attn = Attention(width, config.heads)
         self.ls1 = LayerScale(width)
-        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.norm2 = nn.LayerNorm(width, eps=config.norm_eps)
         self.mlp = SwiGLU(width) if config.swiglu else Mlp(width)
         self.ls2 = LayerScale(width)
 
@@ -188,7 +200,8 @@ class DinoV2(nn.Module):
         self.positional: Positional = positional
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.width))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + config.grid**2, config.width))
-        self.mask_token = nn.Parameter(torch.zeros(1, config.width))  # unused; checkpoints hold it
+        if config.mask_token:
+            self.mask_token = nn.Parameter(torch.zeros(1, config.width))
         if config.registers:
             self.register_tokens = nn.Parameter(torch.zeros(1, config.registers, config.width))
         self.patch_embed = PatchEmbed(config.width, config.patch)

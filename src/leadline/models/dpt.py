@@ -89,6 +89,7 @@ class FeatureFusionBlock(nn.Module):
         out_channels: of the result; ``channels`` when None.
         residual_relu: see :class:`ResidualConvUnit`.
         project: whether there is an ``out_conv``; MiDaS v2.1 has none.
+        prompted: add a branch that reads a prompt map (Prompt Depth Anything).
     """
 
     def __init__(
@@ -98,18 +99,51 @@ class FeatureFusionBlock(nn.Module):
         *,
         residual_relu: bool = False,
         project: bool = True,
+        prompted: bool = False,
     ) -> None:
         super().__init__()
         out_channels = out_channels or channels
         self.out_conv = nn.Conv2d(channels, out_channels, 1) if project else nn.Identity()
         self.resConfUnit1 = ResidualConvUnit(channels, residual_relu=residual_relu)
         self.resConfUnit2 = ResidualConvUnit(channels, residual_relu=residual_relu)
+        if prompted:
+            self.resConfUnit_depth = _prompt_branch(channels)
 
-    def forward(self, path: Tensor, skip: Tensor | None, size: Size) -> Tensor:
-        """(b, c, h, w), the same or None -> (b, out_channels, *size)."""
+    def forward(
+        self, path: Tensor, skip: Tensor | None, size: Size, prompt: Tensor | None = None
+    ) -> Tensor:
+        """Fuse one level.
+
+        Args:
+            path: (b, c, h, w).
+            skip: of the same shape, or None at the coarsest level.
+            size: (height, width) of the result.
+            prompt: (b, 1, h', w') that the prompt branch adds at the path's size, or None.
+
+        Returns:
+            (b, out_channels, *size).
+        """
         if skip is not None:
             path = path + self.resConfUnit1(skip)
-        return resize(self.out_conv(self.resConfUnit2(path)), size)
+        path = self.resConfUnit2(path)
+        if prompt is not None:
+            prompt = F.interpolate(prompt, size=size_of(path), mode="bilinear")
+            path = path + self.resConfUnit_depth(prompt)
+        return resize(self.out_conv(path), size)
+
+
+def _prompt_branch(channels: int) -> nn.Sequential:
+    """(b, 1, h, w) -> (b, channels, h, w); zero at first, so that training starts without it."""
+    last = nn.Conv2d(channels, channels, 3, padding=1)
+    for parameter in last.parameters():
+        nn.init.zeros_(parameter)
+    return nn.Sequential(
+        nn.Conv2d(1, channels, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, 3, padding=1),
+        nn.ReLU(),
+        last,
+    )
 
 
 class FusionNeck(nn.Module):
@@ -120,6 +154,7 @@ class FusionNeck(nn.Module):
         features: channels of every level, or of the four, fine to coarse.
         residual_relu: see :class:`ResidualConvUnit`.
         project: see :class:`FeatureFusionBlock`.
+        prompted: see :class:`FeatureFusionBlock`.
     """
 
     def __init__(
@@ -129,6 +164,7 @@ class FusionNeck(nn.Module):
         *,
         residual_relu: bool = False,
         project: bool = True,
+        prompted: bool = False,
     ) -> None:
         super().__init__()
         c1, c2, c3, c4 = in_channels
@@ -137,23 +173,32 @@ class FusionNeck(nn.Module):
         self.layer2_rn = nn.Conv2d(c2, f2, 3, padding=1, bias=False)
         self.layer3_rn = nn.Conv2d(c3, f3, 3, padding=1, bias=False)
         self.layer4_rn = nn.Conv2d(c4, f4, 3, padding=1, bias=False)
-        kind = {"residual_relu": residual_relu, "project": project}
+        kind = {"residual_relu": residual_relu, "project": project, "prompted": prompted}
         self.refinenet1 = FeatureFusionBlock(f1, f1, **kind)
         self.refinenet2 = FeatureFusionBlock(f2, f1, **kind)
         self.refinenet3 = FeatureFusionBlock(f3, f2, **kind)
         self.refinenet4 = FeatureFusionBlock(f4, f3, **kind)
 
-    def fuse(self, maps: Sequence[Tensor]) -> Pyramid:
-        """Four maps (b, c_i, h_i, w_i), fine to coarse -> the pyramid; last path = 2x map 1."""
+    def fuse(self, maps: Sequence[Tensor], prompt: Tensor | None = None) -> Pyramid:
+        """Four maps (b, c_i, h_i, w_i), fine to coarse -> the pyramid; last path = 2x map 1.
+
+        A ``prompt`` (b, 1, h, w) goes to every block; see :class:`FeatureFusionBlock`.
+        """
         l1 = self.layer1_rn(maps[0])
         l2 = self.layer2_rn(maps[1])
         l3 = self.layer3_rn(maps[2])
         l4 = self.layer4_rn(maps[3])
-        r4 = self.refinenet4(l4, None, _size(l3))
-        r3 = self.refinenet3(r4, l3, _size(l2))
-        r2 = self.refinenet2(r3, l2, _size(l1))
-        r1 = self.refinenet1(r2, l1, (2 * l1.shape[-2], 2 * l1.shape[-1]))
-        return Pyramid((l1, l2, l3, l4), (r4, r3, r2, r1))
+        r4 = self.refinenet4(l4, None, size_of(l3), prompt)
+        r3 = self.refinenet3(r4, l3, size_of(l2), prompt)
+        return Pyramid((l1, l2, l3, l4), (r4, r3, *self.fuse_fine(r3, l2, l1, prompt)))
+
+    def fuse_fine(
+        self, path: Tensor, level2: Tensor, level1: Tensor, prompt: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """``refinenet3``'s path and two levels -> the last two paths, at 1 and 2 times level 1."""
+        r2 = self.refinenet2(path, level2, size_of(level1), prompt)
+        size = 2 * level1.shape[-2], 2 * level1.shape[-1]
+        return r2, self.refinenet1(r2, level1, size, prompt)
 
 
 class DepthAnythingScratch(FusionNeck):
@@ -163,10 +208,13 @@ class DepthAnythingScratch(FusionNeck):
         in_channels: of the four maps, fine to coarse.
         features: channels of every path.
         bounded: end in a sigmoid (metric models) in place of a ReLU.
+        prompted: see :class:`FeatureFusionBlock`.
     """
 
-    def __init__(self, in_channels: Sequence[int], features: int, *, bounded: bool) -> None:
-        super().__init__(in_channels, features)
+    def __init__(
+        self, in_channels: Sequence[int], features: int, *, bounded: bool, prompted: bool = False
+    ) -> None:
+        super().__init__(in_channels, features, prompted=prompted)
         self.output_conv1 = nn.Conv2d(features, features // 2, 3, padding=1)
         self.output_conv2 = nn.Sequential(
             nn.Conv2d(features // 2, 32, 3, padding=1),
@@ -182,7 +230,7 @@ class DepthAnythingScratch(FusionNeck):
 
     def predict(self, features: Tensor) -> Tensor:
         """(b, 32, h, w) -> (b, 1, h, w); in float32 under autocast, so that maps do not band."""
-        return _in_float32(self.output_conv2[2:], features)
+        return run_in_float32(self.output_conv2[2:], features)
 
 
 class MidasScratch(FusionNeck):
@@ -220,23 +268,19 @@ class MidasScratch(FusionNeck):
         """Four maps (b, c_i, h_i, w_i), fine to coarse -> the map at 4 times the finest one."""
         pyramid = self.fuse(maps)
         features = self.output_conv[:4](pyramid.paths[-1])
-        depth = _in_float32(self.output_conv[4:], features).squeeze(1)
+        depth = run_in_float32(self.output_conv[4:], features).squeeze(1)
         return DPTOutputs(depth, features, pyramid.levels[-1], pyramid.paths)
 
 
-class DPTHead(nn.Module):
-    """Depth Anything's head: tokens of four blocks -> pyramid -> map.
+class Reassembly(nn.Module):
+    """The first half of a DPT head: tokens of four blocks -> four maps. Abstract: add ``scratch``.
 
     Args:
         width: channels of a token.
-        features: channels of the fusion paths.
-        out_channels: channels of the four reassembled maps, fine to coarse.
-        bounded: end in a sigmoid in place of a ReLU.
+        out_channels: channels of the four maps, fine to coarse.
     """
 
-    def __init__(
-        self, width: int, *, features: int, out_channels: Sequence[int], bounded: bool
-    ) -> None:
+    def __init__(self, width: int, out_channels: Sequence[int]) -> None:
         super().__init__()
         c1, c2, _, c4 = out_channels
         self.projects = nn.ModuleList(nn.Conv2d(width, c, 1) for c in out_channels)
@@ -248,18 +292,48 @@ class DPTHead(nn.Module):
                 nn.Conv2d(c4, c4, kernel_size=3, stride=2, padding=1),
             ]
         )
-        self.scratch = DepthAnythingScratch(out_channels, features, bounded=bounded)
 
     def reassemble(self, tokens: Sequence[Tensor], grid: Size) -> list[Tensor]:
         """Four (b, 1 + n, c) -> four maps at 4, 2, 1 and 1/2 times the patch grid."""
         maps = []
         for x, project, rescale in zip(tokens, self.projects, self.resize_layers, strict=True):
             patches = x[:, 1:].transpose(1, 2).unflatten(2, grid)  # (b, c, rows, columns)
-            maps.append(rescale(project(patches)))
+            maps.append(rescale(self.place(project(patches))))
         return maps
 
+    def place(self, patches: Tensor) -> Tensor:
+        """Add what says where a patch lies, (b, c, rows, columns); by default nothing."""
+        return patches
 
-def _in_float32(layers: nn.Module, x: Tensor) -> Tensor:
+
+class DPTHead(Reassembly):
+    """Depth Anything's head: tokens of four blocks -> pyramid -> map.
+
+    Args:
+        width: channels of a token.
+        features: channels of the fusion paths.
+        out_channels: channels of the four reassembled maps, fine to coarse.
+        bounded: end in a sigmoid in place of a ReLU.
+        prompted: see :class:`FeatureFusionBlock`.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        features: int,
+        out_channels: Sequence[int],
+        bounded: bool,
+        prompted: bool = False,
+    ) -> None:
+        super().__init__(width, out_channels)
+        self.scratch = DepthAnythingScratch(
+            out_channels, features, bounded=bounded, prompted=prompted
+        )
+
+
+def run_in_float32(layers: nn.Module, x: Tensor) -> Tensor:
+    """``layers(x)``, in float32 under autocast: in bfloat16 a map of depths would band."""
     device = x.device.type
     if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         with torch.autocast(device, enabled=False):
@@ -267,5 +341,6 @@ def _in_float32(layers: nn.Module, x: Tensor) -> Tensor:
     return layers(x)
 
 
-def _size(x: Tensor) -> Size:
+def size_of(x: Tensor) -> Size:
+    """Height and width of a map (..., h, w)."""
     return x.shape[-2], x.shape[-1]

@@ -158,6 +158,7 @@ class DPT(DepthModule):
     """DPT with a ViT, a hybrid or a BEiT: disparity up to a scale and a shift, larger = nearer."""
 
     multiple_of: ClassVar[int] = 16
+    encoder_names: ClassVar[tuple[str, ...]] = ("pretrained",)
 
     def __init__(self, config: DPTConfig) -> None:
         super().__init__()

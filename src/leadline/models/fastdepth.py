@@ -95,6 +95,7 @@ class FastDepth(DepthModule):
     """MobileNet encoder, depthwise decoder, additive or concatenated skips at 1/2, 1/4 and 1/8."""
 
     multiple_of: ClassVar[int] = 32
+    encoder_names: ClassVar[tuple[str, ...]] = tuple(f"conv{i}" for i in range(14))
 
     def __init__(self, config: FastDepthConfig) -> None:
         super().__init__()
@@ -129,6 +130,7 @@ class FastDepthPlain(DepthModule):
     """MobileNet encoder and depthwise decoder without skips: the paper's MobileNet-NNConv5."""
 
     multiple_of: ClassVar[int] = 32
+    encoder_names: ClassVar[tuple[str, ...]] = ("mobilenet",)
 
     def __init__(self, config: FastDepthConfig) -> None:
         super().__init__()

@@ -30,6 +30,7 @@ class Lite(DepthModule):
     """EfficientNet-Lite0 encoder, global context at stride 32, pyramid decoder to stride 2."""
 
     multiple_of: ClassVar[int] = 32
+    encoder_names: ClassVar[tuple[str, ...]] = ("encoder",)
 
     def __init__(
         self, *, width: int = 64, context_width: int = 192, context_blocks: int = 2

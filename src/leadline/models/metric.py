@@ -224,6 +224,10 @@ class Metric(DepthModule):
         )
         self.router = Router(widths.bottleneck, config.domains)
 
+    def encoder_parts(self) -> tuple[nn.Module, ...]:
+        """See the base class."""
+        return self.relative.encoder_parts()
+
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w), sides multiples of the relative network's step -> (b, h, w) metres."""
         return self.forward_all(batch).depth

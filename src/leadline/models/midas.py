@@ -225,6 +225,7 @@ class Midas(DepthModule):
     """MiDaS v2.1, large or small: disparity up to a scale and a shift, larger = nearer."""
 
     multiple_of: ClassVar[int] = 32
+    encoder_names: ClassVar[tuple[str, ...]] = ("pretrained",)
 
     def __init__(self, config: MidasConfig) -> None:
         super().__init__()

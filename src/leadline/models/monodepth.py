@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -95,6 +95,8 @@ class MonodepthOutputs(NamedTuple):
 
 class Monodepth(DepthModule):
     """Encoder-decoder that sees the left picture and tells both eyes' disparities."""
+
+    encoder_names: ClassVar[tuple[str, ...]] = ("encoder",)
 
     def __init__(self, config: MonodepthConfig) -> None:
         super().__init__()

@@ -175,6 +175,11 @@ class Monodepth2(DepthModule):
         elif config.pose == "posecnn":
             self.pose = PoseCNN(pictures=2)
 
+    def encoder_parts(self) -> tuple[nn.Module, ...]:
+        """See the base class: depth's, and the pose network's where it has one of its own."""
+        own_pose = self.config.pose == "separate"
+        return (self.encoder, self.pose_encoder) if own_pose else (self.encoder,)
+
     def start_from_imagenet(self) -> None:
         """See the base class: torchvision's ResNet, for depth and for a pose encoder of its own."""
         if self.config.encoder == "small":

@@ -34,6 +34,10 @@ class Signature:
         return all(shapes.get(name) == shape for name, shape in self.marks.items())
 
 
+def _in_words(size: str) -> str:
+    return f"ViT-{size.removeprefix('vit').upper()}"
+
+
 def _depth_anything(size: str, width: int, features: int) -> tuple[Signature, ...]:
     positions, head = (1, 1370, width), (features // 2, features, 3, 3)
     models = tuple(
@@ -41,7 +45,7 @@ def _depth_anything(size: str, width: int, features: int) -> tuple[Signature, ..
         for version in ("v2", "v1", "v2-metric-indoor", "v2-metric-outdoor")
         if size != "vitg" or version == "v2"
     )
-    title = f"Depth Anything {size.replace('vit', 'ViT-').upper().replace('VIT', 'ViT')}"
+    title = f"Depth Anything {_in_words(size)}"
     return (
         Signature(
             title=title,
@@ -66,6 +70,42 @@ def _depth_anything(size: str, width: int, features: int) -> tuple[Signature, ..
                 f"build 'depth-anything-v2-{size}' and load it into module.pretrained to train "
                 "from it; it has no depth head"
             ),
+        ),
+    )
+
+
+def _video_depth_anything(size: str, width: int, features: int) -> Signature:
+    norm = "head.motion_modules.{}.temporal_transformer.norm.weight"
+    return Signature(
+        title=f"Video Depth Anything ViT-{size[-1].upper()}",
+        models=(f"video-depth-anything-{size}", f"video-depth-anything-metric-{size}"),
+        marks={
+            "pretrained.pos_embed": (1, 1370, width),
+            norm.format(1): (width,),
+            norm.format(3): (features,),
+        },
+    )
+
+
+def _prompt_depth_anything(size: str, width: int, features: int) -> tuple[Signature, ...]:
+    name, branch = f"prompt-depth-anything-{size}", (features, 1, 3, 3)
+    title = f"Prompt Depth Anything {_in_words(size)}"
+    return (
+        Signature(
+            title=title,
+            models=(name,),
+            marks={
+                "pretrained.pos_embed": (1, 1370, width),
+                "depth_head.scratch.refinenet1.resConfUnit_depth.0.weight": branch,
+            },
+        ),
+        Signature(
+            title=f"{title} in transformers' layout",
+            models=(name,),
+            marks={
+                "backbone.embeddings.position_embeddings": (1, 1370, width),
+                "neck.fusion_stage.layers.0.prompt_depth_layer.convolution1.weight": branch,
+            },
         ),
     )
 
@@ -119,6 +159,47 @@ _ZOEDEPTH_TRANSFORMERS = tuple(
         marks={f"metric_head.attractors.{place}.conv2.weight": (count, 128, 1, 1)},
     )
     for key, place, count in (("n", "0", 16), ("k", "0", 32), ("nk", "nyu.0", 16))
+)
+
+_DEPTH_PRO = tuple(
+    Signature(title=title, models=("depth-pro",), marks={name: (1, 577, 1024)})
+    for title, name in (
+        ("Depth Pro", "encoder.patch_encoder.pos_embed"),
+        (
+            "Depth Pro in transformers' layout",
+            "depth_pro.encoder.patch_encoder.model.embeddings.position_embeddings",
+        ),
+    )
+)
+
+_DEPTH_ANYTHING_3 = (
+    *(
+        Signature(
+            title=f"Depth Anything 3 {size}",
+            models=(f"da3-{size}",),
+            marks={
+                "backbone.pretrained.camera_token": (1, 2, width),
+                "head.norm.weight": (2 * width,),
+            },
+        )
+        for size, width in (("small", 384), ("base", 768), ("large", 1024), ("giant", 1536))
+    ),
+    Signature(
+        title="Depth Anything 3 mono or metric",
+        models=("da3mono-large", "da3metric-large"),
+        marks={
+            "backbone.pretrained.pos_embed": (1, 1370, 1024),
+            "head.scratch.sky_output_conv2.2.weight": (1, 32, 1, 1),
+        },
+    ),
+    Signature(
+        title="Depth Anything 3 nested",
+        models=("da3nested-giant-large",),
+        marks={
+            "da3.backbone.pretrained.camera_token": (1, 2, 1536),
+            "da3_metric.head.scratch.sky_output_conv2.2.weight": (1, 32, 1, 1),
+        },
+    ),
 )
 
 _CONVOLUTIONAL = (
@@ -251,10 +332,18 @@ SIGNATURES: tuple[Signature, ...] = (
         models=("lite",),
         marks={"context.reduce.weight": (192, 322, 1, 1), "head.weight": (1, 32, 3, 3)},
     ),
+    # Before Depth Anything, whose marks these files carry too.
+    *_prompt_depth_anything("vits", 384, 64),
+    *_prompt_depth_anything("vitl", 1024, 256),
     *_depth_anything("vits", 384, 64),
     *_depth_anything("vitb", 768, 128),
     *_depth_anything("vitl", 1024, 256),
     *_depth_anything("vitg", 1536, 384),
+    _video_depth_anything("vits", 384, 64),
+    _video_depth_anything("vitb", 768, 128),
+    _video_depth_anything("vitl", 1024, 256),
+    *_DEPTH_PRO,
+    *_DEPTH_ANYTHING_3,
     _midas("midas-v21-small", (32, 3, 3, 3), 64),
     _midas("midas-v21", (64, 3, 7, 7), 256),
     *_dpt(

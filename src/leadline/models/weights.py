@@ -85,7 +85,13 @@ def save_weights(module: nn.Module, path: str | Path) -> None:
     """
     save_file = _safetensors().save_file
     path = Path(path)
-    tensors = {name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()}
+    tensors: dict[str, Tensor] = {}
+    held = set()
+    for tensor_name, t in module.state_dict().items():
+        tensor = t.detach().cpu().contiguous()
+        # One module under several names: the format takes no two tensors in the same memory.
+        tensors[tensor_name] = tensor.clone() if tensor.data_ptr() in held else tensor
+        held.add(tensor.data_ptr())
     name = module.name if isinstance(module, DepthModule) else ""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:

@@ -20,7 +20,7 @@ What differs from the originals, each with an option to go back:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -225,6 +225,8 @@ class Core(nn.Module):
 class ZoeDepth(DepthModule):
     """ZoeDepth with one head: metres along the optical axis."""
 
+    encoder_names: ClassVar[tuple[str, ...]] = ("core.core.pretrained",)
+
     def __init__(self, config: ZoeDepthConfig) -> None:
         super().__init__()
         self.config = config
@@ -268,6 +270,8 @@ class ZoeDepth(DepthModule):
 
 class ZoeDepthNK(DepthModule):
     """ZoeDepth with a head per domain and a router that chooses among them."""
+
+    encoder_names: ClassVar[tuple[str, ...]] = ("core.core.pretrained",)
 
     def __init__(self, config: ZoeDepthConfig) -> None:
         super().__init__()

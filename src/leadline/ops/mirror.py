@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 def average_mirrored(straight: Tensor, mirrored: Tensor) -> Tensor:
-    """Average two disparity maps, except at the sides, where the one that could see decides.
+    """Average two disparity maps, except at the sides, where only one of them could see.
 
     A network taught by stereo is wrong in a strip at one side of the picture (the left one when it
-    predicts the left eye). The mirrored picture moves the strip to the other side.
+    predicts the left view). The mirrored picture moves the strip to the other side.
 
     Args:
         straight: (..., h, w), predicted for the picture.

@@ -34,8 +34,8 @@ def rotation_from_axis_angle(axis_angle: Tensor) -> Tensor:
     cross = _cross_matrix(axis)  # (b, 3, 3)
     cos, sin = angle.cos()[..., None], angle.sin()[..., None]
     outer = axis[:, :, None] * axis[:, None, :]
-    eye = torch.eye(3, dtype=axis.dtype, device=axis.device)
-    rotation = cos * eye + sin * cross + (1 - cos) * outer
+    identity = torch.eye(3, dtype=axis.dtype, device=axis.device)
+    rotation = cos * identity + sin * cross + (1 - cos) * outer
     return _homogeneous(rotation, torch.zeros_like(axis))
 
 

@@ -64,7 +64,7 @@ def sample(
 def sample_along_rows(image: Tensor, offset: Tensor, *, outside: Outside = "zeros") -> Tensor:
     """Read ``image`` at places moved sideways: a spatial transformer with one degree of freedom.
 
-    This is how Monodepth makes one eye's view from the other's: with a left disparity ``d``,
+    This is how Monodepth makes one view from the other: with a left disparity ``d``,
     ``sample_along_rows(right, -d)`` is the left view.
 
     Args:

@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from leadline.errors import DeviceError, MissingDependencyError, UnknownNameError, WeightsError
 from leadline.runtime.base import (
@@ -64,9 +64,9 @@ class Choice:
 def select(
     model_file: Path,
     *,
-    runtime: RuntimeName | Literal["auto"] = "auto",
-    device: DeviceName | Literal["auto"] = "auto",
-    precision: Precision | Literal["auto"] = "auto",
+    runtime: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
     fastest_safe: Precision = "f32",
     only: RuntimeName | None = None,
 ) -> Choice:
@@ -91,7 +91,7 @@ def select(
     _check_name("device", device, DEVICES)
     _check_name("precision", precision, PRECISIONS)
     readers = _readers(model_file) if only is None else (only,)
-    candidates = readers if runtime == "auto" else (runtime,)
+    candidates = readers if runtime == "auto" else (cast("RuntimeName", runtime),)
     if candidates[0] not in readers:
         raise DeviceError(
             f"runtime {runtime!r} does not read {model_file.name}; {' and '.join(readers)} "

@@ -1,4 +1,4 @@
-"""Sequences: what many frames with a moving camera tell together."""
+"""Sequences: what many frames of a moving camera give together."""
 
 from leadline.sequence.motion_metres import (
     KeyframeFit,
@@ -8,14 +8,14 @@ from leadline.sequence.motion_metres import (
     motion_fit,
 )
 from leadline.sequence.odometry import OdometryConfig, Trajectory, track
-from leadline.sequence.posed import (
+from leadline.sequence.posed_frames import (
     dense_map,
     depth_range,
     sources_for,
     sparse_map,
     triangulate_posed,
 )
-from leadline.sequence.scale import scaled_by_baseline, scaled_by_height
+from leadline.sequence.scale import scale_by_baseline, scale_by_height
 
 __all__ = [
     "KeyframeFit",
@@ -27,8 +27,8 @@ __all__ = [
     "depth_range",
     "metres_from_motion",
     "motion_fit",
-    "scaled_by_baseline",
-    "scaled_by_height",
+    "scale_by_baseline",
+    "scale_by_height",
     "sources_for",
     "sparse_map",
     "track",

@@ -39,7 +39,7 @@ class Observations:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Adjusted:
+class BundleAdjustment:
     """What a bundle adjustment found.
 
     Attributes:
@@ -62,9 +62,8 @@ def adjust_bundle(
     seen: Observations,
     fixed: Bool[np.ndarray, " k"],
     *,
-    scale_px: float = 1.0,
     steps: int = 15,
-) -> Adjusted:
+) -> BundleAdjustment:
     """The poses and points near those given with the smallest robust reprojection error.
 
     Args:
@@ -72,7 +71,6 @@ def adjust_bundle(
         points: in the world.
         seen: the observations; points that fewer than two poses see stay where they are.
         fixed: poses that stay. Two of them hold the world's scale; with one it may drift.
-        scale_px: error at which an observation begins to lose weight.
         steps: at most.
 
     Raises:
@@ -81,15 +79,15 @@ def adjust_bundle(
     """
     if not fixed.any():
         raise InputError("no pose is fixed, so the world could go anywhere; fix one or two.")
-    cost, weight = _cost(poses, points, seen, scale_px)
+    cost, weight = _cost(poses, points, seen)
     before, damping = cost, 1e-4
     free = np.nonzero(~fixed)[0]
     for _ in range(steps):
         moved = None
         system = _System.at(poses, points, seen, weight, free)
         for _ in range(5):
-            tried = _moved(poses, points, free, *system.solve(damping))
-            after, tried_weight = _cost(*tried, seen, scale_px)
+            tried = _move(poses, points, free, *system.solve(damping))
+            after, tried_weight = _cost(*tried, seen)
             if after < cost:
                 moved, damping = tried, max(damping / 5, 1e-9)
                 break
@@ -100,7 +98,7 @@ def adjust_bundle(
         poses, points = moved
         if gain < 1e-5 * cost:
             break
-    return Adjusted(
+    return BundleAdjustment(
         poses=poses,
         points=points,
         error_px=np.linalg.norm(residuals(poses, points, seen), axis=1),
@@ -164,15 +162,13 @@ def _in_cameras(poses: np.ndarray, points: np.ndarray, seen: Observations) -> np
     return np.einsum("mij,mj->mi", R, points[seen.point]) + t
 
 
-def _cost(
-    poses: np.ndarray, points: np.ndarray, seen: Observations, scale_px: float
-) -> tuple[float, np.ndarray]:
-    """The Cauchy cost, and the weight of every observation in its least squares."""
-    squared = (residuals(poses, points, seen) ** 2).sum(1) / scale_px**2
+def _cost(poses: np.ndarray, points: np.ndarray, seen: Observations) -> tuple[float, np.ndarray]:
+    """The Cauchy cost of errors in pixels, and the weight of every observation."""
+    squared = (residuals(poses, points, seen) ** 2).sum(1)
     return float(np.log1p(squared).sum()), 1 / (1 + squared)
 
 
-def _moved(
+def _move(
     poses: np.ndarray, points: np.ndarray, free: np.ndarray, turns: np.ndarray, shifts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     poses = poses.copy()
@@ -237,8 +233,7 @@ class _System:
         sparse, linear = _scipy()
         k, p = len(self.A), len(self.B)
         diagonal = np.einsum("pii->pi", self.B)
-        eye = np.eye(3)
-        damped = self.B + eye * (damping * diagonal + 1e-9)[:, None, :]
+        damped = self.B + np.eye(3) * (damping * diagonal + 1e-9)[:, None, :]
         inverse = np.linalg.inv(damped)
         order = np.argsort(self.pose, kind="stable")
         starts = np.searchsorted(self.pose[order], np.arange(k + 1))

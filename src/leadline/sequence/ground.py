@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from leadline.camera import Camera
     from leadline.image import Image
 
+_BLUR_PX = 1.0  # smoothing of both pictures
 _NEAREST, _FARTHEST, _ASIDE = 2.5, 10.0, 1.2
 """The trapezoid before the camera, in heights of the camera: ahead, and to either side."""
 
@@ -71,8 +72,6 @@ class GroundFit:
         first: Image,
         second: Image,
         cameras: tuple[Camera, Camera],
-        *,
-        blur_px: float = 1.0,
     ) -> GroundFit | None:
         """Look at two pictures.
 
@@ -80,7 +79,6 @@ class GroundFit:
             first: a picture of a camera that looks about level.
             second: another, a little later.
             cameras: both with ``world_from_camera``; their unit is that of the heights.
-            blur_px: smoothing of both pictures.
 
         Returns:
             None where the camera's view holds no trapezoid on level ground.
@@ -88,7 +86,7 @@ class GroundFit:
         motion = second_from_first(*cameras)
         cv2 = opencv("finding the ground")
         a, b = (
-            cv2.GaussianBlur(grey_of(image).astype(np.float32), (0, 0), blur_px)
+            cv2.GaussianBlur(grey_of(image).astype(np.float32), (0, 0), _BLUR_PX)
             for image in (first, second)
         )
         camera = cameras[0]

@@ -23,6 +23,8 @@ from leadline.alignment import Alignment
 from leadline.errors import DegenerateError, InputError, KindError
 from leadline.geometry import Features, RefinementConfig, detect, match_features, sparse_depth
 from leadline.geometry.epipolar import second_from_first
+from leadline.geometry.inputs import check_size, posed_camera, rays_of
+from leadline.geometry.pose import measure_parallax
 from leadline.kinds import DepthKind
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from leadline.prediction import Prediction
 
 _CELLS = 8  # across the picture; points in one cell count as one together
-_TAKES = (
+_ACCEPTED = (
     *(DepthKind.AFFINE_DISPARITY, DepthKind.AFFINE_DEPTH, DepthKind.SCALED_DEPTH),
     DepthKind.PIXEL_DISPARITY,
 )
@@ -147,7 +149,7 @@ def motion_fit(
         raise DegenerateError(
             f"{count} frames with {len(keys)} keyframe: the camera needs to move between them for "
             f"metres to show (rays turn by {config.keyframe_parallax_deg:g} degrees). Give frames "
-            "farther apart; turning the camera alone tells nothing."
+            "farther apart; turning the camera alone gives no depth."
         )
     inverse = kind.larger_is_nearer
     free = kind is not DepthKind.SCALED_DEPTH
@@ -158,7 +160,7 @@ def motion_fit(
             "there is too little parallax or structure. Give frames farther apart, and check that "
             "the poses are in metres and belong to these pictures."
         )
-    lines = _smoothed(systems, config.scale_drift, free)
+    lines = _smooth(systems, config.scale_drift, free)
     space = "disparity" if inverse else "depth"
     places = np.array([key.frame for key in keys])
     scale, shift = (np.interp(np.arange(count), places, lines[:, c]) for c in (0, 1))
@@ -205,14 +207,9 @@ def _keyframes(
     keys: list[_Key] = []
     count, kind, size = 0, DepthKind.AFFINE_DISPARITY, (0, 0)
     for number, image in enumerate(frames):
-        camera, count = _posed(image, number), number + 1
+        camera, count = posed_camera(image, f"frame {number}"), number + 1
         size = size if keys else image.size
-        if image.size != size:
-            raise InputError(
-                f"{image.name or f'frame {number}'} of {image.size[1]}x{image.size[0]} pixels "
-                f"after frames of {size[1]}x{size[0]}: one size is needed; resize, and the camera "
-                "too."
-            )
+        check_size(image, size, f"frame {number}")
         features = _features(image, config.features)
         if features is None:
             continue
@@ -222,25 +219,15 @@ def _keyframes(
                 continue
         prediction = predict(image)
         kind = prediction.kind
-        if kind not in _TAKES:
+        if kind not in _ACCEPTED:
             raise KindError(
                 f"{prediction.model or 'the network'} gives {kind}, which needs no metres from "
-                f"motion; this is for {', '.join(_TAKES)}."
+                f"motion; this is for {', '.join(_ACCEPTED)}."
             )
-        values = _sampled(prediction, features.points)
+        values = _sample_at(prediction, features.points)
         name = image.name or f"frame {number}"
         keys.append(_Key(frame=number, features=features, camera=camera, values=values, name=name))
     return keys, count, kind
-
-
-def _posed(image: Image, number: int) -> Camera:
-    camera = image.camera
-    if camera is None or camera.world_from_camera is None:
-        raise InputError(
-            f"{image.name or f'frame {number}'} has no {'camera' if camera is None else 'pose'}: "
-            "metres from motion need intrinsics and world_from_camera, in metres, of every frame."
-        )
-    return camera
 
 
 def _features(image: Image, limit: int) -> Features | None:
@@ -256,20 +243,11 @@ def _parallax_deg(key: _Key, features: Features, camera: Camera) -> float | None
     if len(found) < 20:
         return None
     turn = second_from_first(key.camera, camera)[:3, :3]
-    first, second = (
-        _rays(points, c) for points, c in ((found.first, key.camera), (found.second, camera))
-    )
-    cosine = ((first @ turn.T) * second).sum(axis=1)
-    return float(np.median(np.degrees(np.arccos(np.clip(cosine, -1, 1)))))
+    rays = rays_of(found.first, key.camera), rays_of(found.second, camera)
+    return float(np.median(measure_parallax(turn, rays)))
 
 
-def _rays(points: Float[np.ndarray, "n 2"], camera: Camera) -> Float[np.ndarray, "n 3"]:
-    slopes = (points - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
-    rays = np.concatenate([slopes, np.ones((len(slopes), 1))], axis=1)
-    return rays / np.linalg.norm(rays, axis=1, keepdims=True)
-
-
-def _sampled(prediction: Prediction, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
+def _sample_at(prediction: Prediction, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
     """The map at points, by the nearest pixel; nan where it has no value."""
     h, w = prediction.size
     x = np.clip(np.rint(points[:, 0]).astype(np.int64), 0, w - 1)
@@ -372,7 +350,7 @@ def _line(x: np.ndarray, y: np.ndarray, weights: np.ndarray, free: bool) -> np.n
     return np.array([scale, mean_y - scale * mean_x])
 
 
-def _smoothed(systems: list[_System], drift: float, free: bool) -> Float[np.ndarray, "k 2"]:
+def _smooth(systems: list[_System], drift: float, free: bool) -> Float[np.ndarray, "k 2"]:
     """Scale and shift of all keyframes at once: their lines, and ties between neighbours.
 
     A line counts as much as its points say, which err alike in one cell of the picture.

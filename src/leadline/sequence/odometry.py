@@ -21,7 +21,9 @@ import numpy as np
 
 from leadline.errors import DegenerateError, InputError
 from leadline.geometry import Matches, detect, match_features, relative_pose, triangulate
-from leadline.geometry.epipolar import inverse_rigid
+from leadline.geometry.epipolar import homogeneous, inverse_rigid
+from leadline.geometry.inputs import camera_of, check_size, slopes_of
+from leadline.geometry.pose import measure_parallax
 from leadline.sequence.bundle_adjustment import (
     Observations,
     adjust_bundle,
@@ -120,8 +122,7 @@ class _Frame:
     pose: np.ndarray | None = None  # camera_from_world
 
     def slopes(self, rows: np.ndarray) -> np.ndarray:
-        c = self.camera
-        return (self.features.points[rows] - [c.cx, c.cy]) / [c.fx, c.fy]
+        return slopes_of(self.features.points[rows], self.camera)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -160,7 +161,7 @@ class _Tracker:
     def finish(self) -> Trajectory:
         """Everything that was found."""
         if self.count < 2:
-            raise InputError(f"{self.count} frame: two or more are needed to tell depth.")
+            raise InputError(f"{self.count} frame: two or more are needed for depth.")
         if len(self.points) == 0:
             raise DegenerateError(
                 f"the camera hardly moved over {self.count} frames, or only turned, or sees one "
@@ -180,25 +181,16 @@ class _Tracker:
 
     def _read(self, image: Image) -> _Frame:
         name = image.name or f"frame {self.count}"
-        if image.camera is None:
-            raise InputError(
-                f"{name} has no camera; give intrinsics, as in replace(image, camera=...)."
-            )
-        if self.keys and (self.keys[0].camera.height, self.keys[0].camera.width) != image.size:
-            raise InputError(
-                f"{name} is of {image.size[1]}x{image.size[0]} pixels and {self.keys[0].name} of "
-                f"{self.keys[0].camera.width}x{self.keys[0].camera.height}: all frames need one "
-                "size; resize or crop them alike."
-            )
+        camera = camera_of(image, name)
+        if self.keys:
+            check_size(image, (self.keys[0].camera.height, self.keys[0].camera.width), name)
         features = detect(image, limit=self.config.features)
-        x, y = np.rint(features.points).astype(int).T
-        x, y = np.clip(x, 0, image.size[1] - 1), np.clip(y, 0, image.size[0] - 1)
         frame = _Frame(
             number=self.count,
             name=name,
-            camera=image.camera,
+            camera=camera,
             features=features,
-            colors=image.pixels[y, x],
+            colors=colors_at(image, features.points),
             point=np.full(len(features), -1),
         )
         self.count += 1
@@ -213,7 +205,7 @@ class _Tracker:
         if found is None or found.parallax_deg < self.config.keyframe_parallax_deg:
             self.waiting.append((frame, np.asarray(matched.indices)))
             return
-        frame.pose = found.second_from_first @ _placed(key)
+        frame.pose = found.second_from_first @ _pose_of(key)
         rows = np.asarray(matched.indices)[found.inliers]
         self._grow(key, frame, rows)
         if not len(self.points):
@@ -226,7 +218,7 @@ class _Tracker:
         for early, rows in self.waiting:  # now there are points to place them by
             known = key.point[rows[:, 0]] >= 0
             early.point[rows[known, 1]] = key.point[rows[known, 0]]
-            early.pose = _placed(key)
+            early.pose = _pose_of(key)
             self._place(early)
             self.between.append((early.number, early.camera, early.pose))
         self.waiting.clear()
@@ -255,7 +247,7 @@ class _Tracker:
 
     def _guess(self, key: _Frame, frame: _Frame, matched: Matches) -> np.ndarray:
         """Turn and direction by both pictures, length by the known points."""
-        before = _placed(key)
+        before = _pose_of(key)
         rows = np.asarray(matched.indices)
         try:
             motion = relative_pose(matched, key.camera, frame.camera, check=False).second_from_first
@@ -277,9 +269,9 @@ class _Tracker:
             step = motion.copy()
             step[:3, 3] *= length
             poses.append(step @ before)
-        return min(poses, key=lambda pose: self._robust(frame, pose))
+        return min(poses, key=lambda pose: self._robust_cost(frame, pose))
 
-    def _seen(self, frame: _Frame) -> Observations:
+    def _observe(self, frame: _Frame) -> Observations:
         rows = np.nonzero(frame.point >= 0)[0]
         return Observations(
             pose=np.zeros(len(rows), dtype=int),
@@ -288,15 +280,15 @@ class _Tracker:
             focals=np.tile([frame.camera.fx, frame.camera.fy], (len(rows), 1)),
         )
 
-    def _robust(self, frame: _Frame, pose: np.ndarray) -> float:
-        error = residuals(pose[None], self.points, self._seen(frame))
+    def _robust_cost(self, frame: _Frame, pose: np.ndarray) -> float:
+        error = residuals(pose[None], self.points, self._observe(frame))
         return float(np.log1p((error**2).sum(1)).sum())
 
     def _place(self, frame: _Frame) -> None:
         """The pose that fits the known points best; points that do not fit it are let go."""
-        seen = self._seen(frame)
+        seen = self._observe(frame)
         # The points stay: a second, fixed pose is not needed when they are not free to move.
-        pose = place_camera(_placed(frame), self.points, seen)
+        pose = place_camera(_pose_of(frame), self.points, seen)
         error = np.linalg.norm(residuals(pose[None], self.points, seen), axis=1)
         good = error < 2 * self.config.max_error_px
         if good.sum() < self.config.min_points:
@@ -310,17 +302,15 @@ class _Tracker:
         frame.point[rows[~good]] = -1
 
     def _parallax_deg(self, key: _Frame, frame: _Frame, rows: np.ndarray) -> float:
-        turn = (_placed(frame) @ inverse_rigid(_placed(key)))[:3, :3]
-        first = np.column_stack([key.slopes(rows[:, 0]), np.ones(len(rows))]) @ turn.T
-        second = np.column_stack([frame.slopes(rows[:, 1]), np.ones(len(rows))])
-        sine = np.linalg.norm(np.cross(first, second), axis=1)
-        return float(np.degrees(np.median(np.arctan2(sine, (first * second).sum(1)))))
+        turn = (_pose_of(frame) @ inverse_rigid(_pose_of(key)))[:3, :3]
+        rays = homogeneous(key.slopes(rows[:, 0])), homogeneous(frame.slopes(rows[:, 1]))
+        return float(np.median(measure_parallax(turn, rays)))
 
     def _grow(self, key: _Frame, frame: _Frame, rows: np.ndarray) -> None:
         """New points from features of both that are no points yet."""
         rows = rows[(key.point[rows[:, 0]] < 0) & (frame.point[rows[:, 1]] < 0)]
         pixels = key.features.points[rows[:, 0]], frame.features.points[rows[:, 1]]
-        cameras = [f.camera.moved(inverse_rigid(_placed(f))) for f in (key, frame)]
+        cameras = [f.camera.moved(inverse_rigid(_pose_of(f))) for f in (key, frame)]
         made = triangulate(
             pixels,
             cameras,
@@ -337,7 +327,7 @@ class _Tracker:
     def _adjust(self) -> None:
         """Adjust the latest keyframes and their points; the two oldest of them hold the scale."""
         window = self.keys[-self.config.window :]
-        parts = [self._seen(key) for key in window]
+        parts = [self._observe(key) for key in window]
         ids, point = np.unique(np.concatenate([p.point for p in parts]), return_inverse=True)
         seen = Observations(
             pose=np.repeat(np.arange(len(window)), [len(p.point) for p in parts]),
@@ -346,7 +336,7 @@ class _Tracker:
             focals=np.concatenate([p.focals for p in parts]),
         )
         fixed = np.arange(len(window)) < (2 if len(window) > 2 else 1)
-        poses = np.array([_placed(key) for key in window])
+        poses = np.array([_pose_of(key) for key in window])
         found = adjust_bundle(poses, self.points[ids], seen, fixed)
         self.points[ids] = found.points
         rows = np.concatenate([np.nonzero(key.point >= 0)[0] for key in window])
@@ -359,9 +349,9 @@ class _Tracker:
             self._unit()
 
     def _unit(self) -> None:
-        length = np.linalg.norm(inverse_rigid(_placed(self.keys[1]))[:3, 3])
+        length = np.linalg.norm(inverse_rigid(_pose_of(self.keys[1]))[:3, 3])
         self.points = self.points / length
-        pose = _placed(self.keys[1]).copy()
+        pose = _pose_of(self.keys[1]).copy()
         pose[:3, 3] /= length
         self.keys[1].pose = pose
 
@@ -369,15 +359,15 @@ class _Tracker:
         """Which points two keyframes still see, and the error of each."""
         total, count = np.zeros(len(self.points)), np.zeros(len(self.points))
         for key in self.keys:
-            seen = self._seen(key)
-            error = (residuals(_placed(key)[None], self.points, seen) ** 2).sum(1)
+            seen = self._observe(key)
+            error = (residuals(_pose_of(key)[None], self.points, seen) ** 2).sum(1)
             np.add.at(total, seen.point, error)
             np.add.at(count, seen.point, 1)
         error = np.sqrt(total / np.maximum(count, 1))
         return (count >= 2) & (error < 2 * self.config.max_error_px), error
 
 
-def _placed(frame: _Frame) -> np.ndarray:
+def _pose_of(frame: _Frame) -> np.ndarray:
     if frame.pose is None:
         raise InputError(f"{frame.name} has no pose yet.")
     return frame.pose
@@ -385,3 +375,9 @@ def _placed(frame: _Frame) -> np.ndarray:
 
 def _pose(camera: Camera) -> np.ndarray:
     return np.asarray(camera.world_from_camera)
+
+
+def colors_at(image: Image, points: Float[np.ndarray, "n 2"]) -> UInt8[np.ndarray, "n 3"]:
+    """Colours of the pixels nearest to points."""
+    x, y = np.rint(points).astype(int).T
+    return image.pixels[np.clip(y, 0, image.size[0] - 1), np.clip(x, 0, image.size[1] - 1)]

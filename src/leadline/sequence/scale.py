@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from leadline.image import Image
 
 
-def scaled_by_baseline(trajectory: Trajectory, baseline_m: float) -> Trajectory:
+def scale_by_baseline(trajectory: Trajectory, baseline_m: float) -> Trajectory:
     """In metres, by the distance between the first frame and the second.
 
     Raises:
@@ -32,11 +32,11 @@ def scaled_by_baseline(trajectory: Trajectory, baseline_m: float) -> Trajectory:
     places = trajectory.positions()
     length = float(np.linalg.norm(places[1] - places[0]))
     if not length > 0:
-        raise InputError("the first two frames stand at one place; their baseline tells nothing.")
-    return scaled(trajectory, np.full(len(trajectory.cameras), baseline_m / length))
+        raise InputError("the first two frames stand at one place; their baseline is 0.")
+    return rescale(trajectory, np.full(len(trajectory.cameras), baseline_m / length))
 
 
-def scaled_by_height(
+def scale_by_height(
     trajectory: Trajectory, frames: Callable[[int], Image], height_m: float, *, window: int = 15
 ) -> Trajectory:
     """In metres, by the camera's height above the ground before it.
@@ -82,7 +82,7 @@ def scaled_by_height(
         )
     local = _running_median(heights, window)
     numbers = np.arange(len(trajectory.cameras))
-    return scaled(trajectory, height_m / np.interp(numbers, [a for a, _ in pairs], local))
+    return rescale(trajectory, height_m / np.interp(numbers, [a for a, _ in pairs], local))
 
 
 def _pairs(trajectory: Trajectory) -> list[tuple[int, int]]:
@@ -106,7 +106,7 @@ def _fits(
         yield GroundFit.of(frames(a), frames(b), cameras)
 
 
-def scaled(trajectory: Trajectory, factors: Float[np.ndarray, " f"]) -> Trajectory:
+def rescale(trajectory: Trajectory, factors: Float[np.ndarray, " f"]) -> Trajectory:
     """Every step of the way multiplied by the factor where it begins; the points by the median."""
     places = trajectory.positions()
     steps = np.diff(places, axis=0) * factors[:-1, None]

@@ -1,7 +1,7 @@
 """Prediction by the million: pictures from anywhere, maps in shards, exactly once.
 
 ```python
-job = BulkJob(model=ModelChoice(name="lite"), out="s3://bucket/labels")
+job = BulkJob(model=leadline.LoadOptions(model="lite"), out="s3://bucket/labels")
 parts = plan(job.out, list_sources(["s3://bucket/pictures"]), per_part=1000)
 for outcome in run_parts(todo(job.out, parts, job.layout), partial(ShardWriter, job), workers=4):
     print(outcome)
@@ -19,13 +19,12 @@ from leadline.shards.parts import Part, plan, todo
 from leadline.shards.receipts import Receipt, Tally, gather
 from leadline.shards.run import BulkReport, Where, run_bulk
 from leadline.shards.sources import Picture, list_sources
-from leadline.shards.worker import LAYOUTS, BulkJob, ModelChoice, ShardWriter
+from leadline.shards.worker import LAYOUTS, BulkJob, ShardWriter
 
 __all__ = [
     "LAYOUTS",
     "BulkJob",
     "BulkReport",
-    "ModelChoice",
     "Part",
     "Picture",
     "Receipt",

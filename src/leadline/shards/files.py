@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from leadline.errors import InputError
 from leadline.io import Ledger, encode_png16, read_png16_record
 from leadline.jobs import Failure, JobReport, Progress, atomic_write, run_job
-from leadline.shards.manifest import MANIFEST, check_manifest, described, write_manifest
+from leadline.shards.manifest import MANIFEST, check_manifest, describe_maps, write_manifest
 from leadline.shards.receipts import Receipt, Tally
 from leadline.shards.worker import BulkJob, label_of, label_record
 
@@ -40,14 +40,14 @@ def label_files(
         on_progress: see :func:`leadline.jobs.run_job`.
         on_failure: see :func:`leadline.jobs.run_job`.
         on_foreign: called with the number of labels that are there and are made anew, because they
-            are of other pictures, or nothing tells of which.
+            are of other pictures, or it is unknown of which.
 
     Raises:
         InputError: the folder holds the labels of another teacher.
     """
-    record = described(job, FOLDER)
+    record = describe_maps(job, FOLDER)
     check_manifest(job.out, record)
-    estimator = job.model.load()
+    estimator = job.model.open()
     folder = Path(job.out) / "depth"
     way = {key: value for key, value in record.items() if key != "leadline_version"}
     outputs = {source: [file] for source, file in files.items()}

@@ -21,7 +21,7 @@ _MUST_AGREE = (
 )
 
 
-def described(job: BulkJob, layout: str) -> dict[str, Any]:
+def describe_maps(job: BulkJob, layout: str) -> dict[str, Any]:
     """What is known of the maps before the first is made.
 
     Raises:
@@ -35,7 +35,7 @@ def described(job: BulkJob, layout: str) -> dict[str, Any]:
             "disparity or metric depth."
         )
     if job.disparity and not kind.larger_is_nearer:
-        kind = DepthKind.AFFINE_DISPARITY
+        kind = DepthKind.SCALED_DISPARITY
     return {
         "format": "leadline-maps",
         "schema": 1,
@@ -72,7 +72,7 @@ def check_manifest(out: str, wanted: dict[str, Any]) -> None:
 def _agree(key: str, there: dict[str, Any], wanted: dict[str, Any]) -> bool:
     """Whether a manifest says of ``key`` what is wanted, as far as it says anything.
 
-    Manifests of before ``file_sha256`` tell nothing of the preprocessing, and their
+    Manifests of before ``file_sha256`` say nothing of the preprocessing, and their
     ``model_sha256`` may be that of the file alone, without the weights beside it.
     """
     if key == "preprocess" and key not in there:

@@ -9,7 +9,7 @@ from functools import partial
 
 from leadline import cluster, jobs
 from leadline.jobs import Outcome, Progress
-from leadline.shards.manifest import check_manifest, described, holds_maps, write_manifest
+from leadline.shards.manifest import check_manifest, describe_maps, holds_maps, write_manifest
 from leadline.shards.parts import Part, plan, todo
 from leadline.shards.receipts import Receipt, Tally, gather
 from leadline.shards.worker import BulkJob, ShardWriter
@@ -91,7 +91,7 @@ def run_bulk(
         JobError: the cluster failed; finished shards are kept.
     """
     start, where = time.perf_counter(), where or Where()
-    record = described(job, job.layout)
+    record = describe_maps(job, job.layout)
     check_manifest(job.out, record)
     parts = plan(job.out, sources, per_part=per_part, anew=not holds_maps(job.out))
     kept: list[tuple[int, str]] = []

@@ -7,23 +7,20 @@ import json
 import os
 import tarfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from leadline import __version__
 from leadline.errors import InputError, LeadlineError, MissingDependencyError, UnknownNameError
-from leadline.estimator import DepthEstimator
-from leadline.hub import sha256_of, sha256_of_model, weights_beside
 from leadline.io import encode_png16, read_image
 from leadline.jobs import run_job
-from leadline.load_options import load
+from leadline.load_options import LoadOptions
 from leadline.prediction import Prediction
 from leadline.resample import resize
-from leadline.resolve import Origin, identify
 from leadline.shards.parts import Part, shard_name, would_be_lost
 from leadline.shards.receipts import Receipt, read_receipt, receipt_name, write_receipt
 from leadline.shards.sources import (
@@ -46,79 +43,11 @@ MAP = "depth.png"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelChoice:
-    """Which network, and how it looks at pictures; :func:`leadline.load`'s arguments."""
-
-    name: str = "lite"
-    weights: str | None = None
-    runtime: str = "auto"
-    device: str = "auto"
-    precision: str = "auto"
-    policy: str = "single"
-    tiles: int = 1
-    size: int | None = None
-    max_depth: float | None = None
-    threads: int | None = None
-
-    def load(self) -> DepthEstimator:
-        """Open the network."""
-        return load(
-            self.name,
-            weights=self.weights,
-            runtime=self.runtime,  # ty: ignore[invalid-argument-type] - checked there
-            device=self.device,  # ty: ignore[invalid-argument-type]
-            precision=self.precision,  # ty: ignore[invalid-argument-type]
-            policy=self.policy,  # ty: ignore[invalid-argument-type]
-            tiles=self.tiles,
-            size=self.size,
-            max_depth=self.max_depth,
-            threads=self.threads,
-        )
-
-    def describe(self) -> dict[str, Any]:
-        """What made the maps: name, kind, hashes of the weights, and all that changes values."""
-        origin = self._origin()
-        model = sha256_of_model(origin.path)
-        alone = sha256_of(origin.path) if weights_beside(origin.path) else model
-        return {**self._settings(origin), "model_sha256": model, "file_sha256": alone}
-
-    def stamp(self) -> dict[str, Any]:
-        """As :meth:`describe`, by sizes and times of the weights' files, without reading them."""
-        origin = self._origin()
-        files = (origin.path, *weights_beside(origin.path))
-        states = [file.stat() for file in files if file.is_file()]
-        stamps = [[state.st_size, state.st_mtime_ns] for state in states]
-        return {**self._settings(origin), "path": str(origin.path), "stamps": stamps}
-
-    def _settings(self, origin: Origin) -> dict[str, Any]:
-        """The network's name and kind, and all but its weights that changes values."""
-        spec = origin.spec
-        return {
-            "model": spec.name,
-            "model_kind": str(spec.kind),
-            "precision": self.precision,
-            "policy": self.policy,
-            "tiles": self.tiles,
-            "size": self.size,
-            "max_depth": spec.max_depth,
-            "preprocess": json.loads(json.dumps(asdict(spec.preprocess))),  # as it is read
-        }
-
-    def _origin(self) -> Origin:
-        prefer: Literal["graph", "checkpoint"] | None = None  # as load() chooses
-        if self.runtime in ("openvino", "onnxruntime"):
-            prefer = "graph"
-        elif self.runtime == "torch" or self.device in ("cuda", "mps"):
-            prefer = "checkpoint"
-        return identify(self.name, weights=self.weights, max_depth=self.max_depth, prefer=prefer)
-
-
-@dataclass(frozen=True, kw_only=True)
 class BulkJob:
     """What to make of every part; picklable, so that it travels to other machines.
 
     Attributes:
-        model: which network.
+        model: which network, and how it is opened.
         out: folder or address of the results.
         layout: of the shards, one of :data:`LAYOUTS`.
         disparity: turn depths into disparities, as students of relative depth want them.
@@ -130,7 +59,7 @@ class BulkJob:
         batch_size: pictures that the network sees at once.
     """
 
-    model: ModelChoice
+    model: LoadOptions
     out: str
     layout: str = "webdataset"
     disparity: bool = False
@@ -175,7 +104,7 @@ class ShardWriter:
 
     def __init__(self, job: BulkJob) -> None:
         self.job = job
-        self._estimator = job.model.load()
+        self._estimator = job.model.open()
 
     def __call__(self, part: Part) -> Receipt:
         """Work on a part; its shard and receipt are written, the receipt is returned.
@@ -254,13 +183,13 @@ def label_of(prediction: Prediction, source: str, job: BulkJob) -> Prediction:
     """The map as it is written: a disparity if that is asked for, the sky far away, not too big."""
     label = prediction.to_disparity() if job.disparity else prediction
     if job.sky is not None:
-        label = _with_sky(label, Path(job.sky) / f"{PurePosixPath(source).stem}.png")
+        label = _add_sky(label, Path(job.sky) / f"{PurePosixPath(source).stem}.png")
     if job.side is not None and min(label.size) > job.side:
-        label = _smaller(label, job.side)
+        label = _shrink(label, job.side)
     return label
 
 
-def _with_sky(label: Prediction, mask: Path) -> Prediction:
+def _add_sky(label: Prediction, mask: Path) -> Prediction:
     if not mask.is_file():
         return label
     sky = read_image(mask).pixels.any(axis=2)
@@ -273,7 +202,7 @@ def _with_sky(label: Prediction, mask: Path) -> Prediction:
     return replace(label, values=np.where(sky, far, label.values), valid=label.known | sky)
 
 
-def _smaller(label: Prediction, side: int) -> Prediction:
+def _shrink(label: Prediction, side: int) -> Prediction:
     """The map with a shorter short side; a pixel is known where all that it is made of are."""
     scale = side / min(label.size)
     size = (round(label.size[0] * scale), round(label.size[1] * scale))

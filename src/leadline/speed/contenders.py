@@ -8,42 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from leadline.errors import MissingDependencyError
+from leadline.speed.inputs import Setup, torch_module, transformers_module
 
 if TYPE_CHECKING:
     from leadline.runtime import Precision
 
 Run = Callable[[np.ndarray], np.ndarray]
 """(1, 3, h, w) float32, normalised -> (h, w) float32."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setup:
-    """What a contender needs to open itself; small and picklable.
-
-    Attributes:
-        model: name in the catalogue.
-        folder: where the prepared files lie.
-        size: (height, width) of the network's input.
-        threads: of every contender; None leaves each library its default.
-        device: ``cpu`` or ``cuda``.
-        seed: of the random weights.
-        weights: a checkpoint in place of random weights.
-    """
-
-    model: str
-    folder: Path
-    size: tuple[int, int]
-    threads: int | None = None
-    device: str = "cpu"
-    seed: int = 0
-    weights: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +45,6 @@ class Contender:
 def _transformers(setup: Setup, *, half: bool = False, compiled: bool = False) -> Run:
     import torch
 
-    from leadline.speed.inputs import transformers_module
-
     _use_threads(torch, setup.threads)
     kind = torch.bfloat16 if half else torch.float32
     module: Any = transformers_module(setup).to(setup.device, kind).eval()
@@ -88,7 +63,6 @@ def _leadline_torch(setup: Setup, *, precision: Precision) -> Run:
     import torch
 
     from leadline.runtime.torch import TorchRuntime
-    from leadline.speed.inputs import torch_module
 
     _use_threads(torch, setup.threads)
     device: Any = setup.device

@@ -59,14 +59,14 @@ def cost_of(spec: ModelSpec, *, runs: int = 0) -> Cost:
         raise MissingDependencyError("torch", "counting a network", "torch") from error
     size = Preprocess(spec.preprocess).input_size(*spec.preprocess.size)
     with torch.device("meta"):
-        module = _built(spec)
+        module = _build(spec)
         batch = torch.zeros(1, 3, *size)
     return Cost(
         name=spec.name,
         parameters=sum(p.numel() for p in module.parameters()),
         gflop=count_gflop(module, batch),
         input_size=size,
-        latency_ms=_median_ms(_built(spec), size, runs) if runs else None,
+        latency_ms=_median_ms(_build(spec), size, runs) if runs else None,
     )
 
 
@@ -80,7 +80,7 @@ def count_gflop(module: DepthModule, batch: Any) -> float:
     return counter.get_total_flops() / 1e9
 
 
-def _built(spec: ModelSpec) -> DepthModule:
+def _build(spec: ModelSpec) -> DepthModule:
     from leadline import models
 
     if spec.architecture is None:

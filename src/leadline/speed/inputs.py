@@ -8,7 +8,8 @@ photographs.
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,29 @@ SCENES = ("room", "street", "nature")
 
 OPSET = 18
 """Of the plain ONNX export that ONNX Runtime and plain OpenVINO run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What a contender needs to open itself; small and picklable.
+
+    Attributes:
+        model: name in the catalogue.
+        folder: where the prepared files lie.
+        size: (height, width) of the network's input.
+        threads: of every contender; None leaves each library its default.
+        device: ``cpu`` or ``cuda``.
+        seed: of the random weights.
+        weights: a checkpoint in place of random weights.
+    """
+
+    model: str
+    folder: Path
+    size: tuple[int, int]
+    threads: int | None = None
+    device: str = "cpu"
+    seed: int = 0
+    weights: Path | None = None
 
 
 def spec_of(setup: Setup) -> ModelSpec:
@@ -115,7 +139,7 @@ def transformers_config(setup: Setup) -> Any:
     )
 
 
-def rendered_pictures(size: tuple[int, int], *, seed: int = 0) -> list[Image]:
+def render_pictures(size: tuple[int, int], *, seed: int = 0) -> list[Image]:
     """One picture of (height, width) for each of :data:`SCENES`."""
     from leadline.world import sample_scene, sample_view
 
@@ -130,7 +154,7 @@ def batches(setup: Setup) -> np.ndarray:
     """The pictures as the network wants them: (n, 1, 3, h, w)."""
     spec = replace(spec_of(setup).preprocess, size=setup.size, resize="exact")
     preprocess = Preprocess(spec)
-    pictures = rendered_pictures(setup.size, seed=setup.seed)
+    pictures = render_pictures(setup.size, seed=setup.seed)
     return np.stack([preprocess(picture).arrays["image"] for picture in pictures])
 
 
@@ -200,7 +224,7 @@ def _write_ours(module: DepthModule, setup: Setup, contenders: tuple[str, ...]) 
     if "leadline-int8" in contenders:
         from leadline.quantize import quantize
 
-        others = rendered_pictures(setup.size, seed=setup.seed + 100)
+        others = render_pictures(setup.size, seed=setup.seed + 100)
         done = quantize(setup.folder / "any.xml", setup.folder / "int8.xml", pictures=others)
         return {"int8_share": done.share}
     return {}

@@ -2,7 +2,7 @@
 
 Timings from a busy machine are wrong by unequal factors (measured: up to 4.5 for one library and
 1.3 for another), so the share that other processes take is measured before and during a run.
-Linux tells it in ``/proc``; elsewhere it is unknown, and said to be.
+Linux reports it in ``/proc``; elsewhere it is unknown, and the result says so.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Load:
     """What other processes took of the machine over some seconds.
 
     Attributes:
-        others: share of all cores, 0 to 1; None where the system does not tell.
+        others: share of all cores, 0 to 1; None where the system does not report it.
         busiest: (name, share of all cores) of the largest, largest first.
     """
 
@@ -89,7 +89,7 @@ def load_between(before: Ticks | None, after: Ticks | None, own: Iterable[int] =
 
 
 def load_over(seconds: float) -> Load:
-    """Wait, and tell what other processes took meanwhile."""
+    """Wait, and return what other processes took meanwhile."""
     before = ticks()
     time.sleep(seconds)
     return load_between(before, ticks())

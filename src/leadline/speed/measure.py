@@ -20,8 +20,8 @@ import numpy as np
 from leadline.errors import InputError, JobError, UnknownNameError
 from leadline.preprocess import Preprocess
 from leadline.speed import rates, worker
-from leadline.speed.contenders import CONTENDERS, GROUPS, OURS, Setup, check_installed
-from leadline.speed.inputs import prepare, spec_of
+from leadline.speed.contenders import CONTENDERS, GROUPS, OURS, check_installed
+from leadline.speed.inputs import Setup, prepare, spec_of
 from leadline.speed.machine import Load, facts, load_between, load_over, peak_memory_mb, ticks
 from leadline.speed.worker import Worker
 
@@ -95,7 +95,7 @@ def run(options: Options, *, say: Callable[[str], None] = lambda line: None) -> 
 
     Args:
         options: what to measure.
-        say: is told what happens, line by line.
+        say: called with a line of text at every step.
 
     Raises:
         JobError: the machine is busy, before or throughout.
@@ -110,7 +110,7 @@ def run(options: Options, *, say: Callable[[str], None] = lambda line: None) -> 
     with tempfile.TemporaryDirectory(prefix="leadline-benchmark-") as folder:
         setup = _setup(options, Path(folder))
         say(f"preparing {options.model} at {setup.size[0]}x{setup.size[1]}")
-        with _working("preparation") as helper:
+        with _start_worker("preparation") as helper:
             network = helper.ask(prepare, setup, names)
             rate = helper.ask(rates.matmul_gflops, setup)
         measured, disturbed = _measure(names, setup, options, say)
@@ -188,13 +188,13 @@ def _setup(options: Options, folder: Path) -> Setup:
 def _check_quiet(options: Options, say: Callable[[str], None]) -> Load:
     load = load_over(2.0)
     if load.others is not None and load.others > QUIET:
-        told = f"other processes take {load}"
+        others = f"other processes take {load}"
         if not options.busy:
             raise JobError(
-                f"{told}; at most {QUIET:.0%} is allowed, because timings from a busy machine are "
-                "wrong by unequal factors. End them, wait, or measure all the same with --busy."
+                f"{others}; at most {QUIET:.0%} is allowed, because timings from a busy machine "
+                "are wrong by unequal factors. End them, wait, or measure all the same with --busy."
             )
-        say(f"BUSY: {told}; do not quote these timings")
+        say(f"BUSY: {others}; do not quote these timings")
     return load
 
 
@@ -282,7 +282,7 @@ def _extras(
         return {}
     found = {}
     repeats = max(3, options.runs // 2)
-    with _working("a prediction's parts") as helper:
+    with _start_worker("a prediction's parts") as helper:
         say("measuring what surrounds the network")
         found["prediction"] = helper.ask(rates.steps_of_a_prediction, setup, repeats)
         if options.policies:
@@ -292,7 +292,7 @@ def _extras(
 
 
 @contextmanager
-def _working(name: str) -> Generator[Worker]:
+def _start_worker(name: str) -> Generator[Worker]:
     process = Worker(name)
     try:
         yield process

@@ -14,13 +14,17 @@ import numpy as np
 
 from leadline.decode import decode
 from leadline.image import Image
-from leadline.speed.contenders import Setup
+from leadline.speed.inputs import Setup
 
 PICTURES = ((480, 640), (1080, 1920), (3000, 4000))
 """(height, width) of the photographs that go in."""
 
 
-def matmul_gflops(setup: Setup, *, side: int = 2048, repeats: int = 12) -> dict[str, float]:
+SIDE, REPEATS = 2048, 12
+"""Of the square matrix products."""
+
+
+def matmul_gflops(setup: Setup) -> dict[str, float]:
     """10^9 operations per second in square matrix products, the best of some.
 
     In f32 of PyTorch and numpy, whose libraries differ much on some processors.
@@ -31,17 +35,17 @@ def matmul_gflops(setup: Setup, *, side: int = 2048, repeats: int = 12) -> dict[
         torch.set_num_threads(setup.threads)
     rates = {}
     for name, kind in (("f32", torch.float32), ("bf16", torch.bfloat16)):
-        a = torch.randn(side, side, device=setup.device).to(kind)
-        b = torch.randn(side, side, device=setup.device).to(kind)
+        a = torch.randn(SIDE, SIDE, device=setup.device).to(kind)
+        b = torch.randn(SIDE, SIDE, device=setup.device).to(kind)
 
         def product(a: Any = a, b: Any = b) -> None:
             (a @ b).flatten()[-1].item()  # waits for a GPU
 
-        rates[name] = 2 * side**3 / min(_times(product, repeats)) / 1e9
+        rates[name] = 2 * SIDE**3 / min(_times(product, REPEATS)) / 1e9
     if setup.device == "cpu" and setup.threads is None:
-        left = np.random.default_rng(0).standard_normal((side, side), dtype=np.float32)
-        fastest = min(_times(lambda: left @ left, repeats))
-        rates["f32"] = max(rates["f32"], 2 * side**3 / fastest / 1e9)
+        left = np.random.default_rng(0).standard_normal((SIDE, SIDE), dtype=np.float32)
+        fastest = min(_times(lambda: left @ left, REPEATS))
+        rates["f32"] = max(rates["f32"], 2 * SIDE**3 / fastest / 1e9)
     return rates
 
 

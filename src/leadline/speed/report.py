@@ -17,11 +17,11 @@ def as_text(result: dict[str, Any]) -> str:
         f"others on the machine: {_percent(result['load_before'])} before, "
         f"{result['disturbed_rounds']} disturbed rounds thrown away",
     ]
-    parts = ["\n".join(head), _aligned(contender_rows(result))]
+    parts = ["\n".join(head), _align(contender_rows(result))]
     if "prediction" in result:
-        parts.append(_aligned(prediction_rows(result)))
+        parts.append(_align(prediction_rows(result)))
     if "policies" in result:
-        parts.append(_aligned(policy_rows(result)))
+        parts.append(_align(policy_rows(result)))
     return "\n\n".join(parts)
 
 
@@ -87,14 +87,14 @@ def policy_rows(result: dict[str, Any]) -> list[Row]:
 
 def _work(result: dict[str, Any]) -> str:
     rates = result["matmul_gflops"]
-    told = ", ".join(
+    shown = ", ".join(
         f"{name} {rate:.0f} GFLOP/s (so at least {1e3 * result['gflop'] / rate:.0f} ms)"
         for name, rate in rates.items()
     )
-    return f"{result['gflop']:.1f} GFLOP a picture; this machine's matrix products: {told}"
+    return f"{result['gflop']:.1f} GFLOP a picture; this machine's matrix products: {shown}"
 
 
-def _aligned(rows: Sequence[Row]) -> str:
+def _align(rows: Sequence[Row]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(

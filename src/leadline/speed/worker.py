@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from leadline.errors import JobError, LeadlineError
-from leadline.speed.contenders import CONTENDERS, Setup
+from leadline.speed.contenders import CONTENDERS
+from leadline.speed.inputs import Setup
 
 Task = Callable[..., Any]
 """A function of a module: its name is what travels."""
@@ -49,7 +50,7 @@ class Worker:
 
     @property
     def process_id(self) -> int:
-        """For telling its CPU time from others'."""
+        """To keep its CPU time apart from that of others."""
         return self._process.pid or 0
 
     def ask(self, task: Task, *arguments: Any) -> Any:
@@ -119,7 +120,7 @@ def _serve(pipe: Connection) -> None:
             answer = task(*arguments)
         except LeadlineError as error:
             answer = _Failure(message=str(error), expected=True)
-        except Exception as error:  # told to the parent, which raises it in words
+        except Exception as error:  # goes to the parent, which raises it in words
             last = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{Path(last.filename).name}:{last.lineno}"
             message = f"{type(error).__name__}: {error} ({place})"

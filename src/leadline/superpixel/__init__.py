@@ -7,7 +7,13 @@ from leadline.superpixel.inference import Solution, solve_planes
 from leadline.superpixel.linear_program import Evidence, PlaneConfig
 from leadline.superpixel.model import Parameters, Stages, SuperpixelModel, open_model
 from leadline.superpixel.prior import HeightPrior
-from leadline.superpixel.segmentation import METHODS, SegmentConfig, Segments, outlined, segment
+from leadline.superpixel.segmentation import (
+    METHODS,
+    SegmentConfig,
+    Segments,
+    draw_outlines,
+    segment,
+)
 
 __all__ = [
     "METHODS",
@@ -20,8 +26,8 @@ __all__ = [
     "Solution",
     "Stages",
     "SuperpixelModel",
+    "draw_outlines",
     "open_model",
-    "outlined",
     "segment",
     "solve_planes",
 ]

@@ -48,7 +48,7 @@ def place_features(features: Features, horizon: float) -> Float[np.ndarray, "n f
 
 
 PLACE_COUNT = 8
-"""Numbers at the end of :func:`place_features` that tell where a cell lies."""
+"""Numbers at the end of :func:`place_features` that say where a cell lies."""
 
 
 def scene_features(

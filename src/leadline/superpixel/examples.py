@@ -117,7 +117,7 @@ def make_example(
         depth=cells,
         ground=shares,
         horizon=horizon,
-        together=_going_on(segments, depth),
+        together=_find_continuations(segments, depth),
         weight=weight,
     )
 
@@ -169,7 +169,7 @@ def _cell_samples(values: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     return picked.transpose(0, 2, 1, 3).reshape(rows * columns, 9)
 
 
-def _going_on(segments: Segments, depth: np.ndarray) -> np.ndarray:
+def _find_continuations(segments: Segments, depth: np.ndarray) -> np.ndarray:
     """For each pair of neighbours 1 where most of their border has no jump, NaN where unknown."""
     labels, count = segments.labels.astype(np.int64), segments.count
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -185,7 +185,7 @@ def _going_on(segments: Segments, depth: np.ndarray) -> np.ndarray:
         smooth.append(np.where(np.isnan(jump), np.nan, jump < _JUMP))
     _, pair = np.unique(np.concatenate(codes), return_inverse=True)
     flags = np.concatenate(smooth)
-    told = np.isfinite(flags)
-    total = np.bincount(pair[told], minlength=len(segments.touching[0]))
-    share = np.bincount(pair[told], flags[told], len(total)) / np.maximum(total, 1)
+    known = np.isfinite(flags)
+    total = np.bincount(pair[known], minlength=len(segments.touching[0]))
+    share = np.bincount(pair[known], flags[known], len(total)) / np.maximum(total, 1)
     return np.where(total > 0, share > 0.5, np.nan)

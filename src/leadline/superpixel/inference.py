@@ -2,7 +2,7 @@
 
 The inverse depth of a plane is linear in the picture: q(x, y) = a x + b y + c, so that each segment
 has three unknowns. What is wanted of them is a sum of absolute values and bounds on depth: a linear
-programme. ADMM solves it on sparse matrices, factored once; scipy's HiGHS solves the same
+program. ADMM solves it on sparse matrices, factored once; scipy's HiGHS solves the same
 as the reference (``solver="highs"``).
 
 Source: Saxena, Sun and Ng, Make3D, TPAMI 2009, section 4 (whose authors smooth the absolute values
@@ -19,8 +19,8 @@ import numpy as np
 from leadline.errors import LeadlineError
 from leadline.superpixel.linear_program import (
     Evidence,
+    LinearProgram,
     PlaneConfig,
-    Programme,
     Solver,
     build,
     frames_of,
@@ -78,18 +78,18 @@ def solve_planes(
         LeadlineError: HiGHS found no optimum.
     """
     config = config or PlaneConfig()
-    programme = build(segments, evidence, config)
+    program = build(segments, evidence, config)
     if config.solver == "highs":
-        unknowns, iterations = _highs(programme)
+        unknowns, iterations = _highs(program)
         primal = dual = 0.0
         converged = True
     else:
-        unknowns, iterations, primal, dual = _admm(programme, config)
+        unknowns, iterations, primal, dual = _admm(program, config)
         converged = max(primal, dual) <= config.tolerance
     scale = np.exp(np.median(evidence.log_depth))
     return Solution(
         planes=_from_local(unknowns, frames_of(segments)) / scale,
-        objective=programme.objective(unknowns),
+        objective=program.objective(unknowns),
         iterations=iterations,
         primal_residual=primal,
         dual_residual=dual,
@@ -99,7 +99,7 @@ def solve_planes(
 
 
 def _admm(
-    programme: Programme, config: PlaneConfig
+    program: LinearProgram, config: PlaneConfig
 ) -> tuple[Float[np.ndarray, " v"], int, float, float]:
     """Unknowns, iterations, and the relative primal and dual residuals.
 
@@ -107,13 +107,13 @@ def _admm(
     by 1.6; the penalty follows the ratio of the residuals, at most one factorisation in 50 steps.
     """
     sparse = sparse_matrices()
-    split = len(programme.target)
-    stacked = sparse.vstack([programme.matrix, programme.bounded], format="csr")
+    split = len(program.target)
+    stacked = sparse.vstack([program.matrix, program.bounded], format="csr")
     turned = stacked.T.tocsr()
     pulls = abs(turned)
     rho = np.full(stacked.shape[0], 1.0)
-    z = np.clip(np.zeros(stacked.shape[0]), programme.low, programme.high)
-    z[:split] = programme.target
+    z = np.clip(np.zeros(stacked.shape[0]), program.low, program.high)
+    z[:split] = program.target
     dual = np.zeros_like(z)
     factor, unknowns = None, np.zeros(stacked.shape[1])
     penalty, primal_size, dual_size = 10.0, np.inf, np.inf
@@ -121,15 +121,15 @@ def _admm(
     for step in range(1, config.iterations + 1):
         if factor is None:
             rho[:] = penalty
-            factor = _factorised(turned, rho)
+            factor = _factorise(turned, rho)
         unknowns = factor(turned @ (rho * z - dual))
         image = stacked @ unknowns
         relaxed = 1.6 * image - 0.6 * z
         before = z
         wish = relaxed + dual / rho
         z = wish.copy()
-        z[:split] = programme.target + _shrunk(wish[:split] - programme.target, 1 / rho[:split])
-        z[split:] = np.clip(wish[split:], programme.low, programme.high)
+        z[:split] = program.target + _soft_threshold(wish[:split] - program.target, 1 / rho[:split])
+        z[split:] = np.clip(wish[split:], program.low, program.high)
         dual = dual + rho * (relaxed - z)
         if step % 10:
             continue
@@ -146,7 +146,7 @@ def _admm(
     return unknowns, step, primal_size, dual_size
 
 
-def _factorised(turned: Any, rho: np.ndarray) -> Any:
+def _factorise(turned: Any, rho: np.ndarray) -> Any:
     from scipy.sparse.linalg import splu
 
     sparse = sparse_matrices()
@@ -155,19 +155,19 @@ def _factorised(turned: Any, rho: np.ndarray) -> Any:
     return splu(normal.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve
 
 
-def _highs(programme: Programme) -> tuple[Float[np.ndarray, " v"], int]:
+def _highs(program: LinearProgram) -> tuple[Float[np.ndarray, " v"], int]:
     """The same by linear programming: unknowns, and the solver's iterations."""
     from scipy.optimize import linprog
 
     sparse = sparse_matrices()
-    rows, count = programme.matrix.shape
-    eye = sparse.eye_array(rows)
-    bounds_rows = programme.bounded
+    rows, count = program.matrix.shape
+    identity = sparse.eye_array(rows)
+    bounds_rows = program.bounded
     nothing = sparse.csr_array((bounds_rows.shape[0], rows))
     upper = sparse.block_array(
         [
-            [programme.matrix, -eye],
-            [-programme.matrix, -eye],
+            [program.matrix, -identity],
+            [-program.matrix, -identity],
             [bounds_rows, nothing],
             [-bounds_rows, nothing],
         ],
@@ -175,10 +175,10 @@ def _highs(programme: Programme) -> tuple[Float[np.ndarray, " v"], int]:
     )
     limits = np.concatenate(
         [
-            programme.target,
-            -programme.target,
-            np.full(bounds_rows.shape[0], programme.high),
-            np.full(bounds_rows.shape[0], -programme.low),
+            program.target,
+            -program.target,
+            np.full(bounds_rows.shape[0], program.high),
+            np.full(bounds_rows.shape[0], -program.low),
         ]
     )
     cost = np.concatenate([np.zeros(count), np.ones(rows)])
@@ -198,7 +198,7 @@ def _from_local(unknowns: np.ndarray, frames: np.ndarray) -> Float[np.ndarray, "
     return np.concatenate([slopes, constant[:, None]], axis=1)
 
 
-def _shrunk(values: np.ndarray, by: np.ndarray) -> np.ndarray:
+def _soft_threshold(values: np.ndarray, by: np.ndarray) -> np.ndarray:
     return np.sign(values) * np.maximum(np.abs(values) - by, 0)
 
 

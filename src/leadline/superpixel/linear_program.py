@@ -1,4 +1,4 @@
-"""The linear programme of the planes: what is known, what is wanted, and its rows.
+"""The linear program of the planes: what is known, what is wanted, and its rows.
 
 Source: Saxena, Sun and Ng, Make3D, TPAMI 2009, section 4.
 """
@@ -93,7 +93,7 @@ class PlaneConfig:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Programme:
+class LinearProgram:
     """Minimise sum |matrix @ v - target| subject to low <= bounded @ v <= high.
 
     Attributes:
@@ -115,8 +115,8 @@ class Programme:
         return float(np.abs(self.matrix @ unknowns - self.target).sum())
 
 
-def build(segments: Segments, evidence: Evidence, config: PlaneConfig) -> Programme:
-    """The linear programme; depths in units of the points' median."""
+def build(segments: Segments, evidence: Evidence, config: PlaneConfig) -> LinearProgram:
+    """The linear program; depths in units of the points' median."""
     if len(evidence.x) == 0 or not np.isfinite(evidence.log_depth).all():
         raise InputError(
             f"{len(evidence.x)} points, not all with a finite depth: at least one point and finite "
@@ -145,11 +145,11 @@ def build(segments: Segments, evidence: Evidence, config: PlaneConfig) -> Progra
     )
     rows.slopes("upright", config.upright * mean * (1 - evidence.ground) * (1 - evidence.sky))
     rows.zeros_at("horizon", evidence.horizon, config.horizon * mean * evidence.ground)
-    return rows.programme(_extremes(segments), 1 / config.far, 1 / config.near)
+    return rows.program(_extremes(segments), 1 / config.far, 1 / config.near)
 
 
 class _Rows:
-    """Rows of the programme; unknowns are q at a segment's centre and its slopes per extent."""
+    """Rows of the program; unknowns are q at a segment's centre and its slopes per extent."""
 
     def __init__(self, frames: Float[np.ndarray, "n 3"]) -> None:
         self._frames = frames
@@ -193,11 +193,11 @@ class _Rows:
         block = self._at(np.arange(len(x)), np.stack([x, np.full(len(x), y)], 1), weight / far)
         self._add(name, block, np.zeros(len(x)))
 
-    def programme(
+    def program(
         self, extremes: tuple[np.ndarray, np.ndarray], low: float, high: float
-    ) -> Programme:
+    ) -> LinearProgram:
         owner, places = extremes
-        return Programme(
+        return LinearProgram(
             matrix=sparse_matrices().vstack(self._blocks, format="csr"),
             target=np.concatenate(self._targets),
             bounded=self._at(owner, places, np.ones(len(owner))),

@@ -7,7 +7,7 @@ stages.disparity, stages.confidence
 ```
 
 What is predicted is the logarithm of depth after each picture's inverse depth has been brought to
-[1/4, 1] by a scale and a shift, its 5th and 95th percentile: what one picture cannot tell is left
+[1/4, 1] by a scale and a shift, its 5th and 95th percentile: what one picture cannot show is left
 out. So the map is affine disparity.
 """
 
@@ -182,11 +182,7 @@ class SuperpixelModel:
         segments = segment(rgb, known.segments)
         features = describe(rgb, segments)
         horizon = float((known.horizon_scaling.apply(strips(features)[None]) @ known.horizon)[0])
-        place = known.place_scaling.apply(place_features(features, horizon))
-        sky, ground = place @ known.sky, place @ known.ground
-        scene = known.scene_scaling.apply(scene_features(features, horizon, sky, ground))
-        cells = np.concatenate([place[:, :-1], scene], axis=1)
-        log_depth = predict_banded(cells, features.y - horizon, known.depth)
+        sky, ground, cells, log_depth = regress_cells(known, features, horizon)
         error = np.exp(np.clip(cells @ known.error, -5, 2))
         pairs = known.pair_scaling.apply(pair_features(features, segments, log_depth))
         together = sigmoid(pairs @ known.together)
@@ -210,6 +206,17 @@ class SuperpixelModel:
             disparity=np.clip(solution.inverse_depth(segments), low, high).astype(np.float32),
             confidence=_confidence(features, segments, error),
         )
+
+
+def regress_cells(
+    known: Parameters, features: Features, horizon: float
+) -> tuple[Float[np.ndarray, " n"], ...]:
+    """Log odds of sky and ground, scaled features (n, f) and log depth of every cell."""
+    place = known.place_scaling.apply(place_features(features, horizon))
+    sky, ground = place @ known.sky, place @ known.ground
+    scene = known.scene_scaling.apply(scene_features(features, horizon, sky, ground))
+    cells = np.concatenate([place[:, :-1], scene], axis=1)
+    return sky, ground, cells, predict_banded(cells, features.y - horizon, known.depth)
 
 
 def _evidence(
@@ -266,14 +273,6 @@ def open_model(path: Path) -> SuperpixelModel | HeightPrior:
     if arrays:
         return SuperpixelModel(Parameters.load(path))
     return HeightPrior(SegmentConfig(**settings["segments"]))
-
-
-def write_prior(path: Path) -> None:
-    """Write the prior's file: settings and no array."""
-    settings = {"format": FORMAT, "segments": asdict(SegmentConfig())}
-    text = json.dumps(settings, sort_keys=True)
-    with atomic_write(path) as file:
-        np.savez_compressed(file, settings=np.frombuffer(text.encode(), dtype=np.uint8))
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -33,7 +33,7 @@ class HeightPrior:
     def predict(
         self, rgb: Float[np.ndarray, "h w 3"]
     ) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
-        """Affine disparity in [0, 1], and a confidence of 1/2 everywhere: it cannot tell."""
+        """Affine disparity in [0, 1], and a confidence of 1/2 everywhere: nothing says more."""
         disparity = nearness_by_height(segment(rgb, self.config))
         return disparity, np.full(disparity.shape, 0.5, dtype=np.float32)
 
@@ -52,7 +52,7 @@ def nearness_by_height(segments: Segments) -> Float[np.ndarray, "h w"]:
     map_ = np.where(lying[segments.labels], rows, standing[segments.labels])
     farthest = map_.min()
     span = 1 - farthest
-    if span < 1 / height:  # one segment, or all stand at the lower edge: rows alone tell
+    if span < 1 / height:  # one segment, or all stand at the lower edge: rows alone decide
         return (rows - 1 / height).astype(np.float32)
     return ((map_ - farthest) / span).astype(np.float32)
 

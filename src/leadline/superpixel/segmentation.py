@@ -130,10 +130,10 @@ def segment(
             sigma=config.sigma,
             start_label=0,
         )
-    return Segments(labels=cleaned(raw, config.min_size))
+    return Segments(labels=clean_labels(raw, config.min_size))
 
 
-def cleaned(labels: Int[np.ndarray, "h w"], min_size: int = 5) -> Int[np.ndarray, "h w"]:
+def clean_labels(labels: Int[np.ndarray, "h w"], min_size: int = 5) -> Int[np.ndarray, "h w"]:
     """Labels 0, 1, ... of connected pieces; pieces below ``min_size`` join a neighbour.
 
     A label whose pixels lie apart becomes several segments. A small piece joins the neighbour with
@@ -143,7 +143,7 @@ def cleaned(labels: Int[np.ndarray, "h w"], min_size: int = 5) -> Int[np.ndarray
         labels: any integers.
         min_size: pixels; a picture smaller than that is one segment.
     """
-    pieces = _connected(labels)
+    pieces = _split_pieces(labels)
     while True:
         areas = np.bincount(pieces.ravel())
         small = areas < min_size
@@ -176,7 +176,7 @@ def neighbours(
     return np.stack([codes // width, codes % width], axis=1), shared
 
 
-def outlined(
+def draw_outlines(
     rgb: UInt8[np.ndarray, "h w 3"],
     segments: Segments,
     *,
@@ -211,7 +211,7 @@ def outlined(
     return picture
 
 
-def _connected(labels: np.ndarray) -> np.ndarray:
+def _split_pieces(labels: np.ndarray) -> np.ndarray:
     """4-connected pieces of equal labels, numbered from 0."""
     from skimage.measure import label
 

@@ -32,7 +32,7 @@ from leadline.superpixel.context import (
 from leadline.superpixel.examples import Example, from_icl, from_view, log_depth_target
 from leadline.superpixel.features import SHAPE_NAMES, TEXTURE_COUNT, Features
 from leadline.superpixel.linear_program import PlaneConfig
-from leadline.superpixel.model import Parameters
+from leadline.superpixel.model import Parameters, regress_cells
 from leadline.superpixel.regression import (
     Scaling,
     fit_banded,
@@ -142,7 +142,7 @@ def fit(
     """
     horizon_scaling, horizon, horizons = _fit_horizon(paths, config)
     report("horizon: done")
-    chosen = [_chosen(Example.load(path).features, config.cells) for path in paths]
+    chosen = [_choose_cells(Example.load(path).features, config.cells) for path in paths]
     data = _Samples.read(paths, chosen, horizons)
     place_scaling = Scaling.of(data.place)
     place = place_scaling.apply(data.place)
@@ -281,18 +281,15 @@ def _read_scenes(
 def _fit_pairs(
     paths: list[Path], horizons: np.ndarray, known: Parameters, config: SuperpixelTraining
 ) -> tuple[Scaling, np.ndarray, float]:
-    """Scaling and weights of the borders, and the share told right, both cases alike."""
+    """Scaling and weights of the borders, and the share classified right, both cases alike."""
     rows, truths = [], []
     for path, horizon in zip(paths, horizons, strict=True):
         example = Example.load(path)
         features = example.features
-        place = known.place_scaling.apply(place_features(features, horizon))
-        scene = scene_features(features, horizon, place @ known.sky, place @ known.ground)
-        cells = np.concatenate([place[:, :-1], known.scene_scaling.apply(scene)], axis=1)
-        log_depth = predict_banded(cells, features.y - horizon, known.depth)
-        told = np.isfinite(example.together)
-        rows.append(pair_features(features, example.segments, log_depth)[told])
-        truths.append(example.together[told])
+        log_depth = regress_cells(known, features, horizon)[-1]
+        labelled = np.isfinite(example.together)
+        rows.append(pair_features(features, example.segments, log_depth)[labelled])
+        truths.append(example.together[labelled])
     features, truth = np.concatenate(rows), np.concatenate(truths)
     scaling = Scaling.of(features)
     scaled = scaling.apply(features)
@@ -304,7 +301,7 @@ def _fit_pairs(
     return scaling, weights, float((right * balance).mean())
 
 
-def _chosen(features: Features, count: int) -> np.ndarray:
+def _choose_cells(features: Features, count: int) -> np.ndarray:
     """``count`` cells spread over the picture, the same in every run."""
     cells = len(features.y)
     if cells <= count:

@@ -1,8 +1,8 @@
 """TrainConfig: every choice of a training run, as one TOML file.
 
 Unknown keys raise and list the known ones, at the top and in every table. The config is stored in
-every checkpoint. What all runs have stands here; what only one recipe has is that recipe's own
-``Options``, the table ``[options]``.
+every checkpoint. What all runs have stands here; what only one recipe has stands in
+:mod:`leadline.training.options`, the table ``[options]``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from leadline.errors import InputError, UnknownNameError
-from leadline.training.settings import need, updated
-from leadline.world import KINDS, mounted_kinds
+from leadline.training.options import options_class
+from leadline.training.settings import need, update
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -32,7 +32,7 @@ class DataConfig:
         root: its folder.
         split: part of the set; empty: its training part where it has one.
         weight: share of the samples, relative to the other sources.
-        per_metre: codes per metre of a folder's integer depth files; 0: its camera.json tells.
+        per_metre: codes per metre of a folder's integer depth files; 0: as its camera.json says.
         every: only every n-th frame of a sequence.
     """
 
@@ -96,14 +96,21 @@ class WorldConfig:
     device: str = ""
 
     def __post_init__(self) -> None:
-        for kind in self.kinds:
-            if kind not in KINDS:
-                raise UnknownNameError("kind of scene", kind, KINDS)
-        mounted_kinds(self.mount, self.kinds)
+        if self.kinds or self.mount:
+            _check_scenes(self.kinds, self.mount)
         many = ("margin", "shard", "views", "window", "shard_steps")
         need(self, "at least 1", lambda number: number >= 1, *many)
         need(self, "at least 0", lambda number: number >= 0, "size", "shards")
         need(self, "-1 or more", lambda number: number >= -1, "seed")
+
+
+def _check_scenes(kinds: tuple[str, ...], mount: str) -> None:
+    from leadline.world import KINDS, mounted_kinds  # OpenCV, which few configs need
+
+    for kind in kinds:
+        if kind not in KINDS:
+            raise UnknownNameError("kind of scene", kind, KINDS)
+    mounted_kinds(mount, kinds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,14 +147,14 @@ class TrainConfig:
     """One run.
 
     Attributes:
-        recipe: a name of :data:`leadline.training.recipes.RECIPES`.
-        options: the recipe's own choices, its ``Options``; None becomes its defaults.
+        recipe: a name of :data:`leadline.training.options.OPTIONS`.
+        options: the recipe's own choices, see :mod:`leadline.training.options`; None: its defaults.
         model, model_options: what ``leadline.models.build`` gets.
         imagenet: start the encoder from ImageNet weights, where the network has that start.
-        start: weights to start from: a file, a run's folder, or a catalogue name; empty: none.
+        init_from: weights to start from: a file, a run's folder, or a catalogue name; empty: none.
         freeze: beginnings of the names of parts that do not learn and keep their statistics
             (``encoder``, ``encoder.blocks.0``).
-        thaw: step from which they learn after all; 0: never.
+        unfreeze_step: step from which they learn after all; 0: never.
         data: where pictures come from.
         world, augment: tables of their own.
         seed: of everything; a sample is a function of (seed, step, row).
@@ -155,21 +162,21 @@ class TrainConfig:
         accumulate: parts that a process takes its share of a batch in, one after another.
         optimizer, momentum: ``adamw``, ``adam`` (decay inside the gradient), ``amsgrad`` (that with
             the largest second moment so far), or ``sgd``.
-        lr, encoder_lr, weight_decay: peak rates of the rest and of what is named ``encoder.*``.
+        lr, encoder_lr, weight_decay: peak rates of the rest and of the encoder.
         clip: largest norm of the gradient; 0: any.
-        schedule: of the rates; see :func:`leadline.training.optimise.rate_factor`.
+        schedule: of the rates; see :func:`leadline.training.engine.optimise.rate_factor`.
         warmup: steps of linear warm-up.
         power: of ``poly``; factor, milestones: of ``step``, milestones as shares of the run.
-        rise, rise_from, momentum_cycle: of ``one-cycle``: share of the run in which the rate rises,
-            factor that it rises from, least and largest momentum (empty: as it is).
+        pct_start, rise_from, momentum_cycle: of ``one-cycle``: share of the run in which the rate
+            rises, factor that it rises from, least and largest momentum (empty: as it is).
         amp: mixed precision; ``fp16`` scales the loss.
         ema: decay of the weights' moving average, which is what the run delivers; 0: none.
-        checkpointing: give memory for time, where the network offers it.
+        activation_checkpointing: give memory for time, where the network offers it.
         channels_last: memory layout; faster for convolutions.
         sizes: input sizes (height, width) of the batches; repeats weigh.
         predict_size: (height, width) that the delivered network looks at; (0, 0): the commonest of
             ``sizes``. Windows that are enlarged make things look larger than they will be.
-        workers: processes that render ahead; loaders: threads that make batches ahead.
+        render_workers: processes that render ahead; num_workers: threads that make batches ahead.
         threads: torch threads, 0 for all.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         parallel: under torchrun: ``ddp``, or ``fsdp``, which shards parameters too.
@@ -179,7 +186,7 @@ class TrainConfig:
             part, every tenth frame of a set without one, or held-out scenes of the world.
         protocol: of ``leadline.evaluation``; empty: the recipe's own.
         tensorboard: write for TensorBoard too.
-        explosion: a loss this many times the recent median stops the run; 0: never.
+        max_loss_spike: a loss this many times the recent median stops the run; 0: never.
     """
 
     recipe: str = "relative"
@@ -187,9 +194,9 @@ class TrainConfig:
     model: str = "lite"
     model_options: Mapping[str, Any] = field(default_factory=dict)
     imagenet: bool = False
-    start: str = ""
+    init_from: str = ""
     freeze: tuple[str, ...] = ()
-    thaw: int = 0
+    unfreeze_step: int = 0
     data: tuple[DataConfig, ...] = (DataConfig(),)
     world: WorldConfig = WorldConfig()
     augment: AugmentConfig = AugmentConfig()
@@ -208,17 +215,17 @@ class TrainConfig:
     power: float = 0.9
     factor: float = 0.1
     milestones: tuple[float, ...] = (0.6, 0.8)
-    rise: float = 0.3
+    pct_start: float = 0.3
     rise_from: float = 0.04
     momentum_cycle: tuple[float, ...] = ()
     amp: Precision = "off"
     ema: float = 0.998
-    checkpointing: bool = False
+    activation_checkpointing: bool = False
     channels_last: bool = True
     sizes: tuple[tuple[int, int], ...] = ((192, 256),)
     predict_size: tuple[int, int] = (0, 0)
-    workers: int = 1
-    loaders: int = 1
+    render_workers: int = 1
+    num_workers: int = 1
     threads: int = 0
     device: str = "auto"
     parallel: Literal["ddp", "fsdp"] = "ddp"
@@ -229,10 +236,10 @@ class TrainConfig:
     validate_data: tuple[DataConfig, ...] = ()
     protocol: str = ""
     tensorboard: bool = False
-    explosion: float = 1000.0
+    max_loss_spike: float = 1000.0
 
     def __post_init__(self) -> None:
-        options = _options_class(self.recipe)
+        options = options_class(self.recipe)
         if self.options is None:
             object.__setattr__(self, "options", options())
         elif not isinstance(self.options, options):
@@ -273,7 +280,7 @@ class TrainConfig:
         base = self if recipe == self.recipe else replace(self, recipe=recipe, options=None)
         if "sizes" in changes or changes.get("model", self.model) != self.model:
             base = replace(base, predict_size=(0, 0))  # it belonged to those of before
-        return updated(base, {k: v for k, v in changes.items() if k != "recipe"}, what="config")
+        return update(base, {k: v for k, v in changes.items() if k != "recipe"}, what="config")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON and checkpoints."""
@@ -302,39 +309,33 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{file} cannot be read as TOML settings: {error}.") from error
     parent = own.pop("inherits", None)
-    return own if parent is None else over(read_settings(str(parent)), own)
+    return own if parent is None else overlay(read_settings(str(parent)), own)
 
 
-def over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def overlay(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Settings with others laid over them; another network drops the options of the one before."""
     other = changes.get("model", base.get("model")) != base.get("model")
     kept = {key: value for key, value in base.items() if not (other and key == "model_options")}
-    return merged(kept, changes)
+    return merge(kept, changes)
 
 
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Nested settings with others laid over them; tables are merged, all else is replaced."""
     result = dict(base)
     for key, value in changes.items():
         old = result.get(key)
         tables = isinstance(old, Mapping) and isinstance(value, Mapping)
-        result[key] = merged(old, value) if tables else value
+        result[key] = merge(old, value) if tables else value
     return result
 
 
-def _options_class(recipe: str) -> Any:
-    from leadline.training.recipes import get
-
-    return get(recipe).Options
-
-
 _AT_LEAST_1 = (
-    *("steps", "batch", "accumulate", "checkpoint_every", "log_every", "loaders", "sizes"),
+    *("steps", "batch", "accumulate", "checkpoint_every", "log_every", "num_workers", "sizes"),
     "validate_frames",
 )
 _AT_LEAST_0 = (
-    *("thaw", "seed", "encoder_lr", "weight_decay", "clip", "warmup", "power", "factor"),
-    *("workers", "threads", "predict_size"),
+    *("unfreeze_step", "seed", "encoder_lr", "weight_decay", "clip", "warmup", "power", "factor"),
+    *("render_workers", "threads", "predict_size"),
 )
 
 
@@ -345,9 +346,9 @@ def _check(config: TrainConfig) -> None:
     need(config, "at least 0, and below 1,", lambda number: 0 <= number < 1, "momentum", "ema")
     shares = ("milestones", "momentum_cycle")
     need(config, "a share from 0 to 1", lambda number: 0 <= number <= 1, *shares)
-    need(config, "a share between 0 and 1", lambda number: 0 < number < 1, "rise")
+    need(config, "a share between 0 and 1", lambda number: 0 < number < 1, "pct_start")
     need(config, "-1 or more", lambda number: number >= -1, "validate_every")
-    need(config, "0, or more than 1,", lambda number: number == 0 or number > 1, "explosion")
+    need(config, "0, or more than 1,", lambda number: number == 0 or number > 1, "max_loss_spike")
     if config.batch % config.accumulate:
         raise InputError(
             f"batch={config.batch}, accumulate={config.accumulate}: the batch needs to divide into "

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from leadline.datasets.folder import folder_refs
+from leadline.datasets.frame import read_json
 from leadline.errors import InputError
 from leadline.estimator import DepthEstimator
 from leadline.evaluation import protocols
@@ -26,19 +27,19 @@ from leadline.models.metric import ENCODERS, INDOOR_OUTDOOR
 from leadline.models.zoedepth import NYU_KITTI, Domain
 from leadline.preprocess import Preprocess
 from leadline.training.config import TrainConfig
-from leadline.training.loop import train
-from leadline.training.own_folder import (
+from leadline.training.data.custom_folder import (
     FolderFacts,
-    begin_run,
     check_direction,
     divide,
     examine,
     write_split,
 )
-from leadline.training.validation import measure
+from leadline.training.engine.checkpoint import checkpoints
+from leadline.training.engine.loop import train
+from leadline.training.validate import measure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from leadline.datasets import FrameRef
     from leadline.spec import ModelSpec
@@ -152,6 +153,33 @@ def finetune(
     return found
 
 
+def begin_run(run: Path, root: Path, parts: Mapping[str, Sequence[str]], *, resume: bool) -> None:
+    """Write down what a run learns from and is measured with, unless its directory is another's.
+
+    Args:
+        run: directory; it may be missing.
+        root: the user's folder.
+        parts: of the folder, as :func:`divide` gave them.
+        resume: whether the fine-tuning there is to go on.
+
+    Raises:
+        InputError: a run that is not to be resumed, one of other pictures, or no fine-tuning.
+    """
+    file, record = run / "split.json", {"folder": str(root.absolute()), **parts}
+    if not file.is_file() and run.exists() and (not run.is_dir() or any(run.iterdir())):
+        raise InputError(f"{run} holds something else than a fine-tuning; give another --out.")
+    if checkpoints(run) and not resume:
+        raise InputError(
+            f"{run} holds a fine-tuning; --resume goes on with it, another --out begins anew."
+        )
+    if checkpoints(run) and read_json(file) != record:
+        raise InputError(
+            f"{run} learns from another folder, or from another part of it ({file} says which), so "
+            "what it is measured with could be learned from. Give another --out."
+        )
+    write_text(file, json.dumps(record, indent=2) + "\n")
+
+
 def settings_for(
     spec: ModelSpec, start: str, facts: FolderFacts, *, goal: Goal | None, steps: int
 ) -> dict[str, Any]:
@@ -160,8 +188,7 @@ def settings_for(
     Raises:
         InputError: a network without a recipe for the goal.
     """
-    architecture = spec.architecture
-    if architecture is None:
+    if spec.architecture is None:
         raise InputError(f"{spec.name} is no torch network; fine-tune lite, or another one.")
     common: dict[str, Any] = {
         "steps": steps,
@@ -173,41 +200,50 @@ def settings_for(
         "ema": 0.99,
     }
     if goal == "relative":
-        if not spec.kind.larger_is_nearer:
-            raise InputError(
-                f"{spec.name} gives {spec.kind}; for the goal relative a network of affine "
-                "disparity is needed: lite, midas-v21-small, depth-anything-v2-vits."
-            )
-        rates = {"lr": 1e-4, "encoder_lr": 2e-5, "options": {"settle": 0}}
-        return {**common, **rates, "recipe": "relative", "model": architecture, "start": start}
+        return common | _relative(spec, start)
+    if spec.kind.is_metric or spec.canonical_focal_px:
+        return common | _metric(spec, start, facts)
+    return common | _metric_head(spec, start, facts)
+
+
+def _relative(spec: ModelSpec, start: str) -> dict[str, Any]:
+    """A network of affine disparity stays one."""
+    if not spec.kind.larger_is_nearer:
+        raise InputError(
+            f"{spec.name} gives {spec.kind}; for the goal relative a network of affine "
+            "disparity is needed: lite, midas-v21-small, depth-anything-v2-vits."
+        )
+    own = {"recipe": "relative", "model": spec.architecture, "init_from": start}
+    return {**own, "lr": 1e-4, "encoder_lr": 2e-5, "options": {"settle": 0}}
+
+
+def _metric(spec: ModelSpec, start: str, facts: FolderFacts) -> dict[str, Any]:
+    """A network of metres stays one."""
     canonical = spec.canonical_focal_px or 0.0
-    if spec.kind.is_metric or canonical:
-        own = {"model": architecture, "model_options": dict(spec.options), "start": start}
-        options = {
-            "max_depth": facts.reach_m,
-            "router_weight": 1.0,  # all pictures are of one domain, which is quickly learned
-            "domains": _domain(architecture, spec, facts.reach_m),
-            "canonical_focal_px": canonical if facts.lens else 0.0,
-            "aspect": _aspect(spec, facts.size),
-        }
-        return {**common, **own, "recipe": "metric", "lr": 1e-4, "options": options}
-    if architecture not in ENCODERS:
+    options = {
+        "max_depth": facts.reach_m,
+        "router_weight": 1.0,  # all pictures are of one domain, which is quickly learned
+        "domains": _domain(str(spec.architecture), spec, facts.reach_m),
+        "canonical_focal_px": canonical if facts.lens else 0.0,
+        "aspect": _aspect(spec, facts.size),
+    }
+    own = {"model": spec.architecture, "model_options": dict(spec.options), "init_from": start}
+    return {**own, "recipe": "metric", "lr": 1e-4, "options": options}
+
+
+def _metric_head(spec: ModelSpec, start: str, facts: FolderFacts) -> dict[str, Any]:
+    """A relative network gets a metric head."""
+    if spec.architecture not in ENCODERS:
         raise InputError(
             f"{spec.name} gives {spec.kind} and takes no metric head; start from lite, a MiDaS, a "
             "Depth Anything, or a metric network, or say --goal relative."
         )
-    head = {"encoder": architecture, "domains": [["own", facts.reach_m]]}
+    head: dict[str, Any] = {"encoder": spec.architecture, "domains": [["own", facts.reach_m]]}
     if spec.options:
         head["encoder_options"] = dict(spec.options)
     options = {"relative": start, "max_depth": facts.reach_m}
-    return {
-        **common,
-        "recipe": "metric",
-        "model": "metric",
-        "model_options": head,
-        "lr": 5e-4,
-        "options": options,
-    }
+    own = {"recipe": "metric", "model": "metric", "model_options": head}
+    return {**own, "lr": 5e-4, "options": options}
 
 
 def input_size(spec: ModelSpec, picture: tuple[int, int]) -> list[int]:

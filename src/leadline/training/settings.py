@@ -10,20 +10,46 @@ import tomllib
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from leadline.errors import InputError, UnknownNameError
 
 Config = TypeVar("Config")
 
+RENAMED: Mapping[str, str] = MappingProxyType(
+    {
+        "checkpointing": "activation_checkpointing",
+        "explosion": "max_loss_spike",
+        "loaders": "num_workers",
+        "options.pictures": "options.photometric_weight",
+        "options.scan": "options.lidar_noise",
+        "options.truth": "options.depth_weight",
+        "rise": "pct_start",
+        "start": "init_from",
+        "thaw": "unfreeze_step",
+        "workers": "render_workers",
+    }
+)
+"""Key of a training config before version 0.2 -> its name now."""
 
-def updated(config: Config, changes: Mapping[str, Any], *, what: str) -> Config:
+
+def current_key(key: str) -> str:
+    """The name that a dotted key of an older config has now; others stay."""
+    for old, new in RENAMED.items():
+        if key == old or key.startswith(f"{old}."):
+            return new + key.removeprefix(old)
+    return key
+
+
+def update(config: Config, changes: Mapping[str, Any], *, what: str, above: str = "") -> Config:
     """``config``, a frozen dataclass, with some of its values changed.
 
     Args:
         config: the dataclass; fields may be dataclasses themselves.
         changes: plain values by name; ``table.key`` reaches into a field.
         what: the config in words, for messages.
+        above: where it stands in another config, as ``options.``.
 
     Raises:
         UnknownNameError: no such field; the message lists all.
@@ -34,9 +60,15 @@ def updated(config: Config, changes: Mapping[str, Any], *, what: str) -> Config:
     known = [f.name for f in fields(dataclass)]
     clean: dict[str, Any] = {}
     for key, value in _nested(changes).items():
+        if key not in known and current_key(above + key) != above + key:
+            raise InputError(
+                f"{what} key {key}: its name is {current_key(above + key)} now; give that."
+            )
         if key not in known:
             raise UnknownNameError(f"{what} key", key, known)
-        clean[key] = _fitted(f"{what} key {key}", value, hints[key], getattr(config, key))
+        clean[key] = _fit_value(
+            f"{what} key {key}", value, hints[key], getattr(config, key), above=f"{above}{key}."
+        )
     return replace(dataclass, **clean)
 
 
@@ -58,12 +90,12 @@ def need(config: object, words: str, fits: Callable[[Any], bool], *names: str) -
             raise InputError(f"{name}={value}: {words} is needed.")
 
 
-def frozen(value: Any) -> Any:
+def freeze_lists(value: Any) -> Any:
     """Lists as tuples, at any depth: JSON and TOML have no tuples, and settings no lists."""
     if isinstance(value, (list, tuple)):
-        return tuple(frozen(item) for item in value)
+        return tuple(freeze_lists(item) for item in value)
     if isinstance(value, Mapping):
-        return {key: frozen(item) for key, item in value.items()}
+        return {key: freeze_lists(item) for key, item in value.items()}
     return value
 
 
@@ -86,19 +118,22 @@ def _nested(changes: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _fitted(where: str, value: Any, hint: Any, old: Any) -> Any:
+def _fit_value(where: str, value: Any, hint: Any, old: Any, *, above: str) -> Any:
     """``value`` as the type ``hint``; tables are laid over ``old``."""
     if is_dataclass(old) and not isinstance(old, type):
         if isinstance(value, type(old)):
             return value
         if not isinstance(value, Mapping):
             raise InputError(f"{where}={value!r}: a table with keys of its own is needed.")
-        return updated(old, value, what=where)
+        return update(old, value, what=where, above=above)
     if get_origin(hint) is Mapping or hint is dict:
         table = _read(value)
         if not isinstance(table, Mapping):
             raise InputError(f"{where}={value!r}: a table is needed.")
-        return {**(old or {}), **{k: frozen(_read(item)) for k, item in _nested(table).items()}}
+        return {
+            **(old or {}),
+            **{k: freeze_lists(_read(item)) for k, item in _nested(table).items()},
+        }
     return convert(where, value, hint)
 
 
@@ -160,7 +195,7 @@ def _dataclass(where: str, value: Any, kind: Any) -> Any:
     if isinstance(value, kind):
         return value
     if isinstance(value, Mapping):
-        return updated(kind(), value, what=where)
+        return update(kind(), value, what=where)
     from_text = getattr(kind, "from_text", None)
     if isinstance(value, str) and from_text is not None:
         return from_text(value)

@@ -1,6 +1,6 @@
 """Linear light of many pictures at once in torch: the batch behind `render.render_batch`.
 
-What a surface looks like is `render.shade`, as in numpy. Here are the parts that differ: rays by
+What a surface looks like is `shading.shade`, as in numpy. Here are the parts that differ: rays by
 `raster`, numbers of pictures spread over their pixels, and in place of OpenCV's filters torch's.
 """
 
@@ -21,8 +21,9 @@ from leadline.world import primitives as prim
 from leadline.world.arrays import take
 from leadline.world.light import SHADOWS, Setting, occlusion, shadow_view
 from leadline.world.materials import TextureBank, Textures
-from leadline.world.raster import look, trace_views
-from leadline.world.render import (
+from leadline.world.raster import gather_views, trace_views
+from leadline.world.scene import Scene
+from leadline.world.shading import (
     directions_of,
     pose_of,
     shade,
@@ -30,7 +31,6 @@ from leadline.world.render import (
     soften_edges,
     supersample,
 )
-from leadline.world.scene import Scene
 from leadline.world.surfaces import Planes
 
 T = TypeVar("T")
@@ -131,8 +131,8 @@ def _shadow_maps(scenes: Sequence[Scene], bank: _Bank) -> torch.Tensor:
     """Depth from the lights, flat, one map after the other; all far where nothing casts."""
     maps = []
     for part in _parts(scenes, bank.most // SHADOWS**2):
-        eyes = look(part, [shadow_view(scene) for scene in part], bank.masks, bank.device)
-        depth, _ = trace_views(eyes, (SHADOWS, SHADOWS), bank.most)
+        seen = gather_views(part, [shadow_view(scene) for scene in part], bank.masks, bank.device)
+        depth, _ = trace_views(seen, (SHADOWS, SHADOWS), bank.most)
         for n, scene in enumerate(part):
             if not scene.lighting.shadows:
                 depth[n] = prim.FAR
@@ -167,34 +167,34 @@ class _Pictures:
             {"world_from_camera": pose, "focal": focal, "size": self.size, "smallest": 1.5}
             for pose, focal in zip(self.poses, self.focals, strict=True)
         ]
-        eyes = look(self.scenes, views, bank.masks, bank.device)
-        depth, ids = trace_views(eyes, self.size, bank.most)
+        seen = gather_views(self.scenes, views, bank.masks, bank.device)
+        depth, ids = trace_views(seen, self.size, bank.most)
         color = depth.new_empty(depth.numel(), 3)
         normals = torch.zeros_like(color)
         sky = torch.where(ids.ravel() < 0)[0]
-        color[sky] = self._sky(bank, eyes.focal, sky)
+        color[sky] = self._sky(bank, seen.focal, sky)
         hit = torch.where(ids.ravel() >= 0)[0]
         if len(hit):
-            view, rays = self._rays(eyes.focal, hit)
+            view, rays = self._rays(seen.focal, hit)
             setting = spread(self.settings, view)
             hits = take(ids.ravel(), hit), take(depth.ravel(), hit), rays
             occluded = take(occlusion(torch, depth, _blur).ravel(), hit)
             start = torch.tensor(map_of, device=bank.device)[view] * SHADOWS**2
             planes, n = shade(
-                torch, setting, (eyes.table, bank.textures), hits, occluded, (maps, start)
+                torch, setting, (seen.table, bank.textures), hits, occluded, (maps, start)
             )
             color[hit] = torch.stack(planes, 1)
             r = setting.turn
             normals[hit] = torch.stack(
                 [r[a] * n[0] + r[3 + a] * n[1] + r[6 + a] * n[2] for a in range(3)], 1
             )
-        labels = torch.cat([eyes.labels, eyes.labels.new_full((1,), -1)])[ids]  # -1: the last
+        labels = torch.cat([seen.labels, seen.labels.new_full((1,), -1)])[ids]  # -1: the last
         shape = (*depth.shape, 3)
-        return self._filtered(
+        return self._filter(
             color.reshape(shape).clip(0, 6.0), depth, normals.reshape(shape), labels, ids
         )
 
-    def _filtered(
+    def _filter(
         self,
         image: torch.Tensor,
         depth: torch.Tensor,

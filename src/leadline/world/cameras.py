@@ -199,14 +199,14 @@ def _orbit(
     distance = float(np.clip(distance, *v.get("distance", (0.3, 30))))
     back = np.array([-math.sin(azimuth), math.cos(azimuth), 0.0])
     distance = min(distance, 0.93 * v.get("away", 1e9))
-    eye = focus - math.cos(elevation) * distance * back
-    eye[2] = max(focus[2] + math.sin(elevation) * distance, v.get("floor", 0.0) + 0.06)
+    centre = focus - math.cos(elevation) * distance * back
+    centre[2] = max(focus[2] + math.sin(elevation) * distance, v.get("floor", 0.0) + 0.06)
     aim = focus + rng.normal(0, 0.35, 3) * radius
-    d = aim - eye
+    d = aim - centre
     yaw = math.atan2(-d[0], d[1])
     pitch = math.atan2(d[2], math.hypot(d[0], d[1]))
     roll = math.radians(rng.normal(0, 3) if rng.random() < 0.85 else rng.uniform(-15, 15))
-    return _camera(size, fov, pose_from_angles(eye, yaw, pitch, roll))
+    return _camera(size, fov, pose_from_angles(centre, yaw, pitch, roll))
 
 
 def _walk(scene: Scene, rng: np.random.Generator, size: tuple[int, int], _: Mount | None) -> Placed:

@@ -32,7 +32,7 @@ class Setting:
 
     Attributes:
         turn: world-from-camera rotation, row by row.
-        eye: camera centre (m).
+        centre: of the camera (m).
         zoom: side of a tile in texels / focal length in pixels.
         sun, sun_color: direction towards it and colour; colour 0: none.
         by_lamp: whether the shadow map is the first lamp's, not the sun's.
@@ -46,7 +46,7 @@ class Setting:
     """
 
     turn: list[Any]
-    eye: list[Any]
+    centre: list[Any]
     zoom: list[Any]
     sun: list[Any]
     sun_color: list[Any]
@@ -75,7 +75,7 @@ class Setting:
         lamps = [(*at, *tint, reach * reach) for at, tint, reach in light.lamps]
         return cls(
             turn=_numbers(pose[:3, :3].ravel()),
-            eye=_numbers(pose[:3, 3]),
+            centre=_numbers(pose[:3, 3]),
             zoom=[256.0 / focal],
             sun=_numbers(light.sun_direction),
             sun_color=_numbers(light.sun_color) if float(np.max(light.sun_color)) > 0 else [],
@@ -96,8 +96,8 @@ def _numbers(values: Any) -> list[np.float32]:
     return list(np.asarray(values, np.float32))
 
 
-def _look_at(eye: np.ndarray, target: np.ndarray) -> np.ndarray:
-    forward = (target - eye) / np.linalg.norm(target - eye)
+def _look_at(centre: np.ndarray, target: np.ndarray) -> np.ndarray:
+    forward = (target - centre) / np.linalg.norm(target - centre)
     helper = np.array([0, 0, 1.0]) if abs(forward[2]) < 0.95 else np.array([0, 1.0, 0])
     right = np.cross(forward, helper)
     right /= np.linalg.norm(right)
@@ -106,7 +106,7 @@ def _look_at(eye: np.ndarray, target: np.ndarray) -> np.ndarray:
         right,
         np.cross(forward, right),
         forward,
-        eye,
+        centre,
     )
     return pose
 
@@ -119,8 +119,8 @@ def shadow_camera(scene: Scene) -> tuple[np.ndarray, float, float]:
     """Where the shadow map is seen from: world_from_light, focal length in pixels, bias (m)."""
     light = scene.lighting
     if light.shadow_lamp:
-        eye = np.asarray(light.lamps[0][0], float)
-        return _look_at(eye, eye + np.array([0.02, 0.03, -1.0])), SHADOWS / 2 / 1.9, 0.04
+        lamp = np.asarray(light.lamps[0][0], float)
+        return _look_at(lamp, lamp + np.array([0.02, 0.03, -1.0])), SHADOWS / 2 / 1.9, 0.04
     centre = np.asarray(scene.views.get("focus", (0.0, 0.0, 0.0)), float)
     pose = _look_at(centre + light.sun_direction * 400.0, centre)
     return pose, SHADOWS / 2 * 400.0 / light.lit_radius, max(0.02, light.lit_radius / 250)
@@ -159,9 +159,9 @@ def lit_fraction(
         points: in the world (m).
         normal: of the surface.
     """
-    r, eye, (focal, offset) = setting.caster[:9], setting.caster[9:12], setting.caster[12:]
+    r, centre, (focal, offset) = setting.caster[:9], setting.caster[9:12], setting.caster[12:]
     middle = (SHADOWS - 1) / 2
-    q = [points[a] + normal[a] * offset - eye[a] for a in range(3)]
+    q = [points[a] + normal[a] * offset - centre[a] for a in range(3)]
     x, y, z = (r[a] * q[0] + r[3 + a] * q[1] + r[6 + a] * q[2] for a in range(3))
     behind = z < 0.05
     z = xp.where(behind, 1.0, z)
@@ -235,11 +235,11 @@ def _sources(xp: ModuleType, setting: Setting, points: Planes, lit: Any) -> Iter
         yield [k * inverse for k in to], power, lamp[3:6]
 
 
-def _spot(xp: ModuleType, n: Planes, to_eye: Planes, source: Source, at: Any, gloss: Any) -> Any:
+def _spot(xp: ModuleType, n: Planes, to_camera: Planes, source: Source, at: Any, gloss: Any) -> Any:
     """Strength of the highlight (Blinn) at the shiny pixels ``at``."""
     towards, power, _ = source
     direction = [k[at] if k.ndim else k for k in towards]
-    half = [direction[a] + to_eye[a] for a in range(3)]
+    half = [direction[a] + to_camera[a] for a in range(3)]
     norm = xp.sqrt(half[0] * half[0] + half[1] * half[1] + half[2] * half[2]) + 1e-6
     along = (n[0] * half[0] + n[1] * half[1] + n[2] * half[2]) / norm
     facing = n[0] * direction[0] + n[1] * direction[1] + n[2] * direction[2]
@@ -251,7 +251,7 @@ def illuminate(
     setting: Setting,
     found: Surface,
     points: Planes,
-    to_eye: Planes,
+    to_camera: Planes,
     shade: tuple[Any, Any],
     base: tuple[Planes, Any],
 ) -> Planes:
@@ -260,9 +260,9 @@ def illuminate(
     Args:
         xp: numpy or torch.
         setting: of the picture or the pixels.
-        found: the surface, its normals facing the eye.
+        found: the surface, its normals facing the camera.
         points: in the world (m).
-        to_eye: unit directions.
+        to_camera: unit directions.
         shade: share of the ambient light, and of the main light, that arrives.
         base: albedo and material rows.
     """
@@ -272,15 +272,15 @@ def illuminate(
     diffuse = [ambient * (ground[c] + up * (sky[c] - ground[c])) for c in range(3)]
     at = xp.where(rows[:, 3] > 0)[0]
     shine, gloss = rows[at, 3], rows[at, 4]
-    near, eye = [k[at] for k in n], [k[at] for k in to_eye]
+    near, back = [k[at] for k in n], [k[at] for k in to_camera]
     mirrored = [k[at] if k.ndim else k for k in setting.mirrored]
-    gleam = _reflection(xp, near, eye, shine, mirrored)
+    gleam = _reflection(xp, near, back, shine, mirrored)
     for source in _sources(xp, setting, points, lit):
         direction, power, tint = source
         strength = n[0] * direction[0] + n[1] * direction[1] + n[2] * direction[2]
         strength = xp.clip(strength, 0, None)
         strength *= power
-        spot = shine * _spot(xp, near, eye, source, at, gloss) if len(at) else None
+        spot = shine * _spot(xp, near, back, source, at, gloss) if len(at) else None
         for c in range(3):
             diffuse[c] += strength * tint[c]
             if spot is not None:
@@ -295,12 +295,12 @@ def illuminate(
 
 
 def _reflection(
-    xp: ModuleType, n: Planes, to_eye: Planes, shine: Any, mirrored: list[Any]
+    xp: ModuleType, n: Planes, to_camera: Planes, shine: Any, mirrored: list[Any]
 ) -> Planes:
     """Surroundings mirrored by shiny pixels: bright above, dark below, more at grazing angles."""
-    facing = n[0] * to_eye[0] + n[1] * to_eye[1] + n[2] * to_eye[2]
+    facing = n[0] * to_camera[0] + n[1] * to_camera[1] + n[2] * to_camera[2]
     away = 1 - xp.clip(facing, 0, 1)
     away *= away
     rim = shine * (0.08 + 0.9 * away * away)
-    tone = xp.clip((2 * facing * n[2] - to_eye[2]) * 1.5 + 0.4, 0.15, 1)
+    tone = xp.clip((2 * facing * n[2] - to_camera[2]) * 1.5 + 0.4, 0.15, 1)
     return [rim * tone * mirrored[c] for c in range(3)]

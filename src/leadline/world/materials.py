@@ -74,31 +74,15 @@ class TextureBank:
         masks: dict[str, list[np.ndarray]],
         skies: dict[str, list[np.ndarray]],
     ) -> None:
-        self.categories: dict[str, list[int]] = {}
-        self.mask_categories: dict[str, list[int]] = {}
-        self.sky_categories: dict[str, list[int]] = {}
-        pyramids: list[np.ndarray] = []
-        for name, pictures in tiles.items():
-            self.categories[name] = list(range(len(pyramids), len(pyramids) + len(pictures)))
-            pyramids.extend(_pyramid(p) for p in pictures)
-        self.texels = np.stack(pyramids)
+        self.categories, pictures = _number(tiles)
+        self.texels = np.stack([_pyramid(picture) for picture in pictures])
         top = self.texels[:, -1]
         self.means = np.stack([(top >> s) & 255 for s in (0, 8, 16)], axis=1) / np.float32(255)
         self.means = np.maximum(self.means.astype(np.float32) ** 2, 0.01)
-        flat_masks: list[np.ndarray] = []
-        for name, pictures in masks.items():
-            self.mask_categories[name] = list(
-                range(len(flat_masks), len(flat_masks) + len(pictures))
-            )
-            flat_masks.extend(pictures)
-        self.masks = np.stack(flat_masks)
-        flat_skies: list[np.ndarray] = []
-        for name, pictures in skies.items():
-            self.sky_categories[name] = list(
-                range(len(flat_skies), len(flat_skies) + len(pictures))
-            )
-            flat_skies.extend(pictures)
-        self.skies = np.stack(flat_skies)
+        self.mask_categories, pictures = _number(masks)
+        self.masks = np.stack(pictures)
+        self.sky_categories, pictures = _number(skies)
+        self.skies = np.stack(pictures)
 
     @classmethod
     def procedural(cls, seed: int = 0, *, share: float = 1.0) -> TextureBank:
@@ -201,6 +185,18 @@ def sample(xp: ModuleType, textures: Textures, tile: Any, u: Any, v: Any, level:
             total += part
         out.append(total)
     return out
+
+
+def _number(
+    groups: dict[str, list[np.ndarray]],
+) -> tuple[dict[str, list[int]], list[np.ndarray]]:
+    """Indices of every category, and all pictures in one list."""
+    numbers: dict[str, list[int]] = {}
+    flat: list[np.ndarray] = []
+    for name, pictures in groups.items():
+        numbers[name] = list(range(len(flat), len(flat) + len(pictures)))
+        flat += pictures
+    return numbers, flat
 
 
 def _pyramid(picture: np.ndarray) -> np.ndarray:

@@ -76,7 +76,7 @@ def _things(b: Builder, reach: float, wood: bool) -> None:
     b.views["spots"] = spots or [np.zeros(2)]
 
 
-def _built(b: Builder) -> None:
+def _build_houses(b: Builder) -> None:
     """Fence, bench, shed or wall in the garden."""
     rng = b.rng
     if rng.random() < 0.5:
@@ -109,7 +109,7 @@ def build(b: Builder) -> None:
     for k in range(4):
         with b.at((0, 0, 0), k * np.pi / 2):
             if rng.random() < 0.45:
-                _built(b)
+                _build_houses(b)
     if rng.random() < 0.7:
         green = plants.foliage_mat(b)
         ring = rng.uniform(35, 110)

@@ -2,10 +2,11 @@
 
 Every primitive lives in its own local frame, where it is a shape near the unit cube; a local ray is
 ``o + t * d`` with ``t`` equal to the z depth of the camera, because camera rays have z = 1.
-The functions use only what numpy and torch share, and take the module as ``xp``. The eye ``o`` and
-the numbers of a shape are floats (one primitive), or tensors that broadcast with the rays (many):
-single ones for the eye, double ones for the shape. Large terms without a ray in them, which nearly
-cancel far from a small shape (the sun's shadow map), are summed in double precision.
+The functions use only what numpy and torch share, and take the module as ``xp``. The camera's
+centre ``o`` and the numbers of a shape are floats (one primitive), or tensors that broadcast with
+the rays (many): single ones for the centre, double ones for the shape. Large terms without a ray in
+them, which nearly cancel far from a small shape (the sun's shadow map), are summed in double
+precision.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def hit_blob(
     b = o[0] * d[0] + o[1] * d[1] + o[2] * d[2]
     x, y, z = _double(o[0]), _double(o[1]), _double(o[2])
     c = x * x + y * y + z * z
-    around = c < 1.0  # the eye is within the bounding ball: nothing sensible to see
+    around = c < 1.0  # the camera is within the bounding ball: nothing sensible to see
     bb = b * b
     inverse = 1.0 / a
     disc = bb - a * _single(c - 1.0)
@@ -163,7 +164,7 @@ def hit_cone(xp: ModuleType, o: Vector, d: Rays, slope: tuple[Any, Any], closed:
         back = xp.where(missed | (xp.abs(z) > 1.0) | (back <= NEAR), FAR, back)
         return xp.minimum(t, back)
     above = abs(o[2]) > 1.0
-    if above is False:  # one primitive, and its lids face away from the eye
+    if above is False:  # one primitive, and its lids face away from the camera
         return t
     side = (o[2] > 0.0) * 2.0 - 1.0
     lid = (side - o[2]) / d[2]

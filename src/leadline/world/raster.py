@@ -28,7 +28,7 @@ _MASKED, _HOLED = 1, 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Eyes:
+class SceneViews:
     """What several cameras see: a row is one primitive in one view, nearest first in each view.
 
     Attributes:
@@ -54,12 +54,12 @@ class Eyes:
     labels: torch.Tensor
 
 
-def look(
+def gather_views(
     scenes: Sequence[Scene],
     views: Sequence[dict[str, Any]],
     masks: tuple[torch.Tensor, int],
     device: torch.device,
-) -> Eyes:
+) -> SceneViews:
     """Gather what the cameras see.
 
     Args:
@@ -88,7 +88,7 @@ def look(
     joined = {name: np.concatenate(values) for name, values in parts.items()}
     extent = joined["rects"][:, 2:] - joined["rects"][:, :2]
     moved = {name: torch.from_numpy(values).to(device) for name, values in joined.items()}
-    return Eyes(
+    return SceneViews(
         table=Table(**{f.name: moved[f.name] for f in fields(Table)}),
         masks=masks,
         focal=torch.tensor([view["focal"] for view in views], dtype=torch.float32, device=device),
@@ -130,7 +130,7 @@ class _Rays:
     ``own`` is (p,) beside rays (p, 64), and (n,) beside flat ones.
     """
 
-    eyes: Eyes
+    seen: SceneViews
     own: torch.Tensor
     pixel: torch.Tensor
     d: prim.Rays
@@ -144,17 +144,17 @@ class _Rays:
 
     @property
     def o(self) -> prim.Vector:
-        """The eye in local frames."""
-        origins = self.eyes.table.origins
+        """The camera's centre in local frames."""
+        origins = self.seen.table.origins
         return self.of(origins[:, 0]), self.of(origins[:, 1]), self.of(origins[:, 2])
 
     def shape(self, k: int) -> torch.Tensor:
         """Column k of the shapes' numbers."""
-        return self.of(self.eyes.table.numbers[:, k])
+        return self.of(self.seen.table.numbers[:, k])
 
     def solid(self, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         """Alpha masks at local coordinates."""
-        (masks, side), alpha = self.eyes.masks, self.eyes.table.alpha
+        (masks, side), alpha = self.seen.masks, self.seen.table.alpha
         texel = trace.mask_texel(side, u, v, self.of(alpha[:, 1]), self.of(alpha[:, 2]))
         return masks[self.of(alpha[:, 0]).long() * (side * side) + texel]
 
@@ -164,13 +164,13 @@ class _Rays:
         x, y, z = (k[at] for k in self.d)
         own = self.own[at[0]]
         pixel, first = self.pixel[at], self.first[at]
-        return _Rays(eyes=self.eyes, own=own, pixel=pixel, d=(x, y, z), first=first)
+        return _Rays(seen=self.seen, own=own, pixel=pixel, d=(x, y, z), first=first)
 
 
-def _cast(eyes: Eyes, part: np.ndarray, size: tuple[int, int]) -> _Rays:
+def _cast(seen: SceneViews, part: np.ndarray, size: tuple[int, int]) -> _Rays:
     """Rays through all pixels of the rectangles of some rows."""
-    rows, total = torch.from_numpy(part).to(eyes.view.device), int(eyes.tiles[part].sum())
-    x0, y0, x1, y1 = eyes.rects.index_select(0, rows).unbind(1)
+    rows, total = torch.from_numpy(part).to(seen.view.device), int(seen.tiles[part].sum())
+    x0, y0, x1, y1 = seen.rects.index_select(0, rows).unbind(1)
     across = (x1 - x0 + TILE - 1) // TILE
     count = across * ((y1 - y0 + TILE - 1) // TILE)
     place = torch.arange(len(rows), device=rows.device)
@@ -183,14 +183,14 @@ def _cast(eyes: Eyes, part: np.ndarray, size: tuple[int, int]) -> _Rays:
     high = (y0[place] + k // across * TILE)[:, None] + lane // TILE
     px, py = wide.minimum(x1[place, None] - 1), high.minimum(y1[place, None] - 1)
     own = rows[place]
-    view = eyes.view[own]
-    fx, fy, cx, cy = (column[:, None] for column in eyes.focal[view].unbind(1))
+    view = seen.view[own]
+    fx, fy, cx, cy = (column[:, None] for column in seen.focal[view].unbind(1))
     rx, ry = (px - cx) / fx, (py - cy) / fy
-    m = eyes.table.matrices.reshape(-1, 9)[own][:, :, None].unbind(1)
+    m = seen.table.matrices.reshape(-1, 9)[own][:, :, None].unbind(1)
     x, y, z = (rx * m[a] + (ry * m[a + 1] + (m[a + 2] + 1e-9)) for a in (0, 3, 6))
     pixel = (view[:, None] * size[0] + py) * size[1] + px
     first = (wide == px) & (high == py)
-    return _Rays(eyes=eyes, own=own, pixel=pixel, d=(x, y, z), first=first)
+    return _Rays(seen=seen, own=own, pixel=pixel, d=(x, y, z), first=first)
 
 
 def _hit(rays: _Rays, kind: int, variant: int, exact: int) -> torch.Tensor:
@@ -198,7 +198,7 @@ def _hit(rays: _Rays, kind: int, variant: int, exact: int) -> torch.Tensor:
     o, d = rays.o, rays.d
     if kind == prim.QUAD:
         solid = rays.solid if variant & _MASKED else None
-        holes = rays.eyes.holes if variant & _HOLED else rays.eyes.holes[:, :0]
+        holes = rays.seen.holes if variant & _HOLED else rays.seen.holes[:, :0]
         cuts = [
             tuple(rays.of(holes[:, k, side]) for side in range(4)) for k in range(holes.shape[1])
         ]
@@ -215,7 +215,7 @@ def _hit(rays: _Rays, kind: int, variant: int, exact: int) -> torch.Tensor:
     return prim.hit_capsule(torch, o, d, rays.shape(2), slope)
 
 
-def _refined(
+def _refine(
     rays: _Rays, kind: int, doublings: int, nearest: torch.Tensor
 ) -> Iterator[tuple[_Rays, torch.Tensor]]:
     """Iterated shapes: bound first, then only the rays that may come out in front.
@@ -226,7 +226,7 @@ def _refined(
     bound = prim.hit_ellipsoid if kind == prim.BLOB else prim.hit_box
     hopeful = bound(torch, rays.o, rays.d) < _depth(nearest[rays.pixel])
     rays = rays.subset(hopeful & rays.first)
-    count = torch.bincount(rays.own, minlength=len(rays.eyes.view))
+    count = torch.bincount(rays.own, minlength=len(rays.seen.view))
     many = rays.of(count) > trace.MANY
     for large in (False, True):
         part = rays.subset(many == large)
@@ -250,27 +250,29 @@ def _chunks(rows: np.ndarray, tiles: np.ndarray, most: int) -> Iterator[np.ndarr
     yield from np.split(rows, np.nonzero(np.diff(piece))[0] + 1)
 
 
-def trace_views(eyes: Eyes, size: tuple[int, int], most: int) -> tuple[torch.Tensor, torch.Tensor]:
+def trace_views(
+    seen: SceneViews, size: tuple[int, int], most: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Nearest depth (v, h, w, float32; FAR = nothing) and table row (v, h, w, int64; -1 = none).
 
     Args:
-        eyes: what the cameras see.
+        seen: what the cameras see.
         size: (height, width) of every view.
         most: rays at a time, which bounds the memory: about 200 bytes each.
     """
-    shape = (len(eyes.focal), *size)
-    nearest = torch.full(shape, _MISS, dtype=torch.int64, device=eyes.view.device).ravel()
+    shape = (len(seen.focal), *size)
+    nearest = torch.full(shape, _MISS, dtype=torch.int64, device=seen.view.device).ravel()
 
     def put(rays: _Rays, t: torch.Tensor) -> None:
         key = t.contiguous().view(torch.int32).long() << 32
-        key |= rays.of(torch.arange(len(eyes.view), device=t.device))
+        key |= rays.of(torch.arange(len(seen.view), device=t.device))
         nearest.scatter_reduce_(0, rays.pixel.ravel(), key.ravel(), "amin")
 
-    for kind, variant, exact, rows in eyes.groups:
-        for part in _chunks(rows, eyes.tiles, most):
-            rays = _cast(eyes, part, size)
+    for kind, variant, exact, rows in seen.groups:
+        for part in _chunks(rows, seen.tiles, most):
+            rays = _cast(seen, part, size)
             if kind in (prim.BLOB, prim.CUSHION):
-                for some, t in _refined(rays, kind, exact, nearest):
+                for some, t in _refine(rays, kind, exact, nearest):
                     put(some, t)
             else:
                 put(rays, _hit(rays, kind, variant, exact))

@@ -179,7 +179,6 @@ class Builder:
         shine: float = 0.0,
         gloss: float = 20.0,
         glow: float = 0.0,
-        texture: int | None = None,
     ) -> int:
         """Add a material and return its index.
 
@@ -191,9 +190,8 @@ class Builder:
             shine: strength of the highlight.
             gloss: its exponent.
             glow: 0 = lit, otherwise emitted radiance (times the texture).
-            texture: a chosen texture instead of a random one of the category.
         """
-        index = self.bank.pick(self.rng, category) if texture is None else texture
+        index = self.bank.pick(self.rng, category)
         rgb = (-1.0, -1.0, -1.0) if color is None else tuple(float(c) ** 2.0 for c in color)
         self._materials.append((index, 1.0 / scale, contrast, shine, gloss, glow, *rgb))
         return len(self._materials) - 1

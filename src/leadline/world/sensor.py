@@ -6,33 +6,32 @@ import cv2
 import numpy as np
 
 
-def expose(linear: np.ndarray, rng: np.random.Generator, spread: float = 1.0) -> np.ndarray:
+def expose(linear: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Auto exposure with random error, white balance, saturation and a tone curve; 0..1 sRGB-like.
 
     Args:
         linear: (h, w, 3) float32 radiance.
         rng: picture's generator.
-        spread: scale of the random errors.
     """
     sample = linear[::4, ::4].mean(axis=-1)
     middle = float(np.exp(np.log(sample + 1e-3).mean()))
     bright = float(np.quantile(sample, 0.92))
     key = 0.17 / max(middle, 1e-3)
     cap = 1.1 / max(bright, 1e-3)
-    gain = np.exp(0.55 * np.log(key) + 0.45 * np.log(cap) + rng.normal(0, 0.3) * spread)
+    gain = np.exp(0.55 * np.log(key) + 0.45 * np.log(cap) + rng.normal(0, 0.3))
     gain = min(gain, rng.uniform(1.2, 2.6) / max(float(np.quantile(sample, 0.985)), 1e-3))
-    balance = np.exp(rng.normal(0, 0.07 * spread, 3) + rng.normal(0, 0.09) * np.array([1, 0, -1]))
+    balance = np.exp(rng.normal(0, 0.07, 3) + rng.normal(0, 0.09) * np.array([1, 0, -1]))
     out = linear * (gain * balance).astype(np.float32)
     shoulder = rng.uniform(0.0, 0.35)
     out = out * (1 + shoulder * 0.5) / (1 + shoulder * out)
     np.clip(out, 0, 1, out=out)
     np.sqrt(out, out=out)
-    black = rng.uniform(0.0, 0.16) * spread
+    black = rng.uniform(0.0, 0.16)
     out = np.maximum((out - black) / (1 - black), 0)
-    contrast = rng.normal(0.3, 0.25) * spread
+    contrast = rng.normal(0.3, 0.25)
     out += contrast * out * (1 - out) * (2 * out - 1) * 1.5
     grey = out.mean(axis=-1, keepdims=True)
-    saturation = max(0.0, rng.normal(1.12, 0.25 * spread))
+    saturation = max(0.0, rng.normal(1.12, 0.25))
     if rng.random() < 0.02:
         saturation = 0.0
     out = grey + (out - grey) * saturation

@@ -81,7 +81,7 @@ def _side(b: Builder, side: int, edge: float, walk: float) -> None:
         kerbside(b, edge, walk)
 
 
-def _parked(b: Builder, x: float, share: float) -> None:
+def _park_cars(b: Builder, x: float, share: float) -> None:
     rng = b.rng
     for y in row(b, START + rng.uniform(0, 6), (5.6, 8.0), 75):
         if rng.random() < share:
@@ -308,7 +308,7 @@ def build(b: Builder) -> None:
         _side(b, side, half, walk)
         share = float(rng.choice([0.0, 0.4, 0.85]))
         if share > 0 and not wide:
-            _parked(b, side * (half - 1.0), share)
+            _park_cars(b, side * (half - 1.0), share)
     (_queue if rng.random() < (0.5 if wide else 0.22) else _traffic)(b, half)
     if rng.random() < 0.35:
         _crossing(b, half, walk)

@@ -98,7 +98,7 @@ def refinement(kind: int, large: bool) -> int:
     return (2 if kind == prim.BLOB else 4) + large
 
 
-def _refined(scene: Scene, i: int, o: prim.Vector, d: prim.Rays, window: np.ndarray) -> Any:
+def _refine(scene: Scene, i: int, o: prim.Vector, d: prim.Rays, window: np.ndarray) -> Any:
     """Iterated shapes: bound first, then only the rays that may come out in front."""
     kind, params = scene.kinds[i], scene.params[i]
     bound = prim.hit_ellipsoid if kind == prim.BLOB else prim.hit_box
@@ -121,7 +121,7 @@ def _refined(scene: Scene, i: int, o: prim.Vector, d: prim.Rays, window: np.ndar
 def _hit(scene: Scene, i: int, o: prim.Vector, d: prim.Rays, window: np.ndarray) -> Any:
     kind = scene.kinds[i]
     if kind in (prim.BLOB, prim.CUSHION):
-        return _refined(scene, i, o, d, window)
+        return _refine(scene, i, o, d, window)
     params = scene.params[i]
     if kind == prim.QUAD:
         return prim.hit_cut_quad(np, o, d, _solid(scene, i), scene.holes.get(i, ()))

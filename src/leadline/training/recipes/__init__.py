@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from leadline.errors import UnknownNameError
-from leadline.training.recipe import Recipe
+from leadline.training.recipes.base import Recipe
 from leadline.training.recipes.depth_anything import DepthAnything
 from leadline.training.recipes.metric import Metric
 from leadline.training.recipes.relative import Relative
@@ -26,16 +25,4 @@ RECIPES: Mapping[str, type[Recipe]] = MappingProxyType(
 )
 """Name -> recipe."""
 
-
-def get(name: str) -> type[Recipe]:
-    """The recipe ``name``.
-
-    Raises:
-        UnknownNameError: no such recipe; the message lists all.
-    """
-    if name not in RECIPES:
-        raise UnknownNameError("recipe", name, RECIPES)
-    return RECIPES[name]
-
-
-__all__ = ["RECIPES", "get"]
+__all__ = ["RECIPES"]

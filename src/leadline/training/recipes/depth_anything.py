@@ -20,89 +20,42 @@ from __future__ import annotations
 import copy
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leadline import models
 from leadline.errors import InputError
-from leadline.losses import affine_normalize, multi_scale_gradient, smallest
-from leadline.training.network import build_network, delivered_spec, normalised
-from leadline.training.pseudo_label import (
-    Hardness,
+from leadline.losses import (
+    affine_normalize,
+    feature_distance,
+    mean_residuals,
+    multi_scale_gradient,
+)
+from leadline.training.data.pseudo_labels import (
     MixedSamples,
     PseudoSamples,
-    labels_of,
+    label_pictures,
     read_labels,
 )
-from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
-from leadline.training.samples import depth_samples
-from leadline.training.settings import need
+from leadline.training.data.samples import open_depth_samples
+from leadline.training.data.source import Batch, BatchSource
+from leadline.training.network import Delivery, build_network, describe_network, normalize_rgb
+from leadline.training.recipes.base import Forward, Recipe
 
 if TYPE_CHECKING:
     from leadline.models.base import DepthModule
-
-
-@dataclass(frozen=True, kw_only=True)
-class DepthAnythingOptions:
-    """Choices of the recipe; the defaults are those of version 1.
-
-    Attributes:
-        labels: folder that ``leadline label`` wrote; empty: ``teacher`` labels ``unlabelled`` at
-            the start of the run.
-        pictures: where the labels' pictures are now, if they were moved.
-        teacher: a model's name, file or run folder.
-        unlabelled: folder of pictures; empty: ``unlabelled_count`` pictures of the world.
-        unlabelled_count: how many are rendered; no more than the world keeps labelled ones.
-        pseudo_share: share of pseudo-labelled samples in a batch: 2/3 in version 1, 1 in version
-            2, 0 for labelled data alone.
-        colours: strong colours on pseudo-labelled pictures.
-        cutmix: share of pseudo-labelled pictures that get a box of another.
-        feature_weight: of the alignment with the frozen encoder; 0: none.
-        feature_margin: cosine above which a place is near enough.
-        gradient_weight: of the multi-scale gradient, against the difference: 0 in version 1, 2 in
-            version 2.
-        drop: share of each pseudo-labelled picture's pixels that is left out, those of the
-            largest loss: 0 in version 1, 0.1 in version 2.
-        sky: ``far``: the sky has disparity 0 and counts; ``ignore``: it does not count.
-        encoder_start: file of the encoder's own weights (DINOv2's), which the student starts from.
-        settle: first steps, in which the raw prediction is compared with the normalised truth,
-            because a scale-free loss of a random map says little.
-    """
-
-    labels: str = ""
-    pictures: str = ""
-    teacher: str = "lite"
-    unlabelled: str = ""
-    unlabelled_count: int = 192
-    pseudo_share: float = 2 / 3
-    colours: bool = True
-    cutmix: float = 0.5
-    feature_weight: float = 1.0
-    feature_margin: float = 0.85
-    gradient_weight: float = 0.0
-    drop: float = 0.0
-    sky: Literal["far", "ignore"] = "far"
-    encoder_start: str = ""
-    settle: int = 100
-
-    def __post_init__(self) -> None:
-        shares = ("pseudo_share", "cutmix", "feature_margin", "drop")
-        need(self, "a share from 0 to 1", lambda number: 0 <= number <= 1, *shares)
-        own = ("feature_weight", "gradient_weight", "settle")
-        need(self, "at least 0", lambda number: number >= 0, *own)
-        need(self, "at least 1", lambda number: number >= 1, "unlabelled_count")
+    from leadline.training.options import DepthAnythingOptions
 
 
 class Student(nn.Module):
     """The network that learns, beside the frozen encoder that it started from.
 
     Args:
-        network: with its starting weights; its encoder is ``encoder`` or ``pretrained``.
+        network: with its starting weights; it has one encoder part.
         align: keep a frozen copy of the encoder.
         margin: see :class:`DepthAnythingOptions`.
     """
@@ -149,8 +102,7 @@ class Student(nn.Module):
 class DepthAnything(Recipe):
     """Self-training with a teacher's labels."""
 
-    name = "depth-anything"
-    Options = DepthAnythingOptions
+    options: DepthAnythingOptions
 
     def build(self) -> nn.Module:
         """The student, and the frozen encoder where it is kept near."""
@@ -159,24 +111,24 @@ class DepthAnything(Recipe):
         if options.encoder_start:
             models.load_weights(_encoder(network), options.encoder_start)
         align = options.feature_weight > 0 and options.pseudo_share > 0
-        started = self.config.imagenet or self.config.start or options.encoder_start
+        started = self.config.imagenet or self.config.init_from or options.encoder_start
         if align and not started:
             raise InputError(
                 "feature_weight > 0 keeps the encoder near the one that it starts from, and that "
-                "one is random. Give imagenet = true, start, or options.encoder_start, or "
+                "one is random. Give imagenet = true, init_from, or options.encoder_start, or "
                 "options.feature_weight = 0."
             )
         return Student(network, align=align, margin=options.feature_margin)
 
-    def delivered(self, module: Any) -> Delivered:
+    def deliver(self, module: Any) -> Delivery:
         """The student's network alone: affine disparity."""
-        spec = delivered_spec(self.config, module.network)
+        spec = describe_network(self.config)
         if not spec.kind.larger_is_nearer:
             raise InputError(
                 f"model={self.config.model!r} gives {spec.kind}; a student of pseudo labels gives "
                 "affine disparity, as lite, midas-v21-small or depth-anything-v2-vits."
             )
-        return Delivered(spec=replace(spec, max_depth=None), module=module.network)
+        return Delivery(spec=replace(spec, max_depth=None), module=module.network)
 
     @contextmanager
     def data(self, folder: Path, step: int) -> Generator[BatchSource]:
@@ -185,19 +137,20 @@ class DepthAnything(Recipe):
         pseudo = None
         if share > 0:
             refs = read_labels(options.labels or self._labels(folder), options.pictures)
-            hardness = Hardness(colours=options.colours, cutmix=options.cutmix)
-            pseudo = PseudoSamples(self.config, refs, hardness)
+            pseudo = PseudoSamples(
+                self.config, refs, colours=options.colours, cutmix=options.cutmix
+            )
         if share == 1:
             yield MixedSamples(self.config, labelled=None, pseudo=pseudo, share=1)
             return
-        with depth_samples(self.config, folder, step, device="cpu") as labelled:
+        with open_depth_samples(self.config, folder, step, device="cpu") as labelled:
             yield MixedSamples(self.config, labelled=labelled, pseudo=pseudo, share=share)
 
     def _labels(self, folder: Path) -> Path:
         height, width = self.config.sizes[0]
         own = self.config.world
         kept = own.shard * (own.shards or own.window)  # few in a dry run
-        return labels_of(
+        return label_pictures(
             folder,
             teacher=self.options.teacher,
             unlabelled=self.options.unlabelled,
@@ -208,7 +161,7 @@ class DepthAnything(Recipe):
     def loss(self, forward: Forward, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The average of the labelled, the pseudo-labelled and the feature term."""
         options, pseudo = self.options, batch["pseudo"]
-        pred, away = forward(normalised(batch["rgb"], self.config.model), pseudo)
+        pred, away = forward(normalize_rgb(batch["rgb"], self.preprocess), pseudo)
         valid = batch["valid"]
         if options.sky == "ignore":
             valid = valid & (pseudo[:, None, None] | (batch["disparity"] > 0))
@@ -257,51 +210,16 @@ class DepthAnything(Recipe):
         return loss
 
 
-def mean_residuals(pred: Tensor, target: Tensor, valid: Tensor, *, drop: Tensor) -> Tensor:
-    """(b,) mean absolute difference of every picture, without its largest.
-
-    Args:
-        pred: (b, h, w), comparable with ``target``.
-        target: (b, h, w).
-        valid: (b, h, w) bool.
-        drop: (b,) share of the valid pixels that is left out.
-
-    Source: Depth Anything V2, section 5: "ignore the top-10 %-largest-loss regions".
-    """
-    residual = torch.where(valid, (pred - target).abs(), 0.0).flatten(1)
-    known = valid.flatten(1)
-    if bool((drop > 0).any()):
-        known = smallest(residual, known, 1 - drop[:, None])
-    return torch.where(known, residual, 0.0).sum(1) / known.sum(1).clamp(min=1)
-
-
-def feature_distance(features: Tensor, frozen: Tensor, *, margin: float) -> Tensor:
-    """(b,) mean of 1 - cosine over the places whose cosine is not above the margin.
-
-    Args:
-        features: (b, c, h, w), or (b, n, c) tokens.
-        frozen: the same of the frozen encoder.
-        margin: places above it are near enough; 0 where all are.
-
-    Source: Depth Anything, equation 9 and the margin of section 3.3.
-    """
-    dim = 1 if features.ndim == 4 else 2
-    cosine = F.cosine_similarity(features.float(), frozen.float(), dim=dim).flatten(1)
-    away = cosine <= margin
-    return torch.where(away, 1 - cosine, 0.0).sum(1) / away.sum(1).clamp(min=1)
-
-
 def _places(features: Tensor) -> Tensor:
     """Features of places: a transformer's tokens without the first, which is the class's."""
     return features[:, 1:] if features.ndim == 3 else features
 
 
-def _encoder(network: nn.Module) -> nn.Module:
-    children = dict(network.named_children())
-    found = children.get("encoder") or children.get("pretrained")
-    if found is None:
+def _encoder(network: DepthModule) -> nn.Module:
+    parts = network.encoder_parts()
+    if len(parts) != 1:
         raise InputError(
-            f"{type(network).__name__} keeps no encoder of its own to align; take lite, or a Depth "
-            "Anything, or options.feature_weight = 0."
+            f"{type(network).__name__} has {len(parts)} encoder parts, and one is needed to align; "
+            "take lite, or a Depth Anything, or options.feature_weight = 0."
         )
-    return found
+    return parts[0]

@@ -5,7 +5,7 @@ The networks that it trains: ``metric`` (bins or a sigmoid on any relative netwo
 roads) each picture goes through the head of its own, and a router learns to tell them apart. The
 relative network, which knows much already, learns slower than the head.
 
-``canonical_focal_px`` trains for one camera (:mod:`leadline.training.canonical`).
+``canonical_focal_px`` trains for one camera (:mod:`leadline.training.recipes.canonical`).
 
 Source: Bhat et al., ZoeDepth, 2023, sections 3 and 4; Yang et al., Depth Anything V2, 2024, section
 7.4 and its metric code.
@@ -14,7 +14,7 @@ Source: Bhat et al., ZoeDepth, 2023, sections 3 and 4; Yang et al., Depth Anythi
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,68 +24,34 @@ from torch import Tensor, nn
 
 from leadline import models, world
 from leadline.errors import InputError, UnknownNameError
-from leadline.losses import SILOG_FORMS, router_cross_entropy, silog
+from leadline.losses import router_cross_entropy, silog
 from leadline.models.depth_anything import DepthAnything
 from leadline.models.metric import Metric as MetricNetwork
 from leadline.models.weights import read_weights
 from leadline.models.zoedepth import ZoeDepth, ZoeDepthNK
 from leadline.resolve import identify
-from leadline.training.canonical import canonical_depth, canonical_spec
-from leadline.training.network import build_network, catalogue_spec, delivered_spec, sized
-from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
-from leadline.training.samples import depth_samples
-from leadline.training.settings import need
+from leadline.training.data.samples import open_depth_samples
+from leadline.training.data.source import Batch, BatchSource
+from leadline.training.network import (
+    Delivery,
+    build_network,
+    catalogue_spec,
+    describe_network,
+    encoder_parameters,
+    fit_preprocess,
+    group_by_part,
+    normalize_rgb,
+)
+from leadline.training.recipes.base import Forward, Recipe
+from leadline.training.recipes.canonical import canonical_depth, canonical_spec
 
 if TYPE_CHECKING:
     from leadline.models.base import DepthModule
     from leadline.spec import PreprocessSpec
+    from leadline.training.options import MetricOptions
 
 OUTDOOR = ("street", "nature")
 """Kinds of the world's scenes that belong to the last domain; the others, to the first."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetricOptions:
-    """Choices of the recipe.
-
-    Attributes:
-        relative: weights of the relative network to start from: a name, a file, a run folder;
-            empty: none (``start`` in the config fills the whole network instead).
-        domains: name of the domain of each source of the config's ``data``; empty: rooms and
-            objects of the world belong to the network's first domain, streets and nature to the
-            last.
-        form: of SILog, a name of :data:`leadline.losses.SILOG_FORMS`.
-        router_weight: of the router's cross entropy, in networks with several domains.
-        encoder_divisor, relative_divisor, position_divisor: of ``lr``, for the relative network's
-            encoder, the rest of it, and position embeddings; ZoeDepth takes 10, 1, 10 in one
-            domain and 10, 10, 10 in two; Depth Anything's fork 50 for all, its V2 metric 10.
-        min_depth, max_depth: metres between which a depth counts.
-        canonical_focal_px: focal length, in pixels of the network's input, of the camera that
-            depths are brought to; 0: metres as they are.
-        aspect: width by height of what is cut from a picture and stretched to the input; 0: that
-            of the input. Networks to whose one size pictures are stretched need the pictures' own.
-    """
-
-    relative: str = ""
-    domains: tuple[str, ...] = ()
-    form: str = "zoedepth"
-    router_weight: float = 100.0
-    encoder_divisor: float = 10.0
-    relative_divisor: float = 1.0
-    position_divisor: float = 10.0
-    min_depth: float = 1e-3
-    max_depth: float = 80.0
-    canonical_focal_px: float = 0.0
-    aspect: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.form not in SILOG_FORMS:
-            raise UnknownNameError("form of SILog", self.form, SILOG_FORMS)
-        own = ("router_weight", "min_depth", "canonical_focal_px", "aspect")
-        need(self, "at least 0", lambda number: number >= 0, *own)
-        need(self, f"more than min_depth={self.min_depth}", self.min_depth.__lt__, "max_depth")
-        divisors = ("encoder_divisor", "relative_divisor", "position_divisor")
-        need(self, "a number above 0", lambda number: number > 0, *divisors)
 
 
 class Trainee(nn.Module):
@@ -112,8 +78,7 @@ class Trainee(nn.Module):
 class Metric(Recipe):
     """Fine-tuning to metres."""
 
-    name = "metric"
-    Options = MetricOptions
+    options: MetricOptions
     protocol = "depth-anything-v2-metric"
 
     def build(self) -> nn.Module:
@@ -125,42 +90,35 @@ class Metric(Recipe):
         self._numbers(network)
         return Trainee(network)
 
-    def delivered(self, module: Any) -> Delivered:
+    def deliver(self, module: Any) -> Delivery:
         """The network behind the preprocessing of its relative part."""
         network, config = module.network, self.config
-        spec = delivered_spec(config, network)
+        spec = describe_network(config)
         if isinstance(network, MetricNetwork):
             own = catalogue_spec(network.config.encoder).preprocess
             farthest = max(domain.max_depth for domain in network.config.domains)
-            spec = replace(spec, preprocess=sized(own, config), max_depth=farthest)
+            spec = replace(spec, preprocess=fit_preprocess(own, config), max_depth=farthest)
         if not spec.kind.is_metric:
             raise InputError(
                 f"model={config.model!r} gives {spec.kind}; a metric network is needed: metric, "
                 "zoedepth-nk or depth-anything-v2-metric-indoor-vits."
             )
         spec = canonical_spec(spec, self.options.canonical_focal_px)
-        return Delivered(spec=spec, module=network)
+        return Delivery(spec=spec, module=network)
 
     def data(self, folder: Path, step: int) -> AbstractContextManager[BatchSource]:
         """Pictures with depth, from all sources."""
-        return depth_samples(self.config, folder, step, aspect=self.options.aspect)
+        return open_depth_samples(self.config, folder, step, aspect=self.options.aspect)
 
     def parameter_groups(self, module: Any) -> list[dict[str, Any]]:
         """The head at ``lr``; the relative network's parts at their shares of it."""
-        options, config = self.options, self.config
-        groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
-        for name, parameter in module.network.named_parameters():
-            if parameter.requires_grad:
-                divisor = _divisor(name, options)
-                groups.setdefault((divisor, parameter.ndim > 1), []).append(parameter)
-        return [
-            {
-                "params": parameters,
-                "lr": config.lr / divisor,
-                "weight_decay": config.weight_decay if decays else 0.0,
-            }
-            for (divisor, decays), parameters in groups.items()
-        ]
+        config, encoder = self.config, encoder_parameters(module)
+        divisors = {
+            parameter: _divisor(name, self.options, inside_encoder=parameter in encoder)
+            for name, parameter in module.network.named_parameters()
+        }
+        rates = {divisor: config.lr / divisor for divisor in divisors.values()}
+        return group_by_part(divisors, rates, config.weight_decay)
 
     def loss(self, forward: Forward, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """SILog over all valid pixels, and the router's cross entropy."""
@@ -169,10 +127,10 @@ class Metric(Recipe):
         target, known = canonical_depth(batch, options.canonical_focal_px)
         valid = known & (metres > options.min_depth) & (metres < options.max_depth)
         domains = self._domains(batch)
-        depth, logits = forward(self._normalised(batch["rgb"]), domains)
-        if self._spec.nan_is_hole:
-            told = ~depth.isnan()
-            valid = valid & (told | ~told.any())  # nothing but NaN is a failure, and is seen
+        depth, logits = forward(normalize_rgb(batch["rgb"], self.preprocess), domains)
+        if self.preprocess.nan_is_hole:
+            given = ~depth.isnan()
+            valid = valid & (given | ~given.any())  # nothing but NaN is a failure, and is seen
         error = silog(depth.float(), target, valid, form=options.form)
         if logits is None:
             return error, {"silog": error}
@@ -181,17 +139,12 @@ class Metric(Recipe):
         return total, {"silog": error, "router": routing}
 
     @property
-    def _spec(self) -> PreprocessSpec:
+    def preprocess(self) -> PreprocessSpec:
         """The preprocessing of the network, or of its relative part."""
         model = self.config.model
         if model == "metric":
             model = self.config.model_options.get("encoder", "depth-anything-v2-vits")
         return catalogue_spec(str(model)).preprocess
-
-    def _normalised(self, rgb: Tensor) -> Tensor:
-        spec = self._spec
-        mean, std = rgb.new_tensor(spec.mean), rgb.new_tensor(spec.std)
-        return (rgb - mean[:, None, None]) / std[:, None, None]
 
     def _domains(self, batch: Batch) -> Tensor:
         """(b,) number of the domain of every sample."""
@@ -252,13 +205,13 @@ def start_from_relative(network: nn.Module, path: Path) -> None:
         )
 
 
-def _divisor(name: str, options: MetricOptions) -> float:
+def _divisor(name: str, options: MetricOptions, *, inside_encoder: bool) -> float:
     parts = name.split(".")
     if parts[0] == "router":  # one linear layer on normalised features: the head's rate is too slow
         return 0.1
     if "pos_embed" in name or "position" in name:
         return options.position_divisor
-    if not {"encoder", "pretrained"}.isdisjoint(parts):
+    if inside_encoder:
         return options.encoder_divisor
     inside = parts[0] in ("relative", "core")
     return options.relative_divisor if inside else 1.0

@@ -11,88 +11,61 @@ section 3.1.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from leadline.errors import InputError
 from leadline.losses import (
     affine_normalize,
     align,
+    masked_l1,
     multi_scale_gradient,
     scale_shift_invariant,
     trimmed_mae,
 )
-from leadline.training.network import build_network, delivered_spec, normalised
-from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
-from leadline.training.samples import depth_samples
-from leadline.training.settings import need
+from leadline.training.data.samples import open_depth_samples
+from leadline.training.data.source import Batch, BatchSource
+from leadline.training.network import Delivery, build_network, describe_network, normalize_rgb
+from leadline.training.recipes.base import Forward, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-
-@dataclass(frozen=True, kw_only=True)
-class RelativeOptions:
-    """Choices of the relative recipe.
-
-    Attributes:
-        loss: ``mae``: mean absolute difference of the normalised maps (Depth Anything);
-            ``trimmed``: without each picture's largest residuals (MiDaS); ``mse``: after a least
-            squares fit of scale and shift (MiDaS, equation 4), whose scale may be negative: only
-            the first steps (``settle``) tell near from far.
-        trim: share of residuals that ``trimmed`` leaves out.
-        gradient_weight, gradient_scales: of the multi-scale gradient term.
-        settle: first steps, in which the raw prediction is compared with the normalised truth,
-            because a scale-free loss of a random map says little.
-    """
-
-    loss: Literal["mae", "trimmed", "mse"] = "mae"
-    trim: float = 0.2
-    gradient_weight: float = 0.5
-    gradient_scales: int = 4
-    settle: int = 100
-
-    def __post_init__(self) -> None:
-        need(self, "a share of at least 0, below 1,", lambda number: 0 <= number < 1, "trim")
-        need(self, "at least 0", lambda number: number >= 0, "gradient_weight", "settle")
-        need(self, "at least 1", lambda number: number >= 1, "gradient_scales")
+    from leadline.training.options import RelativeOptions
 
 
 class Relative(Recipe):
     """Scale- and shift-invariant training of a disparity network."""
 
-    name = "relative"
-    Options = RelativeOptions
+    options: RelativeOptions
 
     def build(self) -> nn.Module:
         """The config's network."""
         return build_network(self.config)
 
-    def delivered(self, module: Any) -> Delivered:
+    def deliver(self, module: Any) -> Delivery:
         """The same network: affine disparity."""
-        spec = delivered_spec(self.config, module)
+        spec = describe_network(self.config)
         if not spec.kind.larger_is_nearer:
             raise InputError(
                 f"model={self.config.model!r} gives {spec.kind}; the relative recipe trains "
                 "networks of affine disparity, as lite, midas-v21-small or depth-anything-v2-vits."
             )
-        return Delivered(spec=replace(spec, max_depth=None), module=module)
+        return Delivery(spec=replace(spec, max_depth=None), module=module)
 
     def data(self, folder: Path, step: int) -> AbstractContextManager[BatchSource]:
         """Pictures with depth, from all sources."""
-        return depth_samples(self.config, folder, step)
+        return open_depth_samples(self.config, folder, step)
 
     def loss(self, forward: Forward, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Difference and gradients of normalised disparities."""
         options, valid = self.options, batch["valid"]
-        pred = forward(normalised(batch["rgb"], self.config.model))
+        pred = forward(normalize_rgb(batch["rgb"], self.preprocess))
         target = affine_normalize(batch["disparity"], valid)
         if step < options.settle:
             fitted = pred
-            difference = _mean_difference(pred, target, valid)
+            difference = masked_l1(pred, target, valid)
         else:
             by_squares = options.loss == "mse"  # both terms are of the same residual
             fitted = align(pred, target, valid) if by_squares else affine_normalize(pred, valid)
@@ -106,9 +79,4 @@ class Relative(Recipe):
             return trimmed_mae(pred, target, valid, trim=self.options.trim)
         if self.options.loss == "mse":
             return scale_shift_invariant(pred, target, valid)
-        return _mean_difference(fitted, target, valid)
-
-
-def _mean_difference(pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    known = valid.sum().clamp(min=1)
-    return torch.where(valid, (pred - target).abs(), 0.0).sum() / known
+        return masked_l1(fitted, target, valid)

@@ -14,102 +14,55 @@ Eigen's network learns in two phases: its coarse stack, then, with that frozen, 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from leadline.errors import InputError
-from leadline.losses import densedepth_loss, masked_l1, masked_mean, scale_invariant_log, silog
-from leadline.training.canonical import canonical_depth, canonical_spec
-from leadline.training.network import build_network, delivered_spec, normalised
-from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
-from leadline.training.samples import depth_samples
-from leadline.training.settings import need
+from leadline.losses import berhu, densedepth_loss, masked_l1, scale_invariant_log, silog
+from leadline.models import densedepth, eigen14
+from leadline.training.data.samples import open_depth_samples
+from leadline.training.data.source import Batch, BatchSource
+from leadline.training.network import Delivery, build_network, describe_network, normalize_rgb
+from leadline.training.recipes.base import Forward, Recipe
+from leadline.training.recipes.canonical import canonical_depth, canonical_spec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from leadline.models.densedepth import DenseDepth
-    from leadline.models.eigen14 import Eigen14
-
-Loss = Literal[
-    "l1", "berhu", "eigen", "silog-bts", "silog-zoedepth", "silog-depth-anything-v2", "densedepth"
-]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SupervisedOptions:
-    """Choices of the supervised recipe.
-
-    Attributes:
-        loss: see the module.
-        max_depth, min_depth: metres; depths outside count for nothing.
-        aspect: width by height of what is cut from a picture and stretched to the input; 0: that
-            of the input. FastDepth's square input shows pictures of 4:3.
-        zoom_is_near: a window that is enlarged shows nearer depths (Eigen, FastDepth); otherwise
-            depths stay as they are.
-        coarse_share: share of the steps in which a network with a coarse and a fine stack trains
-            the coarse one; the rest trains the fine one alone.
-        start_share: a network that ends in a batch norm of one channel (FastDepth) begins by saying
-            about this share of ``max_depth``; 0: what its authors begin with, near 0 m, from where
-            Adam takes thousands of steps to metres.
-        canonical_focal_px: focal length, in pixels of the network's input, of the camera that
-            depths are brought to; 0: metres as they are.
-        repeat_coarse: the fine stack begins by giving the coarse map as it is, which short runs
-            need; off, with random weights, as its authors'.
-        own_rates: a rate for each layer as the network's authors say, scaled by ``lr``, where they
-            do (Eigen's, for SGD).
-    """
-
-    loss: Loss = "l1"
-    max_depth: float = 10.0
-    min_depth: float = 0.1
-    aspect: float = 0.0
-    zoom_is_near: bool = True
-    coarse_share: float = 0.6
-    start_share: float = 0.25
-    canonical_focal_px: float = 0.0
-    own_rates: bool = True
-    repeat_coarse: bool = False
-
-    def __post_init__(self) -> None:
-        own = ("min_depth", "aspect", "start_share", "canonical_focal_px")
-        need(self, "at least 0", lambda number: number >= 0, *own)
-        need(self, f"more than min_depth={self.min_depth}", self.min_depth.__lt__, "max_depth")
-        need(self, "a share from 0 to 1", lambda number: 0 <= number <= 1, "coarse_share")
+    from leadline.training.options import SupervisedLoss, SupervisedOptions
 
 
 class Supervised(Recipe):
     """Depth in metres from pictures with measured or rendered depth."""
 
-    name = "supervised"
-    Options = SupervisedOptions
+    options: SupervisedOptions
     protocol = "depth-anything-v2-metric"
 
     def build(self) -> nn.Module:
         """The config's network, in a wrapper where training sees another output than users."""
-        if self.config.model.startswith("eigen14"):
+        if self.config.model in eigen14.CONFIGS:
             network = TwoStacks(build_network(self.config, full_frame=True))
             if self.options.repeat_coarse:
                 network.network.fine.repeat_coarse()
             return network
-        if self.config.model.startswith("densedepth"):
+        if self.config.model in densedepth.CONFIGS:
             return Inverse(build_network(self.config, **self._depth_output()))
         network = build_network(self.config)
-        if not self.config.start:
+        if not self.config.init_from:
             start_at(network, self.options.start_share * self.options.max_depth)
         return network
 
-    def delivered(self, module: Any) -> Delivered:
+    def deliver(self, module: Any) -> Delivery:
         """The network, giving metres."""
         wrapped = isinstance(module, (TwoStacks, Inverse))
         network = module.network if wrapped else module
         options = self._depth_output() if isinstance(module, Inverse) else {}
-        spec = delivered_spec(self.config, network, **options)
+        spec = describe_network(self.config, **options)
         if not spec.kind.is_metric:
             raise InputError(
                 f"model={self.config.model!r} gives {spec.kind}; the supervised recipe trains "
@@ -118,7 +71,7 @@ class Supervised(Recipe):
             )
         spec = replace(spec, max_depth=self.options.max_depth)
         spec = canonical_spec(spec, self.options.canonical_focal_px)
-        return Delivered(spec=spec, module=network)
+        return Delivery(spec=spec, module=network)
 
     def parameter_groups(self, module: nn.Module) -> list[dict[str, Any]]:
         """Eigen's own rates, scaled by ``lr``; the usual groups otherwise."""
@@ -135,7 +88,7 @@ class Supervised(Recipe):
 
     def data(self, folder: Path, step: int) -> AbstractContextManager[BatchSource]:
         """Pictures with depth, from all sources."""
-        return depth_samples(
+        return open_depth_samples(
             self.config,
             folder,
             step,
@@ -145,7 +98,7 @@ class Supervised(Recipe):
 
     def loss(self, forward: Forward, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss by name, on the network's own grid."""
-        pred, looks_at = forward(normalised(batch["rgb"], self.config.model)), None
+        pred, looks_at = forward(normalize_rgb(batch["rgb"], self.preprocess)), None
         if isinstance(pred, tuple):
             pred, looks_at = pred
         metres, (low, high) = batch["depth"], (self.options.min_depth, self.options.max_depth)
@@ -167,7 +120,7 @@ class TwoStacks(nn.Module):
 
     def __init__(self, network: Any) -> None:
         super().__init__()
-        self.network: Eigen14 = network
+        self.network: eigen14.Eigen14 = network
         self.fine_phase = False
 
     def forward(self, batch: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -186,7 +139,7 @@ class Inverse(nn.Module):
 
     def __init__(self, network: Any) -> None:
         super().__init__()
-        self.network: DenseDepth = network
+        self.network: densedepth.DenseDepth = network
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w) -> (b, h/2, w/2), unbounded."""
@@ -221,7 +174,7 @@ def on_grid(values: Tensor, pred: Tensor, looks_at: tuple[Tensor, Tensor] | None
 
 
 def supervised_loss(
-    name: Loss, pred: Tensor, target: Tensor, valid: Tensor, *, max_depth: float
+    name: SupervisedLoss, pred: Tensor, target: Tensor, valid: Tensor, *, max_depth: float
 ) -> Tensor:
     """One of the supervised losses, a scalar.
 
@@ -237,26 +190,8 @@ def supervised_loss(
     if name == "berhu":
         return berhu(pred, target, valid)
     if name == "densedepth":
-        from leadline.models.densedepth import depth_to_inverse
-
-        inverse = depth_to_inverse(torch.where(valid, target, max_depth), max_depth)
+        inverse = densedepth.depth_to_inverse(torch.where(valid, target, max_depth), max_depth)
         return densedepth_loss(pred, inverse, valid).total
     if name == "eigen":
         return scale_invariant_log(pred, target, valid)
     return silog(pred, target, valid, form=name.removeprefix("silog-"))
-
-
-def berhu(pred: Tensor, target: Tensor, valid: Tensor, *, share: float = 0.2) -> Tensor:
-    """Reverse Huber: absolute below c, (x^2 + c^2) / 2c above; c is a share of the largest error.
-
-    Args:
-        pred: (b, h, w).
-        target: (b, h, w), in the same unit.
-        valid: (b, h, w) bool.
-        share: of the largest absolute error of the batch.
-
-    Source: Laina et al. 2016, section 3.2, equation 1.
-    """
-    error = torch.where(valid, pred - torch.where(valid, target, 0.0), 0.0).abs()
-    c = (share * error.detach().amax()).clamp(min=1e-6)
-    return masked_mean(torch.where(error <= c, error, (error.square() + c * c) / (2 * c)), valid)

@@ -6,7 +6,7 @@ like the frame. Per pixel the neighbour that explains it best counts (minimum re
 pixels that an unmoved neighbour explains better do not teach (auto-mask).
 
 ``sources``: ``mono``, the frames before and after: depth up to one unknown scale; ``stereo``, the
-other eye of a known rig: metres; ``both``. With eyes the network's unit is ten baselines, as the
+other view of a known rig: metres; ``both``. With a rig the network's unit is ten baselines, as the
 paper's, and its outputs are multiplied by it (``Monodepth2Config.unit``): in metres its range would
 begin with disparities wider than the picture, from which it learns nothing.
 
@@ -16,7 +16,7 @@ Source: Godard et al., Digging Into Self-Supervised Monocular Depth Estimation, 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,52 +27,31 @@ from torch import nn
 
 from leadline.errors import InputError
 from leadline.kinds import DepthKind
-from leadline.losses import PhotometricConfig, area_pyramid, monodepth2_loss
+from leadline.losses import (
+    PhotometricConfig,
+    PhotometricLoss,
+    area_pyramid,
+    log_depth_error,
+    monodepth2_loss,
+)
 from leadline.models.monodepth2 import CONFIGS, STEREO_BASELINE, Monodepth2, disp_to_depth
 from leadline.models.variant import with_options
-from leadline.training.eye_pairs import check_truth, only_source, rig_of
-from leadline.training.network import build_network, delivered_spec
-from leadline.training.recipe import Batch, BatchSource, Delivered, Forward, Recipe
-from leadline.training.rig import HELD_OUT_SEED, Rig, render_triplets
-from leadline.training.scan import ScanErrors
-from leadline.training.settings import need
-from leadline.training.sheets import disparity_picture, picture_rows
-from leadline.training.triplets import Sources, triplets
-from leadline.training.truth import held_out_score, log_depth_error
+from leadline.training.data.frame_triplets import open_triplets
+from leadline.training.data.rig_rendering import render_triplets
+from leadline.training.data.source import Batch, BatchSource
+from leadline.training.data.stereo_pairs import check_depth_source, only_source, rig_of
+from leadline.training.network import Delivery, build_network, describe_network
+from leadline.training.recipes.base import Forward, Recipe
+from leadline.training.recipes.contact_sheets import disparity_picture, picture_rows
+from leadline.training.recipes.held_out_rig import HeldOutRig
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
-
-@dataclass(frozen=True, kw_only=True)
-class VideoOptions:
-    """Choices of the video recipe.
-
-    Attributes:
-        sources: ``mono``, ``stereo`` or ``both``.
-        loss: the paper's weights and forms; see :class:`~leadline.losses.PhotometricConfig`.
-            ``align_corners = false`` repeats the authors' code under newer PyTorch. Its depth
-            range is the network's.
-        pictures: weight of the whole self-supervised loss.
-        truth: weight of the error of log depth where depth is known; 0: never looked at.
-        rig: cameras, motion and scenes of the world.
-        scan: errors put into the truth, for experiments.
-        max_depth: metres up to which truth counts, in learning and in validation.
-    """
-
-    sources: Sources = "mono"
-    loss: PhotometricConfig = field(default_factory=PhotometricConfig)
-    pictures: float = 1.0
-    truth: float = 0.0
-    rig: Rig = field(default_factory=Rig)
-    scan: ScanErrors = field(default_factory=ScanErrors)
-    max_depth: float = 80.0
-
-    def __post_init__(self) -> None:
-        need(self, "at least 0", lambda number: number >= 0, "pictures", "truth")
-        need(self, "a number above 0", lambda number: number > 0, "max_depth")
-        if not self.pictures and not self.truth:
-            raise InputError("pictures=0, truth=0: one of them above 0 is needed to learn from.")
+    from leadline.training.config import TrainConfig
+    from leadline.training.options import VideoOptions
 
 
 class Film(nn.Module):
@@ -89,7 +68,7 @@ class Film(nn.Module):
 
         Args:
             frame: (b, 3, h, w) in [0, 1].
-            before: its neighbours, in the same form; None: no motion to it is told.
+            before: its neighbours, in the same form; None: no motion to it is given.
             after: the later one.
         """
         disparities = self.network.forward_all(frame).disparities
@@ -104,11 +83,16 @@ class Film(nn.Module):
 class Video(Recipe):
     """Minimum reprojection with auto-mask (Monodepth2)."""
 
-    name = "video"
-    Options = VideoOptions
+    options: VideoOptions
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__(config)
+        self.held_out = HeldOutRig(
+            config=config, render=render_triplets, picture="frame", depth="depth"
+        )
 
     def build(self) -> nn.Module:
-        """A Monodepth2 of depth; without a pose network if it learns from eyes alone."""
+        """A Monodepth2 of depth; without a pose network if it learns from stereo alone."""
         if self.config.model not in CONFIGS:
             raise InputError(
                 f"model={self.config.model!r}: the video recipe trains a depth and a pose network "
@@ -117,70 +101,63 @@ class Video(Recipe):
         network: Any = build_network(self.config, **self._settings)
         return Film(network)
 
-    def delivered(self, module: Any) -> Delivered:
-        """The network: metres if it learnt from a known rig or truth, else depth up to scale."""
-        spec = delivered_spec(self.config, module.network, **self._settings)
+    def deliver(self, module: Any) -> Delivery:
+        """The network: metres if it learnt from a known rig or depth, else depth up to scale."""
+        spec = describe_network(self.config, **self._settings)
         kind = DepthKind.METRIC_DEPTH if self._metric else DepthKind.SCALED_DEPTH
         max_depth = self.options.max_depth if self._metric else None
         spec = replace(spec, kind=kind, decoder="depth", max_depth=max_depth)
-        return Delivered(spec=spec, module=module.network)
+        return Delivery(spec=spec, module=module.network)
 
     def data(self, folder: Path, step: int) -> AbstractContextManager[BatchSource]:
         """Frames with what they are made from."""
-        check_truth(self.config)
-        options = self.options
-        return triplets(
-            self.config,
-            folder,
-            step,
-            sources=options.sources,
-            rig=options.rig,
-            errors=options.scan,
-        )
+        check_depth_source(self.config)
+        return open_triplets(self.config, folder, step)
 
     def loss(self, forward: Forward, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """The paper's loss; beside it or instead of it the error against truth."""
+        """The paper's loss; beside it or instead of it the error of depth."""
         options = self.options
         disparities, motions = forward(
             batch["seen_frame"], batch.get("seen_before"), batch.get("seen_after")
         )
         total, parts = batch["frame"].new_zeros(()), {}
-        if options.pictures:
-            names = [name for name in ("before", "after", "right") if name in batch]
-            transforms = [*motions]
-            if "right" in batch:
-                transforms.append(batch["right_from_frame"])
-            made = monodepth2_loss(
-                disparities,
-                area_pyramid(batch["frame"], 4),
-                [area_pyramid(batch[name], 4) for name in names],
-                batch["intrinsics"],
-                transforms,
-                config=self._loss_config,
-            )
+        if options.photometric_weight:
+            made = self._compare(disparities, motions, batch)
             parts["pictures"] = made.total
             parts["moving"] = made.moving[0].float().mean()
-            total = total + options.pictures * made.total
-        if options.truth:
+            total = total + options.photometric_weight * made.total
+        if options.depth_weight:
             inverse = [self._inverse_depth(each) for each in disparities]
-            parts["truth"] = log_depth_error(inverse, batch["depth"], options.max_depth)
-            total = total + options.truth * parts["truth"]
+            parts["depth"] = log_depth_error(inverse, batch["depth"], options.max_depth)
+            total = total + options.depth_weight * parts["depth"]
         return total, parts
+
+    def _compare(
+        self, disparities: Sequence[Tensor], motions: Sequence[Tensor], batch: Batch
+    ) -> PhotometricLoss:
+        """The frame against what the other pictures of the batch make of it, at every scale."""
+        scales = len(disparities)
+        names = [name for name in ("before", "after", "right") if name in batch]
+        transforms = [*motions, *([batch["right_from_frame"]] if "right" in batch else [])]
+        return monodepth2_loss(
+            disparities,
+            area_pyramid(batch["frame"], scales),
+            [area_pyramid(batch[name], scales) for name in names],
+            batch["intrinsics"],
+            transforms,
+            config=self._loss_config,
+        )
 
     def validate(self, module: Any) -> dict[str, float]:
         """The world's rig: held-out scenes, scaled by medians unless metric; else by protocol."""
-        if only_source(self.config).name != "world" or self.config.validate_data:
-            return super().validate(module) if self.config.validate_data else {}
-        pictures, depths = self._held_out
-        protocol = self.config.protocol or f"kitti-eigen-garg{'' if self._metric else '-median'}"
-        return held_out_score(
-            module.network, pictures, depths, protocol=protocol, max_depth=self.options.max_depth
+        own = "kitti-eigen-garg" if self._metric else "kitti-eigen-garg-median"
+        return self.held_out.validate(
+            self.deliver(module), rig=self.config.protocol or own, data=self.protocol_name
         )
 
     def rehearse(self, module: Any) -> None:
-        """Only what is validated by the protocol has frames of its own to be read."""
-        if self.config.validate_data:
-            super().rehearse(module)
+        """See :class:`HeldOutRig`."""
+        self.held_out.rehearse(self.deliver(module), data=self.protocol_name)
 
     @torch.no_grad()
     def pictures(self, module: Any, batch: Batch) -> np.ndarray | None:
@@ -188,16 +165,7 @@ class Video(Recipe):
         disparities, motions = module(
             batch["seen_frame"], batch.get("seen_before"), batch.get("seen_after")
         )
-        names = [name for name in ("before", "after", "right") if name in batch]
-        transforms = [*motions, *([batch["right_from_frame"]] if "right" in batch else [])]
-        made = monodepth2_loss(
-            disparities[:1],
-            (batch["frame"],),
-            [(batch[name],) for name in names],
-            batch["intrinsics"],
-            transforms,
-            config=self._loss_config,
-        )
+        made = self._compare(disparities[:1], motions, batch)
         mask = made.moving[0][:, None].float().expand(-1, 3, -1, -1)
         shown = disparity_picture(disparities[0])
         return picture_rows([batch["frame"], made.warped[0][-1], shown, mask])
@@ -208,14 +176,14 @@ class Video(Recipe):
 
     @property
     def _metric(self) -> bool:
-        return self.options.sources != "mono" or self.options.truth > 0
+        return self.options.sources != "mono" or self.options.depth_weight > 0
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
         """What ``leadline.models.build`` gets, under the config's own."""
         if self.options.sources == "mono":
             return {"output": "depth"}
-        rig = rig_of(self.config, self.options.rig)
+        rig = rig_of(self.config)
         if not rig:
             raise InputError(
                 f"options.sources={self.options.sources!r}: the baseline or the camera of "
@@ -232,10 +200,3 @@ class Video(Recipe):
         network = with_options(self.config.model, CONFIGS[self.config.model], options)
         nearest, farthest = network.depths
         return replace(self.options.loss, min_depth=nearest, max_depth=farthest)
-
-    @cached_property
-    def _held_out(self) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng(HELD_OUT_SEED)
-        count, size = self.config.validate_frames, self.config.sizes[0]
-        made = render_triplets(rng, size, count, rig=self.options.rig)
-        return made["frame"], made["depth"]

@@ -1,0 +1,1 @@
+"""What networks learn from: samples, crops, colours, rendered shards, labels, folders."""

@@ -1,0 +1,1 @@
+"""The engine that runs every recipe: loop, optimiser, precision, processes, checkpoints, logs."""

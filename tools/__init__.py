@@ -1,0 +1,1 @@
+"""What only maintainers run: bundling the embedded weights, figures and tables of the documents."""
