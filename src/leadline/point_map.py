@@ -71,11 +71,8 @@ def make_view_plane_uv(
         width: columns.
         aspect: width over height of the plane; None: of the grid.
     """
-    aspect = width / height if aspect is None else aspect
-    span_x, span_y = aspect / math.hypot(1, aspect), 1 / math.hypot(1, aspect)
-    u = span_x * (2 * np.arange(width) + 1 - width) / width
-    v = span_y * (2 * np.arange(height) + 1 - height) / height
-    return np.stack(np.meshgrid(u, v), axis=-1).astype(np.float32)
+    u, v = _make_axes(height, width, width / height if aspect is None else aspect)
+    return np.stack(np.meshgrid(u, v), axis=-1)
 
 
 def convert_fov(fov_x_deg: float, aspect: float) -> float:
@@ -176,6 +173,14 @@ def resolve_points(
     )
 
 
+def _make_axes(height: int, width: int, aspect: float) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the columns and of the rows."""
+    diagonal = math.hypot(1, aspect)
+    u = aspect / diagonal * (2 * np.arange(width) + 1 - width) / width
+    v = 1 / diagonal * (2 * np.arange(height) + 1 - height) / height
+    return u.astype(np.float32), v.astype(np.float32)
+
+
 def _make_camera(height: int, width: int, focal: float, *, given: bool) -> Camera:
     focal_px = focal * math.hypot(height, width) / 2
     source = "given" if given else "predicted"
@@ -199,10 +204,13 @@ def _check_shapes(points: np.ndarray, valid: np.ndarray | None) -> tuple[int, in
 def _sample(points: np.ndarray, valid: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """(n, 2) places and (n, 3) points of the valid among 64 x 64 nearest samples."""
     height, width = _check_shapes(points, valid)
-    rows = (np.arange(_SAMPLES) * height // _SAMPLES)[:, None]
-    columns = (np.arange(_SAMPLES) * width // _SAMPLES)[None]
-    uv, sampled = make_view_plane_uv(height, width)[rows, columns], points[rows, columns]
-    kept = np.ones(sampled.shape[:2], bool) if valid is None else valid[rows, columns]
+    rows = np.arange(_SAMPLES) * height // _SAMPLES
+    columns = np.arange(_SAMPLES) * width // _SAMPLES
+    u, v = _make_axes(height, width, width / height)
+    uv = np.stack(np.meshgrid(u[columns], v[rows]), axis=-1)
+    chosen = rows[:, None], columns[None]
+    sampled = points[chosen]
+    kept = np.ones(sampled.shape[:2], bool) if valid is None else valid[chosen]
     return uv[kept], sampled[kept]
 
 

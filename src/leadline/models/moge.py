@@ -100,8 +100,8 @@ def choose_token_grid(height: int, width: int, num_tokens: int) -> Size:
 
     At least one of each; the originals can round a short side to 0.
     """
-    rows, columns = sqrt(num_tokens * height / width), sqrt(num_tokens * width / height)
-    return max(1, round(rows)), max(1, round(columns))
+    aspect = width / height
+    return max(1, round(sqrt(num_tokens / aspect))), max(1, round(sqrt(num_tokens * aspect)))
 
 
 def append_view_plane(x: Tensor, aspect: float) -> Tensor:
