@@ -140,6 +140,13 @@ def test_a_predicted_lens_becomes_the_picture_s_camera(margin):
     assert made.camera == known.camera
 
 
+@pytest.mark.parametrize("fov", [-3.0, np.nan, 200.0])
+def test_a_lens_that_cannot_be_is_none(fov):
+    picture = Image(pixels=make_picture(48, 64).pixels)
+    outputs = {"depth": np.ones((1, 24, 32)), "fov_deg": np.array([fov])}
+    assert decode_one(outputs, picture, kind=DepthKind.METRIC_DEPTH).camera is None
+
+
 def test_inverse_depth_of_one_width_becomes_metres_by_the_focal_length():
     picture = make_picture(48, 64)
     inverse = np.full((1, 24, 32), 0.25)

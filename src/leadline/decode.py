@@ -150,7 +150,7 @@ def _decode_inverse_depth_with_focal(
     if camera is None:
         raise InputError(
             f"{spec.name} gives inverse depth for a lens of one width, and neither the picture nor "
-            "the network says the focal length; give it (--fov DEGREES)."
+            "the network says a focal length that can be; give it (--fov DEGREES)."
         )
     inverse = roles["depth"] * np.float32(prepared.size[1] / camera.fx)
     return _Decoded(values=1 / np.clip(inverse, 1e-4, 1e4), kind=spec.kind)
@@ -190,10 +190,12 @@ DECODERS: Mapping[Decoder, _Decode] = MappingProxyType(
 def _predict_camera(
     arrays: Mapping[str, np.ndarray], outputs: Mapping[str, OutputSpec], prepared: Prepared
 ) -> Camera | None:
-    """The lens that the network predicts, as the picture's camera; None where it does not."""
+    """The lens that the network predicts, as the picture's camera; None where it says none."""
     height, width = prepared.input_size
     for name, array in arrays.items():
         role = outputs[name].role if name in outputs else None
+        if role == "focal" and not 0 < float(array) < (180 if outputs[name].unit == "deg" else 1e9):
+            return None  # a failure of the network; what needs the lens asks for it
         if role == "focal" and outputs[name].unit == "deg":
             camera = Camera.from_fov(width, height, fov_deg=float(array), source="predicted")
         elif role == "focal":
