@@ -19,6 +19,8 @@ from leadline.evaluation.audit import (
     summarize,
 )
 from leadline.image import Image
+from leadline.kinds import DepthKind
+from leadline.prediction import Prediction
 
 
 def frame_of(depth: np.ndarray, picture: np.ndarray | None = None, shift_m: float = 0.0) -> Frame:
@@ -118,3 +120,19 @@ def test_a_page_with_pictures(tmp_path):
     assert "&lt;d&gt;" in page
     with pytest.raises(InputError, match="no frame could be read"):
         audit(refs[1:])
+
+
+def test_a_network_finds_the_frame_with_another_picture_s_depth():
+    rng = np.random.default_rng(0)
+    depths = [np.sort(rng.uniform(1, 9, (20, 30)), axis=0)[::-1] for _ in range(3)]
+    truths = [depths[0], depths[1], depths[2][::-1]]  # the last one is upside down
+    frames = [replace(frame_of(truth), name=str(n)) for n, truth in enumerate(truths)]
+
+    def predict(frame: Frame) -> Prediction:
+        depth = depths[int(frame.name)]
+        return Prediction(values=3 / depth + 1, kind=DepthKind.AFFINE_DISPARITY)
+
+    refs = [FrameRef(name=f.name, read=lambda f=f: f) for f in frames]
+    found, _, _ = audit(refs, predict=predict)
+    assert [row.model_abs_rel for row in found[:2]] == pytest.approx([0, 0], abs=1e-4)
+    assert found[2].model_abs_rel > 0.2

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from leadline.errors import InputError, JobError, UnknownNameError
-from leadline.speed import CONTENDERS, GROUPS, Options, as_markdown, as_text, contenders_of
+from leadline.speed import CONTENDERS, GROUPS, Options, as_markdown, as_text, contenders_of, measure
 from leadline.speed.machine import Load, Ticks, load_between, peak_memory_mb, ticks
 from leadline.speed.measure import summarise
 from leadline.speed.worker import Worker
@@ -16,11 +16,19 @@ ROOT = Path(__file__).parents[2]
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("depth-anything*.json"))
 
 
-def test_groups_and_our_own_take_part_on_the_processor() -> None:
+@pytest.mark.parametrize("native", [True, False])
+def test_groups_and_our_own_take_part_on_the_processor(
+    native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "precisions", lambda: ("f32", "bf16") if native else ("f32",))
     names = contenders_of(Options(against=("transformers",)))
-    assert names[:2] == ("transformers", "transformers-bf16")
-    assert "leadline-int8" in names
-    assert set(names) <= set(CONTENDERS)
+    assert names[0] == "transformers"
+    assert {"leadline-f32", "leadline-int8"} <= set(names) <= set(CONTENDERS)
+    slow = {"transformers-bf16", "leadline-bf16", "leadline-bf16-any-size"}
+    assert slow & set(names) == (slow if native else set())
+    if not native:
+        with pytest.raises(InputError, match="no bf16 of its own"):
+            contenders_of(Options(only=("leadline-bf16",)))
 
 
 def test_only_what_runs_on_the_device_takes_part() -> None:

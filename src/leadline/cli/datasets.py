@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadline.cli.options import Every, Json
+from leadline.cli.options import Every, Json, with_load_options
 
 if TYPE_CHECKING:
     from leadline.datasets import DatasetSpec, FrameRef
+    from leadline.load_options import LoadOptions
 
 datasets = typer.Typer(
     help="List the data sets, say where their files go, check a folder, audit its ground truth.",
@@ -86,9 +87,11 @@ def check(
 
 
 @datasets.command("audit")
+@with_load_options(default=None, help="A network whose fitted maps are compared with the truth.")
 def audit(
     name: Annotated[str, typer.Argument(help="Name of the data set.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report.")],
+    load: LoadOptions,
     root: Root = None,
     split: Split = None,
     every: Every = 1,
@@ -101,7 +104,7 @@ def audit(
     """Measure how far the ground truth can be trusted; write a page with pictures and JSON.
 
     See-through laser points, holes, colour against depth edges, contradictions between frames, and
-    one source against another. Exit code: 0 done, 1 some frames could not be read.
+    one source or a network against it. Exit code: 0 done, 1 some frames could not be read.
     """
     from leadline.datasets import Options, open_dataset
     from leadline.evaluation import audit as auditing
@@ -110,7 +113,12 @@ def audit(
     options = Options(split=split, every=every)
     refs = open_dataset(name, root, options)[: frames or None]
     others = open_dataset(against, root, options) if against else []
-    found, figures, failed = auditing.audit(refs, against=others)
+    predict = None
+    if load.model is not None:
+        from leadline.evaluation.predictors import open_predictor
+
+        predict = open_predictor(load)
+    found, figures, failed = auditing.audit(refs, against=others, predict=predict)
     write_text(out / "index.html", auditing.render_page(name, found, figures, failed))
     record = auditing.to_dict(name, found, failed)
     write_text(out / "audit.json", json.dumps(record, indent=2) + "\n")

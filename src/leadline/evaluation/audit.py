@@ -6,6 +6,8 @@
 - **Misregistration**: the shift in pixels that brings depth edges onto colour edges best.
 - **Neighbours**: in sequences with poses, depth that the next frame contradicts: things that move,
   wrong depth or wrong poses.
+- **A network**: its map, fitted by scale and shift, against the truth; a frame far off the others
+  has the depth of another picture, or depth that is upside down.
 - **Another source**: the same frames from another data set, raw scans against annotated maps, say.
 
 Source: Uhrig et al., Sparsity Invariant CNNs, 3DV 2017, sec. 4 (errors of raw scans).
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import html
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
     from leadline.datasets.frame import Frame, FrameRef
+    from leadline.evaluation.predictors import Predictor
+    from leadline.prediction import Prediction
 
 _REACH_PX = (5, 9)
 _FARTHER = 1.3
@@ -51,6 +55,7 @@ class FrameAudit:
         contradicted: share of pixels that the next frame's depth contradicts by over 10 %.
         other_share: share of the pixels known to both sources that differ by over 10 %.
         other_bias_m: median of the other source minus this one, metres.
+        model_abs_rel: mean relative error of a network's map that is fitted to the truth.
     """
 
     name: str
@@ -63,12 +68,14 @@ class FrameAudit:
     contradicted: float = math.nan
     other_share: float = math.nan
     other_bias_m: float = math.nan
+    model_abs_rel: float = math.nan
 
 
 def audit(
     refs: Sequence[FrameRef],
     *,
     against: Sequence[FrameRef] = (),
+    predict: Predictor | None = None,
     on_frame: Callable[[FrameAudit], None] | None = None,
 ) -> tuple[list[FrameAudit], list[str], list[str]]:
     """Audit frames one after another.
@@ -76,6 +83,7 @@ def audit(
     Args:
         refs: the frames, in the sequence's order.
         against: the same frames, by name, from another source.
+        predict: a network's maps, to compare with.
         on_frame: called with each audit.
 
     Returns:
@@ -97,11 +105,13 @@ def audit(
             failed.append(f"{ref.name}: {' '.join(str(error).split())}")
             continue
         result, marked = audit_frame(frame, previous, other)
+        if predict is not None:
+            result = replace(result, model_abs_rel=compare_with_map(frame, predict(frame)))
         found.append(result)
         if on_frame is not None:
             on_frame(result)
-        worth = float(np.nanmax([result.see_through, result.contradicted, 0.0]))
-        figures.append((worth, _figure(frame, marked, result)))
+        worth = [result.see_through, result.contradicted, result.model_abs_rel, 0.0]
+        figures.append((float(np.nanmax(worth)), _figure(frame, marked, result)))
         figures = sorted(figures, key=lambda pair: -pair[0])[:6]
         previous = frame
     if not found:
@@ -140,6 +150,17 @@ def audit_frame(
             values["other_bias_m"] = float(np.median(difference))
             suspicious |= both & (np.abs(other.depth - frame.depth) > 0.1 * frame.depth)
     return FrameAudit(name=frame.name, known=float(known.mean()), **values), suspicious
+
+
+def compare_with_map(frame: Frame, pred: Prediction) -> float:
+    """Mean relative error of a map that is fitted to the frame's depth; NaN where none fits."""
+    try:
+        aligned = pred.aligned_to(frame.depth, frame.valid)
+    except LeadlineError:
+        return math.nan
+    both = aligned.known & frame.valid
+    truth = frame.depth[both]
+    return float(np.mean(np.abs(aligned.values[both] - truth) / truth))
 
 
 def find_see_through(
@@ -257,6 +278,8 @@ _EXPLAINED = (
     "shift_x, shift_y: pixels that depth has to move to meet the colour edges; believe it when "
     "shift_gain is well above 1",
     "contradicted: points of the frame before that stand where this frame sees through",
+    "model_abs_rel: mean relative error of a network's map, fitted by scale and shift; a frame far "
+    "off the others has another picture's depth",
     "other_share, other_bias_m: against the other source: share over 10 % off, median difference",
 )
 

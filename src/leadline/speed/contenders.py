@@ -33,6 +33,7 @@ class Contender:
         needs: packages that must be installed.
         devices: where it can run.
         precision: its arithmetic, for the share of the machine's rate.
+        needs_bf16: cannot run, or not in finite time, on processors without bf16 of their own.
     """
 
     open: Callable[[Setup], Run]
@@ -40,6 +41,7 @@ class Contender:
     needs: tuple[str, ...] = ()
     devices: tuple[str, ...] = ("cpu",)
     precision: str = "f32"
+    needs_bf16: bool = False
 
 
 def _transformers(setup: Setup, *, half: bool = False, compiled: bool = False) -> Run:
@@ -95,7 +97,7 @@ def _openvino(setup: Setup, *, precision: str | None) -> Run:
     return lambda batch: np.array(compiled({"image": batch})[0])[0]
 
 
-def _leadline(setup: Setup, *, file: str, precision: Precision) -> Run:
+def _leadline(setup: Setup, *, file: str, precision: str) -> Run:
     from leadline.load_options import load
 
     estimator = load(
@@ -118,6 +120,7 @@ CONTENDERS: Mapping[str, Contender] = MappingProxyType(
             needs=("transformers",),
             devices=("cpu", "cuda"),
             precision="bf16",
+            needs_bf16=True,
         ),
         "torch-compile": Contender(
             open=lambda setup: _transformers(setup, compiled=True),
@@ -145,15 +148,17 @@ CONTENDERS: Mapping[str, Contender] = MappingProxyType(
             open=lambda setup: _leadline(setup, file="fixed.xml", precision="bf16"),
             summary="Leadline, export for one size, bf16",
             precision="bf16",
+            needs_bf16=True,
         ),
         "leadline-bf16-any-size": Contender(
             open=lambda setup: _leadline(setup, file="any.xml", precision="bf16"),
             summary="Leadline, export for every size, bf16",
             precision="bf16",
+            needs_bf16=True,
         ),
         "leadline-int8": Contender(
-            open=lambda setup: _leadline(setup, file="int8.xml", precision="bf16"),
-            summary="Leadline, int8 where it does not hurt, bf16 elsewhere",
+            open=lambda setup: _leadline(setup, file="int8.xml", precision="auto"),
+            summary="Leadline, int8 where it does not hurt, the fastest safe precision elsewhere",
             precision="int8",
         ),
         "leadline-torch": Contender(
@@ -168,6 +173,7 @@ CONTENDERS: Mapping[str, Contender] = MappingProxyType(
             needs=("torch",),
             devices=("cpu", "cuda"),
             precision="bf16",
+            needs_bf16=True,
         ),
     }
 )

@@ -19,6 +19,7 @@ import numpy as np
 
 from leadline.errors import InputError, JobError, UnknownNameError
 from leadline.preprocess import Preprocess
+from leadline.runtime.openvino import precisions
 from leadline.speed import rates, worker
 from leadline.speed.contenders import CONTENDERS, GROUPS, OURS, check_installed
 from leadline.speed.inputs import Setup, prepare, spec_of
@@ -80,9 +81,16 @@ def contenders_of(options: Options) -> tuple[str, ...]:
         raise UnknownNameError("device", options.device, OURS)
     theirs = [name for group in options.against for name in GROUPS[group]]
     wanted = options.only or (*theirs, *OURS[options.device])
-    names = tuple(n for n in wanted if options.device in CONTENDERS[n].devices)
+    native = options.device != "cpu" or "bf16" in precisions()
+    names = tuple(
+        name
+        for name in wanted
+        if options.device in CONTENDERS[name].devices
+        and (native or not CONTENDERS[name].needs_bf16)
+    )
     if not names:
-        raise InputError(f"none of {', '.join(wanted)} runs on {options.device}.")
+        why = "" if native else ", whose processor has no bf16 of its own"
+        raise InputError(f"none of {', '.join(wanted)} runs on {options.device} here{why}.")
     if options.reference is not None and options.reference not in names:
         raise InputError(
             f"the reference {options.reference!r} takes no part; choose one of {', '.join(names)}."
