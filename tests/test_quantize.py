@@ -1,10 +1,12 @@
 """int8 files: right within the error, smaller, described, and refused where they cannot be."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from leadline.camera import Camera
 from leadline.errors import InputError, LeadlineError
 from leadline.image import Image
 from leadline.load_options import load
@@ -115,3 +117,20 @@ def test_ranges_hold_zero_and_cut_outliers() -> None:
     assert off < 0.95 * widest
     signed = _grid(-1.0, 0.5, unsigned=False)
     assert -signed.low / signed.high == pytest.approx(128 / 127)
+
+
+def test_a_network_of_many_outputs_is_judged_by_its_map(tmp_path):
+    pytest.importorskip("onnxscript")
+    from leadline.export import export_module
+    from testing.decoding import MANY, build_many
+
+    source = export_module(build_many(), MANY, tmp_path / "many.xml").path
+    camera = Camera.from_fov(64, 64, fov_deg=60)
+    views = [replace(picture, camera=camera) for picture in pictures()]
+    done = quantize(source, tmp_path / "int8.xml", pictures=views, max_error=0.2)
+    whole, small = load(source), load(done.path)
+    assert small.spec.outputs == whole.spec.outputs
+    wanted, found = whole.predict(views[0]), small.predict(views[0])
+    error = np.linalg.norm(found.values - wanted.values) / np.linalg.norm(wanted.values)
+    assert 0 < error < 0.2
+    assert found.normals is not None

@@ -32,6 +32,7 @@ from leadline.jobs import write_text
 from leadline.load_options import LoadOptions
 from leadline.preprocess import Preprocess
 from leadline.resolve import Origin
+from leadline.runtime import ModelFile
 from leadline.spec import Sidecar, sidecar_path
 
 MAX_ERROR = 0.02
@@ -161,12 +162,19 @@ class _Source:
 
         self.core = openvino.Core()
         self.origin = origin
-        preprocess = Preprocess(origin.spec.preprocess)
-        self.batches = [preprocess(picture).arrays["image"] for picture in pictures]
+        spec = origin.spec
+        preprocess = Preprocess(spec.preprocess, inputs=spec.inputs, outputs=spec.outputs)
+        file = ModelFile(path=origin.path, inputs=origin.inputs, outputs=origin.outputs)
+        self.feeds = [file.feeds(preprocess(picture).arrays) for picture in pictures]
+        self.port = next(
+            theirs
+            for theirs, ours in origin.outputs.items()
+            if spec.outputs[ours].role in ("depth", "points")
+        )
         graph = self.graph()
         self.layers = {layer.name: layer for layer in self._find(graph)}
         compiled = self.core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        self.maps = [np.array(compiled([batch])[0]) for batch in self.batches]
+        self.maps = [np.array(compiled(feeds)[self.port]) for feeds in self.feeds]
 
     def graph(self) -> Any:
         """A fresh copy of the graph."""
@@ -174,7 +182,7 @@ class _Source:
 
     def _find(self, graph: Any) -> list[Layer]:
         sized = graph.clone()
-        sized.reshape(list(self.batches[0].shape))
+        sized.reshape(_shapes(self.feeds[0]))
         found = []
         for node in sized.get_ordered_ops():
             kind = _kind(node)
@@ -196,8 +204,8 @@ class _Source:
         places = {name: results + n for n, name in enumerate(once)}
         compiled = self.core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         samples: list[list[np.ndarray]] = [[] for _ in nodes]
-        for batch in self.batches:
-            given = compiled([batch])
+        for feeds in self.feeds:
+            given = compiled(feeds)
             for name, sample in zip(names, samples, strict=True):
                 sample.append(_thinned(given[places[name]]))
         return {
@@ -222,11 +230,15 @@ class _Source:
         if precision is None:
             able = "BF16" in self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
             precision = "bf16" if able and self.origin.spec.precision == "bf16" else "f32"
-        if len({batch.shape for batch in self.batches}) == 1:
-            graph.reshape(list(self.batches[0].shape))
+        if all(_shapes(feeds) == _shapes(self.feeds[0]) for feeds in self.feeds):
+            graph.reshape(_shapes(self.feeds[0]))
         compiled = self.core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": precision})
-        given = [np.array(compiled([batch])[0]) for batch in self.batches]
+        given = [np.array(compiled(feeds)[self.port]) for feeds in self.feeds]
         return _distance(given, self.maps)
+
+
+def _shapes(feeds: Mapping[str, np.ndarray]) -> dict[str, list[int]]:
+    return {name: list(array.shape) for name, array in feeds.items()}
 
 
 def _with_errors(source: _Source, ranges: Mapping[str, _Range]) -> list[Layer]:
