@@ -23,6 +23,7 @@ ResizeRule = Literal[
     "short_side",
     "area",
     "exact",
+    "letterbox",
     "upper_bound_twice",
     "lower_bound_twice",
 ]
@@ -34,6 +35,8 @@ ResizeRule = Literal[
 - ``short_side``: the short side becomes the size's smaller number;
 - ``area``: as many pixels as the size has, so that pictures of every shape take the same time;
 - ``exact``: stretch to (height, width), losing the aspect (DenseDepth, Monodepth);
+- ``letterbox``: both sides at most the size, and grey around the picture up to it; the map of the
+  grey is cut off before the way back (Ultralytics);
 - ``upper_bound_twice``, ``lower_bound_twice``: the long or the short side becomes the size's first
   number, and then each side the nearest multiple, in two resamplings of whole grey levels, by area
   where no side grows and cubic elsewhere (Depth Anything 3).
@@ -61,6 +64,7 @@ class PreprocessSpec:
         input_align_corners: the same for the way in; ``nearest`` and ``linear`` only.
         max_aspect: the long side counts as at most this many short sides, so that memory stays
             bounded; None: as it is, as the originals do.
+        letterbox_level: grey level, 0 to 255, around the picture where ``resize`` is ``letterbox``.
         nan_is_hole: a NaN of the network says that its map ends there (Eigen 2014 with
             ``full_frame``); otherwise it is a failure, as what is infinite always is.
     """
@@ -76,7 +80,22 @@ class PreprocessSpec:
     output_align_corners: bool = False
     input_align_corners: bool = False
     max_aspect: float | None = 4.0
+    letterbox_level: int = 114
     nan_is_hole: bool = False
+
+
+_Channels = tuple[float, float, float]
+
+NORMALIZE: Mapping[str, tuple[_Channels, _Channels]] = MappingProxyType(
+    {
+        "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        "unit": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+        "none": ((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)),
+    }
+)
+"""Usual normalisations -> mean and std for RGB in [0, 1]: ImageNet's; to [-1, 1]; to [0, 1]; none,
+so that the network gets grey levels 0 to 255 and normalises them itself."""
 
 
 # fmt: off
