@@ -123,14 +123,10 @@ def models_that_fit(weights: Path) -> tuple[str, ...]:
         WeightsError: damaged file, or a pickle that would run code.
     """
     _torch()
-    from leadline.models.weights import PREFIXES, guess, read_weights
+    from leadline.models.weights import guess, read_weights, strip_prefixes
 
-    tensors = read_weights(weights)
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    signature = guess(tensors)
-    return signature.models if signature is not None else ()
+    guesses = (guess(tensors) for tensors in strip_prefixes(read_weights(weights)))
+    return next((signature.models for signature in guesses if signature is not None), ())
 
 
 def devices() -> tuple[DeviceName, ...]:
