@@ -82,6 +82,7 @@ __all__ = [
     "JobError",
     "KindError",
     "LeadlineError",
+    "LeadlineWarning",
     "LoadOptions",
     "MissingDependencyError",
     "MissingWeightsError",

@@ -143,6 +143,8 @@ class Preprocess:
             raise UnknownNameError("resize rule", spec.resize, get_args(ResizeRule))
         if not all(0 < share <= 1 for share in spec.crop):
             raise InputError(f"crop={spec.crop}: shares above 0 and up to 1 are needed.")
+        if not all(spec.std):
+            raise InputError(f"std={spec.std}: no deviation may be 0.")
         self.spec = spec
         self.inputs = tuple(inputs)
         self.outputs = name_outputs("depth") if outputs is None else outputs
@@ -194,9 +196,7 @@ class Preprocess:
         scale = min(rows / height, columns / width)
         return max(1, round(scale * height)), max(1, round(scale * width))
 
-    def _letterbox(
-        self, planes: np.ndarray
-    ) -> tuple[np.ndarray, tuple[int, int, int, int] | None]:
+    def _letterbox(self, planes: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int, int] | None]:
         """Planes with grey around them, and (top, bottom, left, right) of themselves in it."""
         (rows, columns), (height, width) = self.input_size(1, 1), planes.shape[1:]
         if (rows, columns) == (height, width):

@@ -10,10 +10,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from leadline import __version__
 from leadline.errors import InputError, UnknownNameError
+from leadline.field_types import check_fields
 from leadline.kinds import DepthKind
 
 ResizeRule = Literal[
@@ -358,21 +359,23 @@ class Sidecar:
             InputError: not JSON, unknown or missing keys, or an unknown kind.
         """
         try:
-            data = _upgrade(json.loads(text))
+            data = _with_tuples(_upgrade(json.loads(text)))
             data["kind"] = DepthKind(data["kind"])
-            data["preprocess"] = PreprocessSpec(**_with_tuples(data["preprocess"]))
-            data["options"] = _with_tuples(data.get("options", {}))
-            data["output_specs"] = {
-                name: OutputSpec(**spec) for name, spec in data.get("output_specs", {}).items()
-            }
-            return cls(**data)
+            data["preprocess"] = _make(PreprocessSpec, data["preprocess"])
+            specs = data.get("output_specs", {})
+            data["output_specs"] = {name: _make(OutputSpec, spec) for name, spec in specs.items()}
+            return _make(cls, data)
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             known = ", ".join(f.name for f in fields(cls))
             raise InputError(
-                f"{where} cannot be read as a model description ({error}). It needs the keys "
-                f"{known}; export the model again with `leadline export`."
+                f"{where} cannot be read as a model description ({' '.join(str(error).split())}). "
+                f"name, kind and preprocess are needed; {known} are known, and preprocess knows "
+                f"{', '.join(f.name for f in fields(PreprocessSpec))}. Correct it "
+                "(docs/bring-your-own-onnx.md), or export the model again with `leadline export`."
             ) from error
 
+
+_T = TypeVar("_T")
 
 _SHARED = (
     *("name", "kind", "preprocess", "architecture", "options", "decoder", "canonical_focal_px"),
@@ -398,12 +401,13 @@ def _upgrade(data: dict[str, Any]) -> dict[str, Any]:
         decoder = "canonical_depth"
     elif in_widths and data["kind"] == DepthKind.PIXEL_DISPARITY:
         decoder = "width_disparity"
-    return data | {
-        "preprocess": preprocess,
-        "decoder": decoder,
-        "canonical_focal_px": focal_px,
-        "schema": SCHEMA,
-    }
+    said_before = {"decoder": decoder, "canonical_focal_px": focal_px}
+    return said_before | data | {"preprocess": preprocess, "schema": SCHEMA}
+
+
+def _make(cls: type[_T], values: Any) -> _T:
+    check_fields(cls, values)
+    return cls(**values)
 
 
 def _known_inputs(names: Collection[str]) -> tuple[InputName, ...]:

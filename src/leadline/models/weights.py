@@ -72,17 +72,19 @@ def _fit(
     Raises:
         WeightsError: they are those of no such module, whatever is taken off.
     """
-    tries: list[tuple[list[str], list[str], dict[str, Tensor]]] = []
+    tries: list[tuple[int, str]] = []  # tensors that are missing, and the refusal
     for found in strip_prefixes(tensors):
         named = module.convert_state_dict(found) if isinstance(module, DepthModule) else found
         named = _with_counters(named, needed)
         problems = _differences(named, needed)
         if not problems:
             return named
-        tries.append(([name for name in needed if name not in named], problems, found))
-    missing, problems, found = min(tries, key=lambda one: len(one[0]))
-    extra = [] if missing else sorted(set(found) - set(needed))
-    raise WeightsError(_mismatch(module, label, problems, found, extra))
+        extra = [name for name in named if name not in needed]
+        own = {name: tensor for name, tensor in named.items() if name in needed}
+        advice = _advice_on_extra(extra) if not _differences(own, needed) else None
+        missing = len(needed) - len(own)
+        tries.append((missing, _mismatch(module, label, problems, found, advice)))
+    raise WeightsError(min(tries, key=lambda one: one[0])[1])
 
 
 def strip_prefixes(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
@@ -335,15 +337,14 @@ def _mismatch(
     label: str,
     problems: list[str],
     found: Mapping[str, Tensor],
-    extra: list[str],
+    advice: str | None,
 ) -> str:
     name = module.name if isinstance(module, DepthModule) else ""
     name = name or type(module).__name__
     wanted = len(module.state_dict())
     return (
         f"{label} ({len(found)} tensors) does not fit {name} ({wanted} tensors): "
-        f"{'; '.join(problems)}. "
-        + (_advice_on_extra(extra) if extra else _advice(name, guess(found)))
+        f"{'; '.join(problems)}. {advice or _advice(name, guess(found))}"
     )
 
 

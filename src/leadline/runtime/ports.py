@@ -21,6 +21,8 @@ TYPES = ("float32", "float16", "float64", "uint8", "int32", "int64")
 
 Sides = tuple[int | None, ...]
 
+_SIZES = "Take another --size, or correct multiple_of in its sidecar."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Port:
@@ -164,6 +166,9 @@ class Exchange:
         Args:
             runs: by the file's names.
             arrays: what was split.
+
+        Raises:
+            InputError: a runtime gave nothing.
         """
         count, step = len(next(iter(arrays.values()))), self._batch(arrays)
         joined = {}
@@ -172,6 +177,12 @@ class Exchange:
             if step == 1:  # a file for one picture may leave the batch's axis out
                 parts = [part if part.ndim and len(part) == 1 else part[None] for part in parts]
             array = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            if not array.size:  # OpenVINO on one thread, where layers do not fit one another
+                given = ", ".join(f"{name} {one.shape}" for name, one in arrays.items())
+                raise InputError(
+                    f"{self._model.path.name} gives an empty {theirs} for {given}: its layers do "
+                    f"not fit that size. {_SIZES}"
+                )
             spec = self._model.output_specs.get(ours)
             array = array if step is None else array[:count]
             joined[ours] = array if spec is None else _channels_first(array, spec)
@@ -185,10 +196,7 @@ class Exchange:
                 f"a network exported for one size needs exactly that size, {' and '.join(wanted)}. "
                 "Export it with dynamic sizes, or correct its sidecar."
             )
-        return (
-            f"the runtime says: {said}. If that is about shapes, take another --size, or correct "
-            "multiple_of in its sidecar."
-        )
+        return f"the runtime says: {said}. If that is about shapes: {_SIZES}"
 
     def _batch(self, arrays: Mapping[str, np.ndarray]) -> int | None:
         """Pictures of one run, where the file fixes that."""
