@@ -12,10 +12,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, get_args
 
-from leadline import __version__
 from leadline.errors import InputError, UnknownNameError
 from leadline.field_types import check_fields
 from leadline.kinds import DepthKind
+from leadline.version import __version__
 
 ResizeRule = Literal[
     "lower_bound",
@@ -25,6 +25,7 @@ ResizeRule = Literal[
     "area",
     "exact",
     "letterbox",
+    "keep",
     "upper_bound_twice",
     "lower_bound_twice",
 ]
@@ -38,6 +39,7 @@ ResizeRule = Literal[
 - ``exact``: stretch to (height, width), losing the aspect (DenseDepth, Monodepth);
 - ``letterbox``: both sides at most the size, and grey around the picture up to it; the map of the
   grey is cut off before the way back (Ultralytics);
+- ``keep``: as it is; the network resizes it itself (MoGe);
 - ``upper_bound_twice``, ``lower_bound_twice``: the long or the short side becomes the size's first
   number, and then each side the nearest multiple, in two resamplings of whole grey levels, by area
   where no side grows and cubic elsewhere (Depth Anything 3).
@@ -128,7 +130,9 @@ class OutputSpec:
         shape: its shape class.
         mirror: what mirroring the picture does to it.
         unit: of its values: ``"kind"`` (what the model's DepthKind says), ``"m"``, ``"1"``,
-            ``"input_px"`` (pixels of the network's input), ``"deg"`` (horizontal field of view).
+            ``"input_px"`` (pixels of the network's input), ``"input_px_corner"`` (of a matrix K
+            whose origin is the picture's corner, half a pixel from ours), ``"deg"`` (horizontal
+            field of view).
     """
 
     role: Role
@@ -167,7 +171,12 @@ InputName = Literal["image", "intrinsics", "focal_px", "prompt_depth"]
 input; ``focal_px`` (b,), fx in pixels of the input; ``prompt_depth`` (b, h, w), sparse or coarse
 metres, 0 where unknown."""
 
-Decoder = Literal["depth", "canonical_depth", "width_disparity", "inverse_depth_with_focal"]
+# fmt: off
+Decoder = Literal[
+    "depth", "canonical_depth", "canonical_depth_of_mean_focal", "width_disparity",
+    "inverse_depth_with_focal", "point_map",
+]
+# fmt: on
 """How outputs become a Prediction; see :mod:`leadline.decode`."""
 
 
