@@ -52,9 +52,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "prompt-depth-anything-vits": {**HEAD, "taps": (0, 1, 2, 3)},
     "moge-2-vits": MOGE,
     "moge-2-vits-normal": MOGE,
+    "metric3d-v2-vits": {
+        "encoder": "tiny",
+        "features": (16, 24, 64),
+        "decoder": (16, 24, 64, 64),
+        "hidden": 16,
+        "iterations": 2,
+    },
 }
 """Catalogue entry -> options of a small network of its kind."""
 SMALL = {"depth-pro": (512, 512), "moge-2-vits": (48, 64), "moge-2-vits-normal": (48, 64)}
+SMALL["metric3d-v2-vits"] = (56, 84)
 
 
 @pytest.fixture(autouse=True)
@@ -102,11 +110,19 @@ def test_an_entry_predicts_a_picture(name):
         assert made.camera.world_from_camera is not None
 
 
-@pytest.mark.parametrize("name", ["da3-small", "da3metric-large", "depth-pro", "moge-2-vits"])
+KNOWN = ("da3-small", "da3metric-large", "depth-pro", "moge-2-vits", "metric3d-v2-vits")
+
+
+@pytest.mark.parametrize("name", KNOWN)
 def test_a_known_lens_counts(name):
     estimator = open_small(name)
     own, known = estimator.predict(make_picture()), estimator.predict(make_picture(lens=True))
-    if name == "da3metric-large":
+    if name == "metric3d-v2-vits":
+        assert known.kind is DepthKind.METRIC_DEPTH
+        scale = min(56 / 48, 84 / 64)  # into the letterbox
+        focal = known.camera.fy * round(scale * 48) / 48
+        np.testing.assert_allclose(known.values / own.values, focal / 1000, rtol=1e-4)
+    elif name == "da3metric-large":
         assert (own.kind, known.kind) == (DepthKind.SCALED_DEPTH, DepthKind.METRIC_DEPTH)
         focal = known.camera.fx * (56 / 64 + 42 / 48) / 2  # to the input's sides
         np.testing.assert_allclose(known.values / own.values, focal / 300, rtol=1e-4)

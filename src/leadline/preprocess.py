@@ -202,7 +202,8 @@ class Preprocess:
         if (rows, columns) == (height, width):
             return planes, None
         top, left = (rows - height) // 2, (columns - width) // 2
-        filled = np.full((3, rows, columns), self.spec.letterbox_level, np.float32)
+        filled = np.empty((3, rows, columns), np.float32)
+        filled[:] = np.reshape(self.spec.letterbox_level, (-1, 1, 1))
         filled[:, top : top + height, left : left + width] = planes
         return filled, (top, top + height, left, left + width)
 

@@ -32,7 +32,6 @@ from leadline.jobs import write_text
 from leadline.load_options import LoadOptions
 from leadline.preprocess import Preprocess
 from leadline.resolve import Origin
-from leadline.runtime import ModelFile
 from leadline.spec import Sidecar, sidecar_path
 
 MAX_ERROR = 0.02
@@ -164,8 +163,10 @@ class _Source:
         self.origin = origin
         spec = origin.spec
         preprocess = Preprocess(spec.preprocess, inputs=spec.inputs, outputs=spec.outputs)
-        file = ModelFile(path=origin.path, inputs=origin.inputs, outputs=origin.outputs)
-        self.feeds = [file.feeds(preprocess(picture).arrays) for picture in pictures]
+        prepared = [preprocess(picture).arrays for picture in pictures]
+        self.feeds = [
+            {theirs: arrays[ours] for theirs, ours in origin.inputs.items()} for arrays in prepared
+        ]
         self.port = next(
             theirs
             for theirs, ours in origin.outputs.items()

@@ -37,8 +37,8 @@ ResizeRule = Literal[
 - ``short_side``: the short side becomes the size's smaller number;
 - ``area``: as many pixels as the size has, so that pictures of every shape take the same time;
 - ``exact``: stretch to (height, width), losing the aspect (DenseDepth, Monodepth);
-- ``letterbox``: both sides at most the size, and grey around the picture up to it; the map of the
-  grey is cut off before the way back (Ultralytics);
+- ``letterbox``: both sides at most the size, and a border around the picture up to it, whose map is
+  cut off before the way back (Ultralytics, Metric3D);
 - ``keep``: as it is; the network resizes it itself (MoGe);
 - ``upper_bound_twice``, ``lower_bound_twice``: the long or the short side becomes the size's first
   number, and then each side the nearest multiple, in two resamplings of whole grey levels, by area
@@ -67,7 +67,8 @@ class PreprocessSpec:
         input_align_corners: the same for the way in; ``nearest`` and ``linear`` only.
         max_aspect: the long side counts as at most this many short sides, so that memory stays
             bounded; None: as it is, as the originals do.
-        letterbox_level: grey level, 0 to 255, around the picture where ``resize`` is ``letterbox``.
+        letterbox_level: grey level, 0 to 255, around the picture where ``resize`` is ``letterbox``;
+            one number, or one per channel.
         nan_is_hole: a NaN of the network says that its map ends there (Eigen 2014 with
             ``full_frame``); otherwise it is a failure, as what is infinite always is.
     """
@@ -83,7 +84,7 @@ class PreprocessSpec:
     output_align_corners: bool = False
     input_align_corners: bool = False
     max_aspect: float | None = 4.0
-    letterbox_level: int = 114
+    letterbox_level: float | tuple[float, float, float] = 114
     nan_is_hole: bool = False
 
 

@@ -197,6 +197,33 @@ def _moge(name: str) -> ModelSpec:
     )
 
 
+# --- Metric3D v2 ---------------------------------------------------------------------------------
+
+_METRIC3D = {"vits": ("small", 150.0), "vitl": ("large", 1648.0), "giant2": ("giant2", 5511.0)}
+
+
+def _metric3d(encoder: str) -> ModelSpec:
+    size, megabytes = _METRIC3D[encoder]
+    usual = PreprocessSpec(size=(616, 1064))
+    border = tuple(255 * level for level in usual.mean)  # zero to the network
+    return ModelSpec(
+        name=f"metric3d-v2-{encoder}",
+        architecture=f"metric3d-v2-{encoder}",
+        kind=DepthKind.SCALED_DEPTH,
+        preprocess=replace(
+            usual, resize="letterbox", interpolation="linear", letterbox_level=border
+        ),
+        outputs=name_outputs("depth", "depth_conf", "normal"),
+        decoder="canonical_depth",
+        canonical_focal_px=1000.0,
+        weights=_hub(
+            "JUGGHM/Metric3D", f"metric_depth_vit_{size}_800k.pth", megabytes, "BSD-2-Clause"
+        ),
+        summary=f"{size}; metres and normals where the lens is known",
+        paper="Hu et al., Metric3D v2, TPAMI 2024 (arXiv:2404.15506)",
+    )
+
+
 RECENT: tuple[ModelSpec, ...] = (
     _da3("small", "DA3-SMALL", 137.0, "Apache-2.0"),
     _da3("base", "DA3-BASE", 541.0, "Apache-2.0"),
@@ -214,5 +241,6 @@ RECENT: tuple[ModelSpec, ...] = (
         for encoder in ("vits", "vitb", "vitl")
         for normal in ("", "-normal")
     ),
+    *(_metric3d(encoder) for encoder in _METRIC3D),
 )
 """In the order of the list."""
