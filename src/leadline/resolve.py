@@ -141,7 +141,7 @@ def _unnamed(model: str | os.PathLike[str], max_depth: float | None) -> Origin:
             f"{path} has no description beside it ({sidecar_path(path).name}), so its "
             "preprocessing and the kind of its output are unknown. Export it again with `leadline "
             "export`, or say which model it is: "
-            f"leadline.load('depth-anything-v2-vits', weights={path.name!r})."
+            f"--model depth-anything-v2-vits --weights {path.name}, say."
         )
     return _from_tensors(path, max_depth)
 
@@ -322,13 +322,14 @@ def _from_tensors(path: Path, max_depth: float | None) -> Origin:
     if not fitting:
         raise WeightsError(
             f"{path} holds tensors of no model that we know. Say which model it is: "
-            f"leadline.load(name, weights={path.name!r}), name one of leadline.list_models()."
+            f"--model NAME --weights {path.name} (in Python leadline.load(NAME, weights=...)); "
+            "`leadline models` lists the names."
         )
     raise WeightsError(
         f"{path} fits {', '.join(fitting)}, which have the same tensors, and nothing beside it "
-        "tells which it is. If it is metric, say max_depth=METRES (20 for the published indoor and "
-        "80 for the outdoor weights; --max-depth on the command line); if not, name the model: "
-        f"leadline.load({fitting[0]!r}, weights={path.name!r})."
+        "tells which it is. If it is metric, say --max-depth METRES (in Python max_depth=METRES; 20 "
+        "for the published indoor and 80 for the outdoor weights); if not, name the model: "
+        f"--model {fitting[0]} --weights {path.name}."
     )
 
 
