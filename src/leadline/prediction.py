@@ -161,8 +161,8 @@ class Prediction:
         if self.kind is DepthKind.AFFINE_DISPARITY:
             raise KindError(
                 "affine_disparity has an unknown scale and shift, so 1/values is not depth, not "
-                "even up to a scale. Use a model that predicts metric_depth, or, in Python, fit it to "
-                "known depths first: prediction.aligned_to(depth_m)."
+                "even up to a scale. Use a model that predicts metric_depth, or, in Python, fit it "
+                "to known depths first: prediction.aligned_to(depth_m)."
             )
         if self.kind is DepthKind.SCALED_DISPARITY:
             return self._invert(DepthKind.SCALED_DEPTH)
@@ -195,8 +195,9 @@ class Prediction:
             return self
         if self.kind is DepthKind.AFFINE_DEPTH:
             raise KindError(
-                "affine_depth has an unknown shift, so it has no inverse. Use a model that predicts "
-                "metric_depth, or, in Python, fit it first: prediction.aligned_to(depth_m)."
+                "affine_depth has an unknown shift, so it has no inverse. Use a model that "
+                "predicts metric_depth, or, in Python, fit it first: "
+                "prediction.aligned_to(depth_m)."
             )
         return self._invert(DepthKind.SCALED_DISPARITY)
 
@@ -306,8 +307,8 @@ class Prediction:
     ) -> np.ndarray:
         if self.camera is None:
             raise InputError(
-                "camera_height_m needs a camera and the picture's EXIF tells none; give one: --fov or "
-                "--camera, in Python replace(prediction, camera=Camera.from_fov(...))."
+                "camera_height_m needs a camera and the picture's EXIF tells none; give one: --fov "
+                "or --camera, in Python replace(prediction, camera=Camera.from_fov(...))."
             )
         depth = floor_depth(self.camera, height_m, pitch_deg=pitch_deg)
         if floor is None:
@@ -343,8 +344,8 @@ class Prediction:
         camera = camera or self.camera
         if camera is None:
             raise InputError(
-                "a point cloud needs a camera and the picture's EXIF tells none; give one: --fov or "
-                "--camera, in Python point_cloud(Camera.from_fov(width, height, fov_deg=60))."
+                "a point cloud needs a camera and the picture's EXIF tells none; give one: --fov "
+                "or --camera, in Python point_cloud(Camera.from_fov(width, height, fov_deg=60))."
             )
         if (camera.height, camera.width) != self.size:
             raise InputError(

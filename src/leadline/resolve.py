@@ -327,8 +327,8 @@ def _from_tensors(path: Path, max_depth: float | None) -> Origin:
         )
     raise WeightsError(
         f"{path} fits {', '.join(fitting)}, which have the same tensors, and nothing beside it "
-        "tells which it is. If it is metric, say --max-depth METRES (in Python max_depth=METRES; 20 "
-        "for the published indoor and 80 for the outdoor weights); if not, name the model: "
+        "tells which it is. If it is metric, say --max-depth METRES (in Python max_depth=METRES; "
+        "20 for the published indoor and 80 for the outdoor weights); if not, name the model: "
         f"--model {fitting[0]} --weights {path.name}."
     )
 

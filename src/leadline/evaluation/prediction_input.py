@@ -101,5 +101,5 @@ _REPAIR = {
     DepthKind.AFFINE_DISPARITY: "take --protocol midas-zero-shot or "
     "depth-anything-zero-shot, which find scale and shift.",
     DepthKind.PIXEL_DISPARITY: "take --protocol kitti-stereo-2015; or metres, with `leadline "
-    "stereo --focal-px --baseline-m` (in Python prediction.to_depth(baseline_m=...)).",
+    "stereo --focal-px F --baseline-m B` (in Python prediction.to_depth(baseline_m=...)).",
 }
