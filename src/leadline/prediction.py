@@ -391,7 +391,7 @@ class Prediction:
         Args:
             path: the file.
             format: a name of :data:`FORMATS`; default: what the suffix says, where ``.png`` is
-                ``color`` unless it is ``.png16.png`` or ``.side.png``.
+                ``color`` unless it is ``.depth.png`` or ``.side.png``.
             cmap: colour map of ``color`` and ``side``.
 
         Raises:

@@ -57,7 +57,8 @@ def test_a_folder_and_bytes_are_told(tmp_path: Path) -> None:
         ("cameras.txt", "# Camera list\n1 PINHOLE 320 213 300 300 160.5 107", (160, 106.5)),
         (
             "o3d.json",
-            '{"width": 320, "height": 213, "intrinsic_matrix": [300, 0, 0, 0, 300, 0, 160, 106, 1]}',
+            '{"width": 320, "height": 213, '
+            '"intrinsic_matrix": [300, 0, 0, 0, 300, 0, 160, 106, 1]}',
             (160, 106),
         ),
         (

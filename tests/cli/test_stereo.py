@@ -180,7 +180,7 @@ def test_cameras_of_options(tmp_path: Path) -> None:
         ("50,51,31", None, "four numbers"),
         ("4,4,31,24", None, "not millimetres"),
         ("50,50,600,24", None, "principal"),
-        ("nothing.json", None, "cannot be read"),
+        ("nothing.json", None, "no such file"),
         ("50,51,31,24", 60.0, "one of them"),
         (None, None, "--fov"),
     ],
