@@ -475,12 +475,27 @@ def names() -> tuple[str, ...]:
     return tuple(MODELS)
 
 
+_SIZES = MappingProxyType({"small": "vits", "base": "vitb", "large": "vitl", "giant": "vitg"})
+
+
+def expand_alias(name: str) -> str:
+    """The name in the table that a name with a word for its size means.
+
+    >>> expand_alias("depth-anything-v2-small")
+    'depth-anything-v2-vits'
+    """
+    start, _, last = name.rpartition("-")
+    full = f"{start}-{_SIZES.get(last, last)}"
+    return full if name not in MODELS and full in MODELS else name
+
+
 def get(name: str) -> ModelSpec:
-    """The entry ``name``.
+    """The entry ``name``, or the one that its size in words means.
 
     Raises:
         UnknownNameError: no such entry; the message lists the nearest spellings first.
     """
+    name = expand_alias(name)
     if name not in MODELS:
         raise UnknownNameError("model", name, names())
     return MODELS[name]

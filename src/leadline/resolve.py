@@ -90,6 +90,8 @@ def identify(
         raise InputError(f"max_depth={max_depth}: a positive number of metres is needed.")
     if model is None:
         model, weights = (weights, None) if weights is not None else (catalog.DEFAULT, None)
+    if isinstance(model, str):
+        model = catalog.expand_alias(model)
     if isinstance(model, str) and model in catalog.MODELS:
         spec = catalog.get(model)
         found = _published(spec, prefer) if weights is None else _named(spec, weights)

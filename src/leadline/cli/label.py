@@ -81,9 +81,13 @@ def label(
     if chosen == "folder":
         summary = _label_files(job, inputs)
     else:
+        from leadline.cli.naming import check_folder
         from leadline.cli.shards import run_shards
         from leadline.shards import Where
+        from leadline.shards.sources import is_address
 
+        if not is_address(out):
+            check_folder(Path(out))
         where = Where(address=cluster, workers=workers, cpus_per_worker=cpus, gpus_per_worker=gpus)
         summary = run_shards(job, inputs, where, per_part=shard)
     if as_json:
@@ -123,7 +127,7 @@ def _layout(layout: str, cluster: str | None, workers: int, out: str) -> str:
 
 
 def _label_files(job: BulkJob, inputs: list[str]) -> dict[str, Any]:
-    from leadline.cli.naming import output_files, without_results
+    from leadline.cli.naming import check_folder, check_inside, output_files, without_results
     from leadline.cli.predict import explain
     from leadline.cli.progress import progress_bar
     from leadline.io import list_images
@@ -131,8 +135,8 @@ def _label_files(job: BulkJob, inputs: list[str]) -> dict[str, Any]:
     from leadline.shards.sources import is_address
 
     out = Path(job.out)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out} is a file; a folder is needed.")
+    check_folder(out)
+    check_inside(out, "depth")
     if any(is_address(entry) or entry.endswith(".tar") for entry in inputs):
         raise InputError(
             "addresses and .tar shards become shards: add --layout webdataset (or parquet)."
