@@ -264,9 +264,27 @@ def split_pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-def new_run(name: str) -> Path:
-    """Where a run goes that was not told: ``runs/<name>-<time>``, which no other has."""
-    return Path("runs") / f"{name}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
+def find_run(name: str, out: Path | None, *, resume: bool, below: tuple[str, ...] = ()) -> Path:
+    """The directory of a run: ``out``, or ``runs/<name>-<time>``, which no other run has.
+
+    Args:
+        name: of what is trained.
+        out: as it was given.
+        resume: whether a run there is to go on.
+        below: folders that the run writes into.
+
+    Raises:
+        InputError: to be resumed without being named, or results cannot go there.
+    """
+    from leadline.cli.naming import check_folder, check_inside
+
+    if out is None:
+        if resume:
+            raise InputError("--resume goes on with the run of --out RUN; say which.")
+        out = Path("runs") / f"{name}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
+    check_folder(out)
+    check_inside(out, *below)
+    return out
 
 
 def split_words(text: str) -> list[str]:

@@ -34,10 +34,12 @@ def quantize(
     as_json: Json = False,
 ) -> None:
     """Write MODEL with int8 layers; needs a few pictures to find the ranges of values."""
+    from leadline.cli.naming import check_folder
     from leadline.io import list_images
     from leadline.quantize import quantize as run
 
     refuse_looks(load, "quantize")
+    check_folder(out.parent)
     found = list_images(pictures, recursive=True)
     step = max(1, len(found) // max(1, most))
     reading = Reading(tone=tone, max_megapixels=max_megapixels)

@@ -101,6 +101,7 @@ def folder_refs(
     max_depth: float = 80.0,
     kind: DepthKind | str = DepthKind.METRIC_DEPTH,
     holes: Sequence[float] | None = None,
+    intrinsics: Mapping[str, float] | None = None,
 ) -> list[FrameRef]:
     """Pictures and depth files that belong together, in two folders below ``root``.
 
@@ -117,6 +118,7 @@ def folder_refs(
         kind: what the files hold, ``metric_depth``; others cannot be a target.
         holes: codes that stand for "nothing is known"; empty: none does. NaN, infinities and 0
             always do.
+        intrinsics: ``fx, fy, cx, cy`` in pixels, in place of camera.json's.
 
     Raises:
         InputError: no such folders, no pair, an unknown or impossible scale, a scale that
@@ -133,12 +135,14 @@ def folder_refs(
     pairs = pair_files(root)
     _check_sample(root, [depth for _, depth in pairs.values() if depth], units, given=per_metre)
     limit = record.get("max_depth")
+    if intrinsics is None and set(INTRINSICS) <= set(record):
+        intrinsics = read_intrinsics(root / "camera.json")
     read = partial(
         _frame,
         group=Path(root).name,
         units=units,
         max_depth=max_depth if limit is None else positive(limit, "max_depth", root),
-        intrinsics=read_intrinsics(root / "camera.json") if set(INTRINSICS) <= set(record) else {},
+        intrinsics=intrinsics or {},
     )
     return [FrameRef(name=name, read=partial(read, name, *pair)) for name, pair in pairs.items()]
 

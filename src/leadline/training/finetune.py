@@ -95,6 +95,7 @@ def finetune(
     goal: Goal | None = None,
     per_metre: float | None = None,
     holes: Sequence[float] | None = None,
+    intrinsics: Mapping[str, float] | None = None,
     steps: int = 1000,
     held_out: float = 0.2,
     trust: bool = False,
@@ -112,6 +113,7 @@ def finetune(
             disparity. None: metres.
         per_metre: numbers per metre of the depth files; needed for integers, float TIFF and EXR.
         holes: codes of the depth files that stand for "nothing is known"; empty: none does.
+        intrinsics: ``fx, fy, cx, cy`` of all pictures in pixels, in place of camera.json's.
         steps: of training.
         held_out: share of the pictures to measure with.
         trust: do not ask a network whether the files are upside down.
@@ -124,7 +126,7 @@ def finetune(
     """
     root, run = Path(folder), Path(out)
     report(f"looking through {root}")
-    facts, refs = examine(root, per_metre=per_metre, holes=holes)
+    facts, refs = examine(root, per_metre=per_metre, holes=holes, intrinsics=intrinsics)
     start = load(model)
     settings = settings_for(start.spec, model, facts, goal=goal, steps=steps)
     parts = dict(zip(("train", "val"), divide(refs, held_out), strict=True))
@@ -139,6 +141,7 @@ def finetune(
         record["depth_per_metre"] = facts.per_metre
     if holes is not None:
         record["holes"] = list(holes)
+    record |= intrinsics or {}
     held = folder_refs(write_split(root, run / "data", parts, record)["val"])
     before = scores(of_whole_pictures(start), held, facts)
     report(f"before: {_short(before)}")

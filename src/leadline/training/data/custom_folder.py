@@ -50,7 +50,11 @@ class FolderFacts:
 
 
 def examine(
-    root: Path, *, per_metre: float | None = None, holes: Sequence[float] | None = None
+    root: Path,
+    *,
+    per_metre: float | None = None,
+    holes: Sequence[float] | None = None,
+    intrinsics: Mapping[str, float] | None = None,
 ) -> tuple[FolderFacts, list[FrameRef]]:
     """Read every frame and say what they hold; refuse what cannot be learned from.
 
@@ -58,6 +62,7 @@ def examine(
         root: see :func:`leadline.datasets.folder.folder_refs`.
         per_metre: numbers per metre of the depth files.
         holes: codes that stand for "nothing is known"; see there.
+        intrinsics: of all pictures, in place of camera.json's; see there.
 
     Raises:
         InputError: too few pairs, an unknown scale, codes that may be holes, a file that cannot be
@@ -65,7 +70,9 @@ def examine(
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; one that holds rgb/ and depth/ is needed.")
-    refs = folder_refs(root, per_metre=per_metre, holes=holes, max_depth=float("inf"))
+    refs = folder_refs(
+        root, per_metre=per_metre, holes=holes, intrinsics=intrinsics, max_depth=float("inf")
+    )
     if len(refs) < _LEAST:
         raise InputError(
             f"{root} holds {len(refs)} pictures with depth; at least {_LEAST} are needed, and some "
