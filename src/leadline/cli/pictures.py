@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from leadline.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,6 +64,8 @@ def notes_of(image: Image, path: str | Path) -> list[str]:
 
 def measure_span(prediction: Prediction) -> dict[str, float] | None:
     """Least, median and largest depth of a map in metres; None of other kinds and empty maps."""
+    import numpy as np
+
     known = prediction.known & np.isfinite(prediction.values)
     if not prediction.kind.is_metric or not known.any():
         return None

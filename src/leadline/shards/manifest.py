@@ -108,6 +108,6 @@ def read_manifest(out: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InputError(
             f"{address} cannot be read ({error}); a folder that `leadline label` or `leadline "
-            "predict --cluster` wrote is needed."
+            "predict --cluster ADDRESS` wrote is needed."
         ) from error
     return record
