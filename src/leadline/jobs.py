@@ -80,9 +80,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Generator[BinaryIO]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write ``text`` as UTF-8 to ``path``, whole or not at all."""
+    """Write ``text`` as UTF-8 to ``path``, whole or not at all; odd bytes of names stay."""
     with atomic_write(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="surrogateescape"))
 
 
 @dataclass(frozen=True, kw_only=True)

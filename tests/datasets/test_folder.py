@@ -148,7 +148,7 @@ def test_a_scale_that_the_record_contradicts_is_refused(tmp_path):
 
 def test_a_scale_with_an_impossible_median_is_refused(tmp_path):
     _write(tmp_path, (DEPTH * 1000).astype(np.uint16), suffix=".png")
-    with pytest.raises(InputError, match=r"would be 25\d\d m.*1000 for millimetres"):
+    with pytest.raises(InputError, match=r"would be 25\d\d m.*1000 \(2\.5 m\)"):
         folder_refs(tmp_path, per_metre=1)
 
 

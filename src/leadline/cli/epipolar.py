@@ -45,7 +45,7 @@ def epipolar(
     if points < 1:
         raise InputError(f"--points {points}: 1 or more is needed.")
     check_folder(out.parent)
-    reading = Reading(tone=tone, max_megapixels=max_megapixels)
+    reading = Reading.of(tone, max_megapixels)
     pictures = reading.read_aloud(first), reading.read_aloud(second)
     matches = match(*pictures, method=detector)  # ty: ignore[invalid-argument-type] - checked there
     found = fundamental(matches, threshold_px=threshold)

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadline.cli.options import Cluster, Gpus, Json, Workers, with_load_options
+from leadline.cli.options import (
+    Cluster,
+    Gpus,
+    Json,
+    MaxMegapixels,
+    Tone,
+    Workers,
+    with_load_options,
+)
+from leadline.cli.pictures import Reading
 from leadline.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -54,6 +63,8 @@ def label(
     gpus: Gpus = 0.0,
     cpus: Annotated[float, typer.Option(help="Cores of an actor.")] = 1.0,
     batch: Annotated[int, typer.Option(help="Pictures that the network sees at once.")] = 8,
+    tone: Tone = "linear",
+    max_megapixels: MaxMegapixels = None,
     as_json: Json = False,
 ) -> None:
     """Write 16-bit pseudo labels of every INPUT to --out, and a manifest that says what they are.
@@ -68,6 +79,7 @@ def label(
     if workers is None:
         workers = 0 if cluster is None else 2
     chosen = _layout(layout, cluster, workers, out)
+    reading = Reading.of(tone, max_megapixels)
     job = BulkJob(
         model=load,
         out=out,
@@ -77,6 +89,8 @@ def label(
         side=side,
         keep_pictures=with_pictures,
         batch_size=batch,
+        tone=reading.tone,
+        max_megapixels=reading.max_megapixels,
     )
     if chosen == "folder":
         summary = _label_files(job, inputs)
@@ -151,6 +165,7 @@ def _label_files(job: BulkJob, inputs: list[str]) -> dict[str, Any]:
             on_progress=show,
             on_failure=lambda failure: say(f"leadline: {explain(failure)}"),
             on_foreign=foreign.append,
+            on_note=lambda line: say(f"leadline: {line}"),
         )
     return {
         "unit": "labels",

@@ -11,6 +11,7 @@ from leadline.errors import InputError
 
 if TYPE_CHECKING:
     from leadline.image import Image
+    from leadline.io import Tone
     from leadline.prediction import Prediction
 
 _USUAL_M = (0.05, 300.0)
@@ -26,17 +27,28 @@ class Reading:
         max_megapixels: see there.
     """
 
-    tone: str = "linear"
+    tone: Tone = "linear"
     max_megapixels: float | None = None
 
     def __post_init__(self) -> None:
+        if self.max_megapixels is not None and not self.max_megapixels > 0:
+            raise InputError(f"--max-megapixels {self.max_megapixels:g}: more than 0 is needed.")
+
+    @classmethod
+    def of(cls, tone: str, max_megapixels: float | None) -> Reading:
+        """What ``--tone`` and ``--max-megapixels`` say.
+
+        Raises:
+            UnknownNameError: no such tone.
+            InputError: no positive number of pixels.
+        """
         from leadline.errors import UnknownNameError
         from leadline.io import TONES
 
-        if self.tone not in TONES:
-            raise UnknownNameError("tone", self.tone, TONES)
-        if self.max_megapixels is not None and not self.max_megapixels > 0:
-            raise InputError(f"--max-megapixels {self.max_megapixels:g}: more than 0 is needed.")
+        known = {str(name): name for name in TONES}
+        if tone not in known:
+            raise UnknownNameError("tone", tone, TONES)
+        return cls(tone=known[tone], max_megapixels=max_megapixels)
 
     @property
     def way(self) -> dict[str, str]:
@@ -47,7 +59,7 @@ class Reading:
         """The picture; what reading left out stands in its notes."""
         from leadline.io import read_image
 
-        return read_image(path, tone=self.tone, max_megapixels=self.max_megapixels)  # ty: ignore[invalid-argument-type] - checked above
+        return read_image(path, tone=self.tone, max_megapixels=self.max_megapixels)
 
     def read_aloud(self, path: str | Path) -> Image:
         """The picture; what reading left out is printed on standard error."""

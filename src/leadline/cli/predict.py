@@ -117,7 +117,7 @@ def predict(
     from leadline.cli.cameras import check_camera, numbers_of
     from leadline.cli.motion import MetresFromMotion, motion_options
 
-    reading = Reading(tone=tone, max_megapixels=max_megapixels)
+    reading = Reading.of(tone, max_megapixels)
     prompts = _check_prompts(prompt_depth, prompt_per_metre)
     check_camera(camera, fov)
     motion = motion_options(metres_from, poses, camera, fov)

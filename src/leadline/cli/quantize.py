@@ -42,7 +42,7 @@ def quantize(
     check_folder(out.parent)
     found = list_images(pictures, recursive=True)
     step = max(1, len(found) // max(1, most))
-    reading = Reading(tone=tone, max_megapixels=max_megapixels)
+    reading = Reading.of(tone, max_megapixels)
     read = [reading.read_aloud(path) for path in found[::step][:most]]
     done = run(load, out, pictures=read, max_error=max_error)
     kept = [layer.name for layer in done.layers if layer.kept]

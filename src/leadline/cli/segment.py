@@ -63,7 +63,7 @@ def segment(
         min_size=min_size,
     )
     check_folder(file.parent)
-    reading = Reading(tone=tone, max_megapixels=max_megapixels)
+    reading = Reading.of(tone, max_megapixels)
     pixels = _shrunk(reading.read_aloud(image).pixels, max_side)
     segments = run(pixels, config)
     drawn = Image.fromarray(draw_outlines(pixels, segments, fill=paint))

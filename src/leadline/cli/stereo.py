@@ -73,7 +73,7 @@ def stereo(
     suffixes = output_suffixes(parse_formats(formats), alone=True)
     files = {name: out / f"{left.stem}{suffix}" for name, suffix in suffixes.items()}
     keep_inputs(files.values(), (left, right))
-    reading = Reading(tone=tone, max_megapixels=max_megapixels)
+    reading = Reading.of(tone, max_megapixels)
     pair = [reading.read_aloud(path) for path in (left, right)]
     camera = None
     if focal_px is not None:

@@ -84,7 +84,7 @@ def triangulate(
     _one_way({"--poses": poses, "--baseline-m": baseline_m, "--camera-height-m": camera_height_m})
     suffixes = output_suffixes(parse_formats(formats))
     check_folder(out)
-    reading = Reading(tone=tone, max_megapixels=max_megapixels)
+    reading = Reading.of(tone, max_megapixels)
     frames = _with_cameras(_frames(inputs, every, reading), camera, fov)
     estimator = load.open() if load.model is not None else None
     if maps:

@@ -261,7 +261,11 @@ def check_median(root: Path, median: float, per_metre: float | None) -> None:
     if low <= median <= high:
         return
     if per_metre:
-        advice = f"--per-metre {per_metre:g} is not its scale: 1000 for millimetres, 256 for KITTI."
+        others = {n: median * per_metre / n for n in (1, *SCALES)}
+        fits = [f"{n} ({m:.3g} m)" for n, m in others.items() if n != per_metre and low < m < high]
+        advice = (
+            f"--per-metre {per_metre:g} is not its scale; {', '.join(fits) or 'none'} would be."
+        )
     elif median > high:
         advice = "If these are millimetres, say --per-metre 1000."
     else:

@@ -127,6 +127,10 @@ def finetune(
     root, run = Path(folder), Path(out)
     report(f"looking through {root}")
     facts, refs = examine(root, per_metre=per_metre, holes=holes, intrinsics=intrinsics)
+    report(
+        f"{facts.pictures} pictures, {facts.known:.0%} of the pixels known, median depth "
+        f"{facts.median_m:.2f} m, reach {facts.reach_m:g} m"
+    )
     start = load(model)
     settings = settings_for(start.spec, model, facts, goal=goal, steps=steps)
     parts = dict(zip(("train", "val"), divide(refs, held_out), strict=True))
