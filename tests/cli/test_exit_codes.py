@@ -1,7 +1,10 @@
 """Every command ends with 0 when all is done, 1 when some failed, 2 when it could not start."""
 
 import json
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -197,3 +200,48 @@ def test_a_size_in_words_is_a_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("models", "depth-anything-v2-small", "--json") == 0
     assert json.loads(capsys.readouterr().out)[0]["name"] == "depth-anything-v2-vits"
     assert run("models", "lite-small") == 2
+
+
+def test_a_command_that_is_told_to_end_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert run("models", "lite") == 0
+        with pytest.raises(SystemExit) as ended:
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 143
+    assert "ended; what is done is kept" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_label_leaves_no_workers_behind(place: Path) -> None:
+    for n in range(400):
+        (place / "photos" / f"p{n}.png").write_bytes((place / "photos" / "a.png").read_bytes())
+    words = ("label", "photos", "--out", "o", "-m", "tiny.onnx", "--workers", "2", "--shard", "4")
+    with subprocess.Popen(
+        [sys.executable, "-m", "leadline", *words], start_new_session=True
+    ) as one:
+        while not list(place.glob("o/*.tar")):
+            assert one.poll() is None
+            time.sleep(0.05)
+        one.terminate()
+        assert one.wait(60) == 143
+        limit = time.monotonic() + 15
+        while _session(one.pid) and time.monotonic() < limit:
+            time.sleep(0.1)
+        assert not _session(one.pid)
+    assert not list(place.glob("o/.*.part"))
+
+
+def _session(number: int) -> list[str]:
+    """Processes of a session that are alive."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, session = file.read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if session == str(number) and state != "Z":
+            found.append(file.parent.name)
+    return found

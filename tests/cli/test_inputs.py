@@ -308,3 +308,8 @@ def test_prompts_are_read_in_metres(tmp_path: Path) -> None:
         replace(prompts, place=tmp_path / "a.png").find([Path("a.jpg"), Path("b.jpg")])
     with pytest.raises(InputError, match="no usual scene"):
         replace(prompts, per_metre=1.0).read(Path("in/a.jpg"))
+    codes[0, 1] = 65535
+    PilImage.fromarray(codes).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="--hole 65535"):
+        prompts.read(Path("in/a.jpg"))
+    assert replace(prompts, holes=(65535.0,)).read(Path("in/a.jpg"))[0, 1] == 0

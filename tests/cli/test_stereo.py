@@ -114,7 +114,7 @@ def test_stereo_refuses_swapped_pictures(
         (("--metres-from", "motion"), "--poses FILE"),
         (("--metres-from", "stars", "--poses", "p.txt"), "unknown way to metres"),
         (("--poses", "p.txt"), "belongs to --metres-from"),
-        (("--fov", "60", "--cluster", "local"), "not handed to a cluster"),
+        (("--fov", "60", "--cluster", "local"), "--fov with --cluster"),
         (("--fov", "60", "--camera", "9,9,9,9"), "both given"),
         (("--metres-from", "motion", "--poses", "p.txt", "--cluster", "local"), "--cluster"),
     ],

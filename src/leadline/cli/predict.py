@@ -16,10 +16,12 @@ from leadline.cli.options import (
     Formats,
     Fov,
     Gpus,
+    Holes,
     Json,
     MaxMegapixels,
     Tone,
     Workers,
+    parse_holes,
     with_load_options,
 )
 from leadline.cli.outputs import Outputs, plan_outputs
@@ -101,6 +103,7 @@ def predict(
     prompt_per_metre: Annotated[
         float | None, typer.Option(help="Its numbers per metre: 1 for metres, 1000 for mm.")
     ] = None,
+    hole: Holes = None,
     tone: Tone = "linear",
     max_megapixels: MaxMegapixels = None,
     as_json: Json = False,
@@ -118,35 +121,29 @@ def predict(
     from leadline.cli.motion import MetresFromMotion, motion_options
 
     reading = Reading.of(tone, max_megapixels)
-    prompts = _check_prompts(prompt_depth, prompt_per_metre)
+    prompts = None
+    if prompt_depth is not None or prompt_per_metre is not None:
+        from leadline.cli.prompts import make_prompts
+
+        prompts = make_prompts(prompt_depth, prompt_per_metre, parse_holes(hole))
     check_camera(camera, fov)
     motion = motion_options(metres_from, poses, camera, fov)
     if prior:
         load = replace(load, model=_choose_prior(load))
     if cluster is not None:
-        if camera is not None or fov is not None:
-            raise InputError(
-                "--camera and --fov are not handed to a cluster, whose maps keep no camera; leave "
-                "them or --cluster out."
-            )
-        if motion is not None:
-            raise InputError(
-                "--metres-from motion looks at neighbouring frames, which a cluster works on "
-                "apart; leave --cluster out."
-            )
         from leadline.cli.shards import predict_shards
         from leadline.shards import Where
 
-        if prompts is not None or reading != Reading():
-            raise InputError(
-                "--prompt-depth, --tone and --max-megapixels are not handed to a cluster; leave "
-                "them or --cluster out."
-            )
-        if formats is not None:
-            raise InputError(
-                f"--format {formats} with --cluster, whose shards hold 16-bit PNGs; choose their "
-                "--layout, webdataset or parquet, and leave --format out."
-            )
+        _refuse_with_cluster(
+            {
+                "--camera": camera,
+                "--fov": fov,
+                "--metres-from": motion,
+                "--prompt-depth": prompts,
+                "--tone and --max-megapixels": None if reading == Reading() else reading,
+                "--format": formats,
+            }
+        )
         where = Where(
             address=cluster, workers=2 if workers is None else workers, gpus_per_worker=gpus
         )
@@ -156,11 +153,8 @@ def predict(
     if prompts is not None:
         prompts.find(list(outputs.files))
     estimator = load.open()
-    if prompts is not None and "prompt_depth" not in estimator.spec.inputs:
-        raise InputError(
-            f"--prompt-depth with {estimator.spec.name}, which asks for none; leave it out, or "
-            "take a network that completes depth."
-        )
+    if prompts is not None:
+        prompts.check_network(estimator.spec)
     try:
         metres = None
         if motion is not None:
@@ -213,24 +207,15 @@ def _choose_prior(load: LoadOptions) -> str:
     return "superpixel-prior"
 
 
-def _check_prompts(file: Path | None, per_metre: float | None) -> Prompts | None:
-    """What --prompt-depth and --prompt-per-metre say together.
-
-    Raises:
-        InputError: one without the other, or no scale.
-    """
-    if file is None and per_metre is None:
-        return None
-    if file is None or per_metre is None:
+def _refuse_with_cluster(given: dict[str, object]) -> None:
+    """Raise InputError for options that the workers of a cluster know nothing of."""
+    names = [name for name, value in given.items() if value is not None]
+    if names:
         raise InputError(
-            "--prompt-depth FILE and --prompt-per-metre N belong together, since no file says its "
-            "unit: 1 for metres, 1000 for millimetres. Give both or neither."
+            f"{', '.join(names)} with --cluster, whose workers take single pictures as they are "
+            "and write 16-bit PNGs without cameras into shards (--layout webdataset or parquet); "
+            "leave it out, or --cluster."
         )
-    if not 0 < per_metre < float("inf"):
-        raise InputError(f"--prompt-per-metre {per_metre:g}: a number above 0 is needed.")
-    from leadline.cli.prompts import Prompts
-
-    return Prompts(place=file, per_metre=per_metre)
 
 
 @dataclass(kw_only=True)

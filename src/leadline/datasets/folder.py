@@ -263,9 +263,7 @@ def check_median(root: Path, median: float, per_metre: float | None) -> None:
     if per_metre:
         others = {n: median * per_metre / n for n in (1, *SCALES)}
         fits = [f"{n} ({m:.3g} m)" for n, m in others.items() if n != per_metre and low < m < high]
-        advice = (
-            f"--per-metre {per_metre:g} is not its scale; {', '.join(fits) or 'none'} would be."
-        )
+        advice = f"{per_metre:g} per metre is not its scale; usual are {', '.join(fits) or 'none'}."
     elif median > high:
         advice = "If these are millimetres, say --per-metre 1000."
     else:
