@@ -169,6 +169,7 @@ def test_names_are_checked_before_torch_is_imported(
         (("train", "lit"), "unknown recipe or preset 'lit'. Did you mean 'lite'"),
         (("train", "mine.toml"), "mine.toml: no such file"),
         (("train", "lite", "--data", "folde=set"), "unknown data set 'folde'"),
+        (("train", "lite", "--model", "fastdept"), "unknown model 'fastdept'"),
         (("train", "lite", "--resume"), "--resume goes on with the run of --out RUN"),
         (("finetune", "set", "--goal", "metres"), "unknown goal"),
         (("finetune", "set", "--hole", "many"), "--hole many: numbers"),

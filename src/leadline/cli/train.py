@@ -50,7 +50,7 @@ def train(
         given = {"--model": model, "--data": data, "--config": config, "--dry-run": dry_run}
         _train_superpixel(out, set_ or [], resume, [name for name, value in given.items() if value])
         return
-    _check_names([recipe, *([] if config is None else [str(config)])], data or [])
+    _check_names([recipe, *([] if config is None else [str(config)])], data or [], model)
     folder = find_run(Path(recipe).stem, out, resume=resume, below=("pictures", "best"))
     try:
         import torch  # noqa: F401
@@ -74,16 +74,17 @@ def train(
     typer.echo(f"predict: leadline predict --model {folder} PICTURES --out depth")
 
 
-def _check_names(recipes: list[str], data: list[str]) -> None:
+def _check_names(recipes: list[str], data: list[str], model: str | None) -> None:
     """Refuse names that nobody knows, before PyTorch takes seconds to import.
 
     Raises:
-        UnknownNameError: no such recipe or data set.
+        UnknownNameError: no such recipe, data set or network.
         InputError: no such file.
     """
     import re
     from importlib import resources
 
+    from leadline import models
     from leadline.datasets import DATASETS
 
     presets = resources.files("leadline.training").joinpath("presets")
@@ -97,6 +98,8 @@ def _check_names(recipes: list[str], data: list[str]) -> None:
         name = re.split("[:=@]", text)[0]
         if name not in ("world", *DATASETS):
             raise UnknownNameError("data set", name, ["world", *DATASETS])
+    if model is not None and model not in models.names():
+        raise UnknownNameError("model", model, models.names())
 
 
 def _train_superpixel(out: Path | None, pairs: list[str], resume: bool, given: list[str]) -> None:
