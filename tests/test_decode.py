@@ -140,6 +140,13 @@ def test_a_predicted_lens_becomes_the_picture_s_camera(margin):
     assert made.camera == known.camera
 
 
+@pytest.mark.parametrize("fov", [-3.0, np.nan, 200.0])
+def test_a_lens_that_cannot_be_is_none(fov):
+    picture = Image(pixels=make_picture(48, 64).pixels)
+    outputs = {"depth": np.ones((1, 24, 32)), "fov_deg": np.array([fov])}
+    assert decode_one(outputs, picture, kind=DepthKind.METRIC_DEPTH).camera is None
+
+
 def test_inverse_depth_of_one_width_becomes_metres_by_the_focal_length():
     picture = make_picture(48, 64)
     inverse = np.full((1, 24, 32), 0.25)
@@ -209,7 +216,7 @@ def test_views_of_one_scene_have_poses_and_one_cloud():
         max_views=3,
     )
     estimator = DepthEstimator(Walk(), spec)
-    pictures = [Image(pixels=make_picture(48, 64).pixels) for _ in range(3)]
+    pictures = [Image(pixels=np.roll(make_picture(48, 64).pixels, 5 * n, 1)) for n in range(3)]
     made = estimator.predict_views(pictures)
     assert len(made) == 3
     places = [camera.world_from_camera[:3, 3] for camera in made.cameras]
@@ -221,6 +228,8 @@ def test_views_of_one_scene_have_poses_and_one_cloud():
     np.testing.assert_allclose(last - first, np.tile([2.0, 0, 0], (48 * 64, 1)), atol=1e-5)
     with pytest.raises(InputError, match="1 to 3 views"):
         estimator.predict_views(pictures * 2)
+    with pytest.raises(InputError, match="views 0 and 1 are the same picture"):
+        estimator.predict_views(pictures[:1] * 2)
     with pytest.raises(InputError, match="1 to 3 views"):
         estimator.predict_views([])
 

@@ -19,15 +19,20 @@ WITHOUT = {
     "metrics/arrays.py",
     "metrics/pixel_sums.py",  # pixelwise.py's sums
     "models/base.py",
+    "models/depth_anything_3_config.py",
     "models/depth_anything_names.py",
+    "models/depth_pro_names.py",
+    "models/dinov2_names.py",
     "models/dpt_midas_names.py",
     "models/encoders.py",
     "models/keras_h5.py",
+    "models/moge_config.py",
     "models/signatures.py",
     "models/tf_checkpoint.py",
     "models/variant.py",
     "models/weights.py",
     "models/zoedepth_names.py",
+    "ops/antialias.py",  # PyTorch's own resize as matrix products
 }
 """Files of the rooms below that hold no equation: readers, names, checks, drawing."""
 

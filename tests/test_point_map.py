@@ -12,10 +12,10 @@ import pytest
 from leadline.errors import InputError
 from leadline.point_map import (
     ResolvedPoints,
-    focal_of_fov,
+    convert_fov,
+    make_view_plane_uv,
     recover_focal_shift,
     resolve_points,
-    view_plane_uv,
 )
 from testing.goldens import FULL
 
@@ -35,7 +35,7 @@ def seen(focal: float, shift: float, height: int, width: int, *, noise: float = 
     """Points that project onto their pixels once ``shift`` is added to z."""
     rng = np.random.default_rng(3)
     z = rng.uniform(1, 4, (height, width, 1))
-    xy = view_plane_uv(height, width) / focal * z * (1 + noise * rng.normal(size=(1, 1, 2)))
+    xy = make_view_plane_uv(height, width) / focal * z * (1 + noise * rng.normal(size=(1, 1, 2)))
     xy = xy + noise * rng.normal(size=xy.shape)
     return np.concatenate([xy, z - shift], axis=-1).astype(np.float32)
 
@@ -47,17 +47,19 @@ def test_places_equal_the_originals() -> None:
     meta, arrays = golden()
     for case, about in meta["cases"].items():
         if case.startswith("uv/"):
-            uv = view_plane_uv(about["height"], about["width"], about["aspect_ratio"])
+            uv = make_view_plane_uv(about["height"], about["width"], about["aspect_ratio"])
             np.testing.assert_allclose(uv, arrays[case], atol=1e-7)
 
 
 def test_a_corner_lies_half_a_diagonal_from_the_middle() -> None:
-    uv = view_plane_uv(300, 400)
+    uv = make_view_plane_uv(300, 400)
     assert uv.shape == (300, 400, 2)
     corner = uv[-1, -1] * np.array([400 / 399, 300 / 299])  # from the pixel's centre to its edge
     assert np.hypot(*corner) == pytest.approx(1)
     np.testing.assert_allclose(uv, -uv[::-1, ::-1], atol=1e-7)
-    np.testing.assert_allclose(view_plane_uv(3, 3, 4 / 3)[1, :, 0], [-0.8 * 2 / 3, 0, 0.8 * 2 / 3])
+    np.testing.assert_allclose(
+        make_view_plane_uv(3, 3, 4 / 3)[1, :, 0], [-0.8 * 2 / 3, 0, 0.8 * 2 / 3]
+    )
 
 
 # --- focal length and shift ----------------------------------------------------------------------
@@ -86,7 +88,7 @@ def test_the_true_camera_is_found(focal: float, shift: float, size: tuple[int, i
 def test_the_solver_takes_scipys_steps(noise: float, known: float | None) -> None:
     optimise = pytest.importorskip("scipy.optimize")
     points = seen(0.9, 0.4, 64, 64, noise=noise)
-    uv, p = view_plane_uv(64, 64).reshape(-1, 2), points.reshape(-1, 3).astype(np.float64)
+    uv, p = make_view_plane_uv(64, 64).reshape(-1, 2), points.reshape(-1, 3).astype(np.float64)
 
     def residuals(shift: np.ndarray) -> np.ndarray:
         projected = p[:, :2] / (p[:, 2:] + shift)
@@ -193,7 +195,7 @@ def test_a_given_field_of_view_is_kept() -> None:
     assert found.camera.source == "given"
     true_fov = math.degrees(2 * math.atan(0.8 / 0.8))  # half the width, 0.8, over the focal length
     assert resolved().camera.fov_deg == pytest.approx(true_fov, rel=1e-4)
-    assert focal_of_fov(true_fov, 80 / 60) == pytest.approx(0.8)
+    assert convert_fov(true_fov, 80 / 60) == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize(

@@ -472,5 +472,81 @@ DRAWINGS = (
             ),
         ),
     ),
+    Drawing(
+        name="metric3d",
+        model="metric3d-v2-vits",
+        rows=(
+            (
+                PICTURE,
+                *_stages("encoder", patches="encoder.patch_embed.proj"),
+                Stage(label="tokens", source="encoder#0", role="encoder", note="4 registers"),
+                *(
+                    Stage(
+                        label=f"read {3 - n}", source=f"decoder.token2feature#{n}", role="decoder"
+                    )
+                    for n in range(4)
+                ),
+                Stage(label="fused", source="decoder.decoder_mono", role="decoder"),
+            ),
+            (
+                Stage(label="bins", source="decoder.depth_regressor", role="head"),
+                Stage(label="normals", source="decoder.normal_predictor", role="head"),
+                *(
+                    Stage(label=f"unit 1/{n}", source=f"decoder.update_block#0.{i}", role="decoder")
+                    for i, n in enumerate((4, 7, 14))
+                ),
+                Stage(
+                    label="state", source="decoder.update_block#1", role="head", note="4 updates"
+                ),
+                _out("metres"),
+            ),
+        ),
+        skips=(("read 2", "fused"), ("read 1", "fused")),
+    ),
+    Drawing(
+        name="unidepth",
+        model="unidepth-v2-vits",
+        rows=(
+            (
+                PICTURE,
+                *_stages("encoder", patches="pixel_encoder.patch_embed.proj"),
+                *(
+                    Stage(
+                        label=f"block {block + 1}",
+                        source=f"pixel_encoder.blocks.{block}",
+                        role="encoder",
+                    )
+                    for block in (2, 5, 8, 11)
+                ),
+            ),
+            (
+                Stage(
+                    label="camera",
+                    source="pixel_decoder.camera_layer",
+                    role="head",
+                    note="rays",
+                ),
+                *(
+                    Stage(
+                        label=f"attend {n + 1}",
+                        source=f"pixel_decoder.depth_layer.prompt_camera.{n}",
+                        role="encoder",
+                    )
+                    for n in range(4)
+                ),
+                *(
+                    Stage(
+                        label=f"up {n + 1}",
+                        source=f"pixel_decoder.depth_layer.ups.{n}",
+                        role="decoder",
+                    )
+                    for n in range(3)
+                ),
+                Stage(label="distance", source="pixel_decoder.depth_layer#0", role="head"),
+                _out("metres"),
+            ),
+        ),
+        skips=(("attend 2", "up 1"), ("attend 3", "up 2"), ("attend 4", "up 3")),
+    ),
 )
 """Every page's network."""

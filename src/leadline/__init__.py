@@ -17,7 +17,7 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from leadline.version import __version__
 
 if TYPE_CHECKING:
     from leadline import models

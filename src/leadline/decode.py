@@ -8,14 +8,16 @@ what differs: how the map gets its values and its kind.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from leadline.camera import Camera
 from leadline.errors import InputError
 from leadline.kinds import DepthKind
+from leadline.point_map import resolve_points
 from leadline.prediction import Prediction
 from leadline.preprocess import Prepared
 from leadline.spec import Decoder, ModelSpec, OutputSpec, Role
@@ -23,17 +25,19 @@ from leadline.spec import Decoder, ModelSpec, OutputSpec, Role
 
 @dataclass(frozen=True, kw_only=True)
 class _Decoded:
-    """A map with its meaning.
+    """A map with its meaning, and what came out beside it.
 
     Attributes:
         values: (h, w) float32.
         kind: what they mean.
         factor: what points of the network are multiplied by to get the map's unit.
+        found: fields of the Prediction that the decoder itself found.
     """
 
     values: np.ndarray
     kind: DepthKind
     factor: float = 1.0
+    found: Mapping[str, Any] = field(default_factory=dict)
 
 
 _Roles = Mapping[Role, np.ndarray]
@@ -50,33 +54,36 @@ def decode(arrays: Mapping[str, np.ndarray], spec: ModelSpec, prepared: Prepared
 
     Returns:
         The map with its kind; confidence, normals, points and sky where the network gives them; the
-        picture's camera, or else the one that the network predicts. At another size than the
-        picture's the prediction holds no picture.
+        picture's camera, or else the one that the network predicts. Where the network predicts
+        poses, its own lens goes with them. At another size than the picture's the prediction holds
+        no picture.
 
     Raises:
         InputError: the decoder needs an output or a camera that is not there.
     """
     roles = {spec.outputs[name].role: array for name, array in arrays.items() if name != "valid"}
-    camera = prepared.camera or _predict_camera(arrays, spec.outputs, prepared)
+    camera = prepared.camera
+    if camera is None or "pose" in roles:
+        camera = _predict_camera(arrays, spec.outputs, prepared) or camera
     if camera is not None and "pose" in roles:
         camera = camera.moved(_invert_pose(roles["pose"]))
     decoded = DECODERS[spec.decoder](roles, spec, prepared, camera)
-    values, image = decoded.values, prepared.image
-    if values.shape != prepared.size:
-        camera, image = camera and camera.resized(values.shape[1], values.shape[0]), None
-    points = roles.get("points")
-    return Prediction(
-        values=values,
-        kind=decoded.kind,
-        camera=camera,
-        valid=_join_masks(arrays.get("valid"), roles.get("mask")),
-        confidence=roles.get("confidence"),
-        normals=_normalize(roles["normal"]) if "normal" in roles else None,
-        points=None if points is None else points * np.float32(decoded.factor),
-        sky=roles["sky"] > 0.5 if "sky" in roles else None,
-        model=spec.name,
-        image=image,
-    )
+    points, normals = roles.get("points"), roles.get("normal")
+    fields: dict[str, Any] = {
+        "camera": camera,
+        "valid": _join_masks(arrays.get("valid"), roles.get("mask")),
+        "confidence": roles.get("confidence"),
+        "normals": None if normals is None else _normalize(normals),
+        "points": None if points is None else points * np.float32(decoded.factor),
+        "sky": roles["sky"] > 0.5 if "sky" in roles else None,
+        "image": prepared.image,
+        **decoded.found,
+    }
+    height, width = decoded.values.shape
+    if (height, width) != prepared.size:
+        camera = fields["camera"]
+        fields |= {"camera": camera and camera.resized(width, height), "image": None}
+    return Prediction(values=decoded.values, kind=decoded.kind, model=spec.name, **fields)
 
 
 def _decode_depth(
@@ -100,11 +107,22 @@ def _decode_canonical_depth(
 
     Source: Yin et al., Metric3D, ICCV 2023, section 3.2.
     """
-    decoded = _decode_depth(roles, spec, prepared, camera)
-    seen = prepared.input_camera
-    if spec.canonical_focal_px is None or seen is None:
+    decoded, seen = _decode_depth(roles, spec, prepared, camera), prepared.input_camera
+    return decoded if seen is None else _scale_to_lens(decoded, spec, seen.fy)
+
+
+def _decode_canonical_depth_of_mean_focal(
+    roles: _Roles, spec: ModelSpec, prepared: Prepared, camera: Camera | None
+) -> _Decoded:
+    """The same by the mean of fx and fy (Depth Anything 3's metric network)."""
+    decoded, seen = _decode_depth(roles, spec, prepared, camera), prepared.input_camera
+    return decoded if seen is None else _scale_to_lens(decoded, spec, (seen.fx + seen.fy) / 2)
+
+
+def _scale_to_lens(decoded: _Decoded, spec: ModelSpec, focal_px: float) -> _Decoded:
+    if spec.canonical_focal_px is None:
         return decoded
-    factor = seen.fy / spec.canonical_focal_px
+    factor = focal_px / spec.canonical_focal_px
     return _Decoded(
         values=decoded.values * np.float32(factor),
         kind=DepthKind.METRIC_DEPTH,
@@ -132,18 +150,38 @@ def _decode_inverse_depth_with_focal(
     if camera is None:
         raise InputError(
             f"{spec.name} gives inverse depth for a lens of one width, and neither the picture nor "
-            "the network says the focal length; give it (--fov DEGREES)."
+            "the network says a focal length that can be; give it (--fov DEGREES)."
         )
     inverse = roles["depth"] * np.float32(prepared.size[1] / camera.fx)
     return _Decoded(values=1 / np.clip(inverse, 1e-4, 1e4), kind=spec.kind)
+
+
+def _decode_point_map(
+    roles: _Roles, spec: ModelSpec, prepared: Prepared, camera: Camera | None
+) -> _Decoded:
+    """Points up to a shift along z become a map, points and a lens (MoGe); see point_map."""
+    del camera
+    known = prepared.camera
+    found = resolve_points(
+        roles["points"],
+        roles.get("mask"),
+        normal=roles.get("normal"),
+        metric_scale=float(roles.get("scale", 1.0)),
+        fov_x_deg=None if known is None else known.fov_deg,
+        apply_mask=False,
+    )
+    fields = {"points": found.points, "valid": found.valid, "camera": known or found.camera}
+    return _Decoded(values=found.depth, kind=spec.kind, found=fields)
 
 
 DECODERS: Mapping[Decoder, _Decode] = MappingProxyType(
     {
         "depth": _decode_depth,
         "canonical_depth": _decode_canonical_depth,
+        "canonical_depth_of_mean_focal": _decode_canonical_depth_of_mean_focal,
         "width_disparity": _decode_width_disparity,
         "inverse_depth_with_focal": _decode_inverse_depth_with_focal,
+        "point_map": _decode_point_map,
     }
 )
 """Name -> how outputs, by role, become a map with its meaning."""
@@ -152,16 +190,20 @@ DECODERS: Mapping[Decoder, _Decode] = MappingProxyType(
 def _predict_camera(
     arrays: Mapping[str, np.ndarray], outputs: Mapping[str, OutputSpec], prepared: Prepared
 ) -> Camera | None:
-    """The lens that the network predicts, as the picture's camera; None where it does not."""
+    """The lens that the network predicts, as the picture's camera; None where it says none."""
     height, width = prepared.input_size
     for name, array in arrays.items():
         role = outputs[name].role if name in outputs else None
+        if role == "focal" and not 0 < float(array) < (180 if outputs[name].unit == "deg" else 1e9):
+            return None  # a failure of the network; what needs the lens asks for it
         if role == "focal" and outputs[name].unit == "deg":
             camera = Camera.from_fov(width, height, fov_deg=float(array), source="predicted")
         elif role == "focal":
             camera = Camera.from_focal(width, height, focal_px=float(array), source="predicted")
         elif role == "intrinsics":
             (fx, _, cx), (_, fy, cy) = array[:2].astype(np.float64).tolist()
+            if outputs[name].unit == "input_px_corner":
+                cx, cy = cx - 0.5, cy - 0.5
             camera = Camera(
                 width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy, source="predicted"
             )

@@ -32,6 +32,7 @@ from leadline.runtime import (
 )
 from leadline.spec import ModelSpec
 from leadline.tiles import TileBlend, tile_boxes
+from leadline.view_batch import check_distinct
 
 if TYPE_CHECKING:
     from leadline.io.images import ImageSource
@@ -186,8 +187,8 @@ class DepthEstimator:
             The views in their order; poses are in their cameras where the network gives them.
 
         Raises:
-            InputError: no picture, more than the network takes together, or pictures of several
-                sizes.
+            InputError: no picture, more than the network takes together, one picture twice, or
+                pictures of several sizes.
         """
         prepared, most = [self.prepare(source) for source in sources], self.spec.max_views
         if not 1 <= len(prepared) <= most or self.policy != "single" or self.tiles > 1:
@@ -196,6 +197,7 @@ class DepthEstimator:
                 f"{self.tiles}: 1 to {most} views, policy 'single' and one tile are needed. Use "
                 "predict_batch for pictures that have nothing to do with each other."
             )
+        check_distinct([one.image.pixels for one in prepared])
         arrays = {name: array[None] for name, array in stack(prepared).items()}
         outputs = {name: array[0] for name, array in self.runtime.run(arrays).items()}
         views = (self._decode(outputs, one, place) for place, one in enumerate(prepared))

@@ -3,8 +3,8 @@
 A network such as MoGe gives points (x, y, z) of every pixel up to one unknown shift of z. The right
 shift makes them project onto their own pixels; the focal length comes with it.
 
-Places in the picture and focal lengths are measured in halves of its diagonal (``view_plane_uv``),
-until a :class:`~leadline.camera.Camera` is made of them.
+Places in the picture and focal lengths are measured in halves of its diagonal, see
+:func:`make_view_plane_uv`, until a :class:`~leadline.camera.Camera` is made of them.
 
 Sources:
     Wang et al., MoGe: Unlocking Accurate Monocular Geometry Estimation for Open-Domain Images with
@@ -61,7 +61,7 @@ class ResolvedPoints:
     shift: float
 
 
-def view_plane_uv(
+def make_view_plane_uv(
     height: int, width: int, aspect: float | None = None
 ) -> Float[np.ndarray, "height width 2"]:
     """Places of pixel centres on a view plane whose half diagonal is 1; (0, 0) is the middle.
@@ -71,14 +71,11 @@ def view_plane_uv(
         width: columns.
         aspect: width over height of the plane; None: of the grid.
     """
-    aspect = width / height if aspect is None else aspect
-    span_x, span_y = aspect / math.hypot(1, aspect), 1 / math.hypot(1, aspect)
-    u = span_x * (2 * np.arange(width) + 1 - width) / width
-    v = span_y * (2 * np.arange(height) + 1 - height) / height
-    return np.stack(np.meshgrid(u, v), axis=-1).astype(np.float32)
+    u, v = _make_axes(height, width, width / height if aspect is None else aspect)
+    return np.stack(np.meshgrid(u, v), axis=-1)
 
 
-def focal_of_fov(fov_x_deg: float, aspect: float) -> float:
+def convert_fov(fov_x_deg: float, aspect: float) -> float:
     """Focal length in half diagonals of a picture ``fov_x_deg`` wide, ``aspect`` width / height."""
     if not 0 < fov_x_deg < 180:
         raise InputError(f"fov_x_deg={fov_x_deg}: needs to be between 0 and 180 degrees.")
@@ -155,16 +152,16 @@ def resolve_points(
         InputError: arrays of other shapes, or an impossible field of view.
     """
     valid = None if mask is None else np.asarray(mask) > 0.5
-    height, width = _checked(points, valid)
+    height, width = _check_shapes(points, valid)
     aspect = width / height
-    known = None if fov_x_deg is None else focal_of_fov(fov_x_deg, aspect)
+    known = None if fov_x_deg is None else convert_fov(fov_x_deg, aspect)
     focal, shift = recover_focal_shift(points, valid, focal=known)
-    camera = _camera(height, width, focal, given=known is not None)
+    camera = _make_camera(height, width, focal, given=known is not None)
     depth = points[..., 2] + np.float32(shift)
     valid = depth > 0 if valid is None else valid & (depth > 0)
     moved = np.concatenate([points[..., :2], depth[..., None]], axis=-1)
     if force_projection:
-        moved = view_plane_uv(height, width) / np.float32(focal)
+        moved = make_view_plane_uv(height, width) / np.float32(focal)
         moved = np.concatenate([moved, np.ones_like(depth)[..., None]], axis=-1) * depth[..., None]
     moved, depth = moved * np.float32(metric_scale), depth * np.float32(metric_scale)
     if apply_mask:
@@ -176,13 +173,21 @@ def resolve_points(
     )
 
 
-def _camera(height: int, width: int, focal: float, *, given: bool) -> Camera:
+def _make_axes(height: int, width: int, aspect: float) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the columns and of the rows."""
+    diagonal = math.hypot(1, aspect)
+    u = aspect / diagonal * (2 * np.arange(width) + 1 - width) / width
+    v = 1 / diagonal * (2 * np.arange(height) + 1 - height) / height
+    return u.astype(np.float32), v.astype(np.float32)
+
+
+def _make_camera(height: int, width: int, focal: float, *, given: bool) -> Camera:
     focal_px = focal * math.hypot(height, width) / 2
     source = "given" if given else "predicted"
     return Camera.from_focal(width, height, focal_px=focal_px, source=source)
 
 
-def _checked(points: np.ndarray, valid: np.ndarray | None) -> tuple[int, int]:
+def _check_shapes(points: np.ndarray, valid: np.ndarray | None) -> tuple[int, int]:
     """The points' height and width."""
     if points.ndim != 3 or points.shape[2] != 3 or points.size == 0:
         raise InputError(
@@ -198,11 +203,14 @@ def _checked(points: np.ndarray, valid: np.ndarray | None) -> tuple[int, int]:
 
 def _sample(points: np.ndarray, valid: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """(n, 2) places and (n, 3) points of the valid among 64 x 64 nearest samples."""
-    height, width = _checked(points, valid)
-    rows = (np.arange(_SAMPLES) * height // _SAMPLES)[:, None]
-    columns = (np.arange(_SAMPLES) * width // _SAMPLES)[None]
-    uv, sampled = view_plane_uv(height, width)[rows, columns], points[rows, columns]
-    kept = np.ones(sampled.shape[:2], bool) if valid is None else valid[rows, columns]
+    height, width = _check_shapes(points, valid)
+    rows = np.arange(_SAMPLES) * height // _SAMPLES
+    columns = np.arange(_SAMPLES) * width // _SAMPLES
+    u, v = _make_axes(height, width, width / height)
+    uv = np.stack(np.meshgrid(u[columns], v[rows]), axis=-1)
+    chosen = rows[:, None], columns[None]
+    sampled = points[chosen]
+    kept = np.ones(sampled.shape[:2], bool) if valid is None else valid[chosen]
     return uv[kept], sampled[kept]
 
 
@@ -231,7 +239,7 @@ def _minimise(residuals: Callable[[float], np.ndarray]) -> float:
             accepted = fell >= _ACCEPTED * foretold
             if accepted:
                 x, r = x + step, tried
-            if max(abs(fell), foretold, fell - 2 * foretold) <= _TOLERANCE or region.spent(x):
+            if max(abs(fell), foretold, fell - 2 * foretold) <= _TOLERANCE or region.is_spent(x):
                 return x
     return x
 
@@ -250,7 +258,7 @@ class _TrustRegion:
     damping: float = 0.0
     scale: float = 0.0
 
-    def spent(self, x: float) -> bool:
+    def is_spent(self, x: float) -> bool:
         """Whether steps from ``x`` have become too short to matter."""
         return self.radius is not None and self.radius <= _STEP_TOLERANCE * self.scale * abs(x)
 

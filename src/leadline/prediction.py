@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image as PilImage
 
-from leadline import __version__, viz
+from leadline import viz
 from leadline.alignment import Alignment, Method, fit
 from leadline.camera import Camera
 from leadline.errors import InputError, KindError, UnknownNameError
@@ -41,6 +41,7 @@ from leadline.metric_scale import (
     alignment_from_points,
     floor_depth,
 )
+from leadline.version import __version__
 
 if TYPE_CHECKING:
     import os

@@ -199,6 +199,8 @@ class Preprocess:
         h, w = self._bounded(height, width)
         if spec.resize in _METHODS:
             return self._two_sizes(h, w)[1]
+        if spec.resize == "keep":
+            return self._rounded(h, 0), self._rounded(w, 1)
         scale_h, scale_w = spec.size[0] / h, spec.size[1] / w
         if spec.resize == "short_side":
             scale_h = scale_w = min(spec.size) / min(h, w)
@@ -337,6 +339,13 @@ def _make_focal(prepared: Prepared) -> np.ndarray:
 def _make_prompt(prepared: Prepared) -> np.ndarray:
     """The whole prompt: the network resizes it itself."""
     prompt = prepared.image.prompt_depth
+    if prompt is not None and not (np.isfinite(prompt).all() and (prompt > 0).all()):
+        unknown = 1 - float((np.isfinite(prompt) & (prompt > 0)).mean())
+        raise InputError(
+            f"{prepared.image.name or 'the picture'}: its depth prompt says nothing at "
+            f"{unknown:.0%} of its pixels, and this network takes a 0 for the nearest depth; fill "
+            "the holes first, or give a coarser prompt without any."
+        )
     if prompt is None:
         raise InputError(
             f"{prepared.image.name or 'the picture'}: this network needs sparse or coarse depth "

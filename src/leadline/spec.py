@@ -12,9 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from leadline import __version__
 from leadline.errors import InputError, UnknownNameError
 from leadline.kinds import DepthKind
+from leadline.version import __version__
 
 ResizeRule = Literal[
     "lower_bound",
@@ -23,6 +23,7 @@ ResizeRule = Literal[
     "short_side",
     "area",
     "exact",
+    "keep",
     "upper_bound_twice",
     "lower_bound_twice",
 ]
@@ -34,6 +35,7 @@ ResizeRule = Literal[
 - ``short_side``: the short side becomes the size's smaller number;
 - ``area``: as many pixels as the size has, so that pictures of every shape take the same time;
 - ``exact``: stretch to (height, width), losing the aspect (DenseDepth, Monodepth);
+- ``keep``: as it is; the network resizes it itself (MoGe);
 - ``upper_bound_twice``, ``lower_bound_twice``: the long or the short side becomes the size's first
   number, and then each side the nearest multiple, in two resamplings of whole grey levels, by area
   where no side grows and cubic elsewhere (Depth Anything 3).
@@ -108,7 +110,9 @@ class OutputSpec:
         shape: its shape class.
         mirror: what mirroring the picture does to it.
         unit: of its values: ``"kind"`` (what the model's DepthKind says), ``"m"``, ``"1"``,
-            ``"input_px"`` (pixels of the network's input), ``"deg"`` (horizontal field of view).
+            ``"input_px"`` (pixels of the network's input), ``"input_px_corner"`` (of a matrix K
+            whose origin is the picture's corner, half a pixel from ours), ``"deg"`` (horizontal
+            field of view).
     """
 
     role: Role
@@ -147,7 +151,12 @@ InputName = Literal["image", "intrinsics", "focal_px", "prompt_depth"]
 input; ``focal_px`` (b,), fx in pixels of the input; ``prompt_depth`` (b, h, w), sparse or coarse
 metres, 0 where unknown."""
 
-Decoder = Literal["depth", "canonical_depth", "width_disparity", "inverse_depth_with_focal"]
+# fmt: off
+Decoder = Literal[
+    "depth", "canonical_depth", "canonical_depth_of_mean_focal", "width_disparity",
+    "inverse_depth_with_focal", "point_map",
+]
+# fmt: on
 """How outputs become a Prediction; see :mod:`leadline.decode`."""
 
 

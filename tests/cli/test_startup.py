@@ -38,7 +38,7 @@ def test_help_is_quick() -> None:
 
 
 def test_the_version_is_the_packages() -> None:
-    from leadline import __version__
+    from leadline.version import __version__
 
     run = subprocess.run(
         [sys.executable, "-m", "leadline", "--version"], capture_output=True, text=True, check=True

@@ -248,6 +248,7 @@ def test_packed_arrays_are_bounded(tmp_path: Path, monkeypatch) -> None:
         read_npz(path, ())
     with pytest.raises(InputError, match="4 MB of arrays"):
         read_depth_map(path)
+    assert read_depth_map(path, max_megapixels=1).shape == (1000, 1000)
     write_npz(path, {"a": METRES})
     with pytest.raises(InputError, match="at most 0 MB"):
         read_npz(path, (), max_bytes=100)

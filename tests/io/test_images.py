@@ -313,6 +313,12 @@ def test_folders_in_natural_order(folder):
     assert names(deep) == ["IMG1.JPG", "img2.jpg", "img10.png", "img3.png"]
 
 
+def test_figures_that_are_no_numbers_are_sorted_too(tmp_path):
+    for name in ("²1.png", "a²2.png"):
+        (tmp_path / name).touch()
+    assert names(list_images(tmp_path)) == ["a²2.png", "²1.png"]
+
+
 def test_patterns(folder):
     assert names(list_images(str(folder / "img*"))) == ["img2.jpg", "img10.png"]
     assert names(list_images(str(folder / "**" / "*.png"))) == ["img10.png", "img3.png"]

@@ -53,6 +53,9 @@ def test_what_is_no_film_is_told(tmp_path: Path) -> None:
     film.write_bytes(film.read_bytes()[:200])
     with pytest.raises(InputError, match="decoded"):
         next(read_video(film))
+    whole = write_film(tmp_path / "whole.mp4", [np.zeros((48, 64, 3), np.uint8)])
+    with pytest.raises(InputError, match="--max-megapixels"):
+        next(read_video(whole, max_megapixels=0.001))
     with pytest.raises(InputError, match="every=0"):
         next(read_video(film, every=0))
 

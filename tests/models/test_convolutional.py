@@ -18,6 +18,7 @@ from safetensors.torch import save  # noqa: E402
 
 import leadline.models as models  # noqa: E402
 from leadline import catalog  # noqa: E402
+from leadline.decode import decode  # noqa: E402
 from leadline.errors import InputError, MissingWeightsError, WeightsError  # noqa: E402
 from leadline.export import export_module  # noqa: E402
 from leadline.image import Image  # noqa: E402
@@ -163,7 +164,7 @@ def test_any_picture_reaches_its_size_and_comes_back(name: str) -> None:
         assert batch.min() == pytest.approx(100 / 255)
         shape = output_shape(name, batch.shape)
         output = np.linspace(1, 2, int(np.prod(shape)), dtype=np.float32).reshape(shape)
-        prediction = preprocess.restore({"depth": output}, prepared, kind=spec.kind)
+        prediction = decode(preprocess.restore({"depth": output}, prepared), spec, prepared)
         assert prediction.values.shape == (height, width)
 
 

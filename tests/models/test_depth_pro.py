@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from PIL import Image as PilImage
 
 torch = pytest.importorskip("torch")
 
-from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 import leadline.models as models  # noqa: E402
@@ -465,38 +463,12 @@ def test_gradients_reach_every_used_weight_and_the_camera_leaves_the_decoder_alo
     assert idle == {f"{unit}{i}.{kind}" for i in (1, 3) for kind in ("weight", "bias")}
 
 
-class Named(nn.Module):
-    """The outputs as a tuple, which exporters take."""
-
-    def __init__(self, module: DepthPro) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.module.outputs(image).values())
-
-
 @pytest.mark.slow
-def test_its_onnx_file_gives_the_same(tiny: DepthPro, tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript")
-    onnxruntime = pytest.importorskip("onnxruntime")
-    path = tmp_path / "tiny.onnx"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            Named(tiny),
-            (pictures(2, 3, 512, 512),),
-            path,
-            dynamo=True,
-            opset_version=18,
-            dynamic_shapes=({0: torch.export.Dim("b", max=64)},),
-            input_names=["image"],
-            verbose=False,
-        )
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    batch = pictures(1, 3, 512, 512, seed=1)
-    with torch.no_grad():
-        expected = tiny.outputs(batch)
-    found = session.run(None, {"image": batch.numpy()})
-    for ours, value in zip(found, expected.values(), strict=True):
-        assert relative(torch.from_numpy(ours), value) < 5e-5
+@pytest.mark.parametrize("file", ["tiny.onnx", "tiny.xml"])
+def test_an_exported_file_gives_the_same(file: str, tiny: DepthPro, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript" if file.endswith("onnx") else "openvino")
+    from leadline.export import export_module
+
+    exported = export_module(tiny, SPEC, tmp_path / file)
+    assert exported.checks
+    assert all(check.relative_error < 2e-5 for check in exported.checks)

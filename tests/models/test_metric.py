@@ -36,7 +36,7 @@ def test_each_domain_keeps_its_range(head: str) -> None:
     module = build(head=head, domains=(("near", 2.0), ("far", 80.0, 20.0)))
     batch = 5 * pictures(2, 3, 64, 96)
     with torch.no_grad():
-        out = module.outputs(batch, domains=torch.tensor([0, 1]))
+        out = module.forward_all(batch, domains=torch.tensor([0, 1]))
     assert out.depth.shape == out.relative.shape == (2, 64, 96)
     assert out.domain_logits is not None
     assert 0 < out.depth[0].min() < out.depth[0].max() < 2
@@ -47,11 +47,11 @@ def test_each_domain_keeps_its_range(head: str) -> None:
 def test_a_batch_is_its_pictures_one_by_one(head: str) -> None:
     module, batch = build(head=head), pictures(4, 3, 64, 64)
     with torch.no_grad():
-        logits = module.outputs(batch).domain_logits
+        logits = module.forward_all(batch).domain_logits
         assert logits is not None
         even = (logits[:, 0] - logits[:, 1]).sort().values[:2].mean()
         module.router.linear.bias[1] += even + math.log(80 / 10)
-        balanced = module.outputs(batch).domain_logits
+        balanced = module.forward_all(batch).domain_logits
         assert balanced is not None
         assert module.router.choose(balanced).unique().numel() == 2
         alone = torch.cat([module(x[None]) for x in batch])
@@ -94,7 +94,7 @@ def test_a_step_of_training_lowers_the_loss(head: str) -> None:
     target = torch.stack([torch.full((64, 64), 3.0), torch.full((64, 64), 30.0)])
     losses = []
     for _ in range(12):
-        out = module.outputs(batch, domains)
+        out = module.forward_all(batch, domains)
         assert out.domain_logits is not None
         loss = silog(out.depth, target, target > 0)
         loss = loss + router_cross_entropy(out.domain_logits, domains)
@@ -110,7 +110,7 @@ def test_a_step_of_training_lowers_the_loss(head: str) -> None:
 def test_one_domain_has_no_choice() -> None:
     module = build(domains=(("indoor", 10.0),))
     with torch.no_grad():
-        out = module.outputs(pictures(1, 3, 64, 64))
+        out = module.forward_all(pictures(1, 3, 64, 64))
     assert out.domain_logits is None
     assert out.depth.max() < 10
 
@@ -120,7 +120,7 @@ def test_the_relative_network_keeps_its_weights_and_map() -> None:
     models.load_weights(module.relative, relative.state_dict())
     batch = pictures(1, 3, 64, 64)
     with torch.no_grad():
-        torch.testing.assert_close(module.outputs(batch).relative, relative(batch))
+        torch.testing.assert_close(module.forward_all(batch).relative, relative(batch))
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ def test_every_relative_network_can_carry_it(encoder: str) -> None:
 
 
 def test_widths_are_those_of_the_inner_maps() -> None:
-    assert relative_widths("lite", {}) == (32, 384, (64, 64, 32, 32))
-    assert relative_widths("depth-anything-v2-vits", {}) == (32, 64, (64, 64, 64, 64))
+    assert relative_widths(models.build, "lite", {}) == (32, 384, (64, 64, 32, 32))
+    assert relative_widths(models.build, "depth-anything-v2-vits", {}) == (32, 64, (64, 64, 64, 64))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ torch = pytest.importorskip("torch")
 import leadline.models as models  # noqa: E402
 from leadline.errors import InputError, UnknownNameError, WeightsError  # noqa: E402
 from leadline.models.dinov2 import ENCODERS, EncoderConfig  # noqa: E402
-from leadline.models.metric3d import CONFIGS, Metric3D, upsample_convex  # noqa: E402
+from leadline.models.metric3d import CONFIGS, Metric3D  # noqa: E402
+from leadline.models.metric3d_updates import upsample_convex  # noqa: E402
 from testing.goldens import FULL, Golden, fill_value, filled, load_golden  # noqa: E402
 from testing.inner import watch  # noqa: E402
 

@@ -16,8 +16,8 @@ import leadline.models as models  # noqa: E402
 from leadline.errors import InputError, UnknownNameError, WeightsError  # noqa: E402
 from leadline.models import moge, moge2  # noqa: E402
 from leadline.models.dinov2 import ENCODERS, EncoderConfig  # noqa: E402
-from leadline.models.moge import resize_antialiased, token_grid, view_plane  # noqa: E402
-from leadline.point_map import resolve_points, view_plane_uv  # noqa: E402
+from leadline.models.moge import choose_token_grid, make_view_plane  # noqa: E402
+from leadline.point_map import make_view_plane_uv, resolve_points  # noqa: E402
 from testing.goldens import FULL, Golden, filled, load_golden  # noqa: E402
 from testing.inner import watch  # noqa: E402
 
@@ -206,7 +206,7 @@ def test_bad_options_are_refused(name: str, options: dict[str, Any], message: st
 def test_grids_and_levels_equal_the_originals() -> None:
     arrays = load_golden("moge_solver").arrays
     for h, w, tokens, rows, columns, *_ in arrays["token_grid"].tolist():
-        assert token_grid(h, w, tokens) == (rows, columns)
+        assert choose_token_grid(h, w, tokens) == (rows, columns)
     for level, moge_2, moge_1 in arrays["level_tokens"].tolist():
         second = moge2.Moge2Config(encoder="vits", taps=(5,), neck_blocks=1, resolution_level=level)
         assert second.tokens == moge_2
@@ -214,9 +214,9 @@ def test_grids_and_levels_equal_the_originals() -> None:
 
 
 def test_a_picture_keeps_its_shape_in_patches() -> None:
-    assert token_grid(480, 640, 1200) == (30, 40)
-    assert token_grid(640, 480, 1200) == (40, 30)
-    assert token_grid(1, 4000, 100) == (1, 632)  # the originals have no row here
+    assert choose_token_grid(480, 640, 1200) == (30, 40)
+    assert choose_token_grid(640, 480, 1200) == (40, 30)
+    assert choose_token_grid(1, 4000, 100) == (1, 632)  # the originals have no row here
     config = moge2.CONFIGS["moge-2-vitl"]
     assert config.tokens == 3600
     assert moge2.Moge2Config(encoder="vits", taps=(5,), neck_blocks=1, num_tokens=77).tokens == 77
@@ -224,19 +224,8 @@ def test_a_picture_keeps_its_shape_in_patches() -> None:
 
 @pytest.mark.parametrize(("height", "width", "aspect"), [(6, 10, 1.7), (5, 1, 0.3), (8, 8, 1.0)])
 def test_places_are_those_of_the_solver(height: int, width: int, aspect: float) -> None:
-    ours = view_plane(height, width, aspect, like=torch.zeros(1))[0].permute(1, 2, 0)
-    np.testing.assert_allclose(ours, view_plane_uv(height, width, aspect), atol=1e-6)
-
-
-@pytest.mark.parametrize("kernel", ["bilinear", "bicubic"])
-@pytest.mark.parametrize("size", [(20, 31), (64, 48), (90, 130), (1, 1)])
-def test_what_exporters_get_is_the_antialiased_resampling(
-    kernel: moge.Kernel, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    x = torch.rand(2, 3, 64, 97, generator=torch.Generator().manual_seed(0))
-    expected = resize_antialiased(x, size, kernel)
-    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    torch.testing.assert_close(resize_antialiased(x, size, kernel), expected, atol=2e-6, rtol=0)
+    ours = make_view_plane(height, width, aspect, like=torch.zeros(1))[0].permute(1, 2, 0)
+    np.testing.assert_allclose(ours, make_view_plane_uv(height, width, aspect), atol=1e-6)
 
 
 # --- parity with the originals -------------------------------------------------------------------

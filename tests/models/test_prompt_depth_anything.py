@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -315,42 +314,15 @@ def test_gradients_reach_every_used_weight(tiny: PromptDepthAnything) -> None:
     }
 
 
-class Prompted(torch.nn.Module):
-    """The depth alone, which exporters take."""
-
-    def __init__(self, module: PromptDepthAnything) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, image: Tensor, prompt_depth: Tensor) -> Tensor:
-        return self.module.outputs(image, prompt_depth)["depth"]
-
-
 @pytest.mark.slow
-def test_its_onnx_file_gives_the_same_at_every_size(
-    tiny: PromptDepthAnything, tmp_path: Path
+@pytest.mark.parametrize("file", ["tiny.onnx", "tiny.xml"])
+def test_an_exported_file_gives_the_same_at_every_size(
+    file: str, tiny: PromptDepthAnything, tmp_path: Path
 ) -> None:
-    pytest.importorskip("onnxscript")
-    onnxruntime = pytest.importorskip("onnxruntime")
-    path, dim = tmp_path / "tiny.onnx", torch.export.Dim
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            Prompted(tiny),
-            (pictures(2, 3, 70, 98), prompts(2, 24, 32)),
-            path,
-            dynamo=True,
-            opset_version=18,
-            dynamic_shapes=(
-                {0: dim("b", max=64), 2: 14 * dim("h", max=200), 3: 14 * dim("w", max=200)},
-                {0: dim("b", max=64), 1: dim("rows", max=999), 2: dim("columns", max=999)},
-            ),
-            input_names=["image", "prompt_depth"],
-            verbose=False,
-        )
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    for size, prompt_size in (((70, 98), (24, 32)), ((126, 56), (96, 50))):
-        image, prompt = pictures(1, 3, *size), prompts(1, *prompt_size)
-        ours = session.run(None, {"image": image.numpy(), "prompt_depth": prompt.numpy()})[0]
-        with torch.no_grad():
-            assert relative(torch.from_numpy(ours), tiny.outputs(image, prompt)["depth"]) < 5e-5
+    pytest.importorskip("onnxscript" if file.endswith("onnx") else "openvino")
+    from leadline.export import export_module
+
+    spec = replace(SPEC, preprocess=replace(SPEC.preprocess, size=(98, 126)))
+    exported = export_module(tiny, spec, tmp_path / file)
+    assert {check.shape[0] for check in exported.checks} == {1, 2}
+    assert all(check.relative_error < 2e-5 for check in exported.checks)

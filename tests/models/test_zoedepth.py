@@ -72,7 +72,7 @@ def weights(golden: Golden, case: str, module: torch.nn.Module) -> dict[str, Ten
 
 def inner_maps(module: ZoeDepth | ZoeDepthNK, batch: Tensor) -> dict[str, Tensor]:
     """Every inner map by the name that golden files give it."""
-    out, seen = watch(module, lambda: module.outputs(batch))
+    out, seen = watch(module, lambda: module.forward_all(batch))
     core, domain = seen["core"], ""
     maps = {"metric_depth": out.depth[:, None], "rel_depth": out.relative}
     if isinstance(module, ZoeDepthNK):
@@ -218,7 +218,7 @@ def relative(ours: Tensor, reference: Tensor) -> float:
 def balance(module: ZoeDepthNK, batch: Tensor) -> None:
     """Shift the router so that the pictures of ``batch`` differ in their choice."""
     with torch.no_grad():
-        logits = module.outputs(batch).domain_logits
+        logits = module.forward_all(batch).domain_logits
         assert logits is not None
         gap = logits[:, 0] - logits[:, 1]
         module.mlp_classifier[2].bias[1] += gap.sort().values[:2].mean()
@@ -232,7 +232,7 @@ def test_each_picture_is_routed_by_itself_or_the_batch_votes(tiny_core: str) -> 
     voting.load_state_dict(module.state_dict())
     with torch.no_grad():
         alone = torch.cat([module(x[None]) for x in batch])
-        outputs, voted = module.outputs(batch), voting.outputs(batch)
+        outputs, voted = module.forward_all(batch), voting.outputs(batch)
         assert outputs.domain_logits is not None
         assert voted.domain_logits is not None
         chosen = module.route(outputs.domain_logits)
@@ -240,7 +240,7 @@ def test_each_picture_is_routed_by_itself_or_the_batch_votes(tiny_core: str) -> 
         assert relative(outputs.depth, alone) < 1e-5
         assert voting.route(voted.domain_logits).unique().numel() == 1
         assert relative(voted.depth, alone) > 1e-3
-        forced = module.outputs(batch, domains=1 - chosen).depth
+        forced = module.forward_all(batch, domains=1 - chosen).depth
         assert relative(forced, alone) > 1e-3
 
 
@@ -313,7 +313,7 @@ def test_a_meta_module_needs_no_constants_from_the_file(tiny_core: str) -> None:
 
 def test_gradients_reach_every_used_weight(tiny_core: str) -> None:
     module = routed(tiny_core).train()
-    out = module.outputs(pictures(2, 3, 64, 64), domains=torch.tensor([0, 1]))
+    out = module.forward_all(pictures(2, 3, 64, 64), domains=torch.tensor([0, 1]))
     assert out.domain_logits is not None
     (out.depth.mean() + out.domain_logits.square().mean() + out.relative.mean()).backward()
     idle = {name for name, p in module.named_parameters() if p.grad is None}
@@ -385,7 +385,7 @@ def test_it_equals_transformers(kind: str, saved: bool, tiny_core: str, tmp_path
     for size in ((64, 64), (64, 128), (128, 96)):
         batch = pictures(2, 3, *size)
         with torch.no_grad():
-            theirs, ours = twin(batch), module.outputs(batch)
+            theirs, ours = twin(batch), module.forward_all(batch)
         assert relative(ours.depth, theirs.predicted_depth) < 1e-5
         if ours.domain_logits is not None:
             torch.testing.assert_close(ours.domain_logits, theirs.domain_logits)

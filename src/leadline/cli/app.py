@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from leadline import __version__
 from leadline.cli.benchmark import benchmark
 from leadline.cli.datasets import datasets
 from leadline.cli.doctor import doctor
@@ -23,6 +22,7 @@ from leadline.cli.segment import segment
 from leadline.cli.stereo import stereo
 from leadline.cli.train import train
 from leadline.cli.triangulate import triangulate
+from leadline.version import __version__
 
 app = typer.Typer(
     help="Depth from one camera.",

@@ -59,8 +59,8 @@ def doctor(
 
 def examine() -> dict[str, Any]:
     """The whole report as plain data."""
-    from leadline import __version__
     from leadline.runtime import RUNTIMES, devices
+    from leadline.version import __version__
 
     return {
         "leadline": __version__,

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leadline import __version__
 from leadline.datasets import Options, open_dataset
 from leadline.datasets import get as get_dataset
 from leadline.errors import InputError, LeadlineError
@@ -26,6 +25,7 @@ from leadline.evaluation.run import evaluate
 from leadline.hub import sha256_of_model
 from leadline.jobs import write_text
 from leadline.metrics import LARGER_IS_BETTER
+from leadline.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

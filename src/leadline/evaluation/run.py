@@ -13,7 +13,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from leadline import __version__
 from leadline.errors import InputError, KindError, LeadlineError
 from leadline.evaluation.accumulate import Accumulator
 from leadline.evaluation.depth_protocol import DepthProtocol
@@ -21,6 +20,7 @@ from leadline.evaluation.other_protocols import PairProtocol, StereoProtocol
 from leadline.evaluation.predictors import adapt_to_protocol, refuse_disparity
 from leadline.evaluation.report import Report, Skipped
 from leadline.jobs import run_job
+from leadline.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -59,20 +59,8 @@ def camera_from_rays(
         InputError: maps of other shapes.
         DegenerateError: too few rays that count, or rays that no camera has.
     """
-    rays, weight = np.asarray(rays, np.float64), np.asarray(confidence, np.float64).ravel()
-    if rays.ndim != 3 or rays.shape[0] != 6 or rays[0].shape != np.shape(confidence):
-        raise InputError(
-            f"rays of shape {rays.shape} with confidence of shape {np.shape(confidence)}: "
-            "(6, h, w) and (h, w) are needed."
-        )
-    height, width = rays.shape[1:]
-    directions, origins = rays[:3].reshape(3, -1).T, rays[3:].reshape(3, -1).T
-    weight = np.where(np.abs(directions[:, 2]) > _FLAT_RAY, weight, 0)
-    if np.count_nonzero(weight) < _SAMPLE:
-        raise DegenerateError(
-            f"{np.count_nonzero(weight)} rays with a direction and a weight; {_SAMPLE} are needed "
-            "for a camera. Use the camera head's pose."
-        )
+    directions, origins, weight = _check_rays(rays, confidence)
+    height, width = np.shape(confidence)
     v, u = np.mgrid[:height, :width]
     plane = np.stack([(2 * u + 1) / width - 1, (2 * v + 1) / height - 1, np.ones_like(u)], axis=-1)
     homography = _fit_robustly(plane.reshape(-1, 3), directions, weight, seed)
@@ -93,6 +81,26 @@ def camera_from_rays(
         world_from_camera=pose,
         source="predicted",
     )
+
+
+def _check_rays(
+    rays: np.ndarray, confidence: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Directions (n, 3), origins (n, 3) and weights (n,) of the pixels, row by row."""
+    rays, weight = np.asarray(rays, np.float64), np.asarray(confidence, np.float64)
+    if rays.ndim != 3 or len(rays) != 6 or rays.shape[1:] != weight.shape:
+        raise InputError(
+            f"rays of shape {rays.shape} with confidence of shape {weight.shape}: (6, h, w) and "
+            "(h, w) are needed."
+        )
+    directions, origins = rays[:3].reshape(3, -1).T, rays[3:].reshape(3, -1).T
+    weight = np.where(np.abs(directions[:, 2]) > _FLAT_RAY, weight.ravel(), 0)
+    if np.count_nonzero(weight) < _SAMPLE:
+        raise DegenerateError(
+            f"{np.count_nonzero(weight)} rays with a direction and a weight; {_SAMPLE} are needed "
+            "for a camera. Use the camera head's pose."
+        )
+    return directions, origins, weight
 
 
 def _fit_robustly(

@@ -33,6 +33,7 @@ FAR_PLANE_SHARE = 0.03
 """A largest value that fills more than this share of the pixels is noticed by find_holes."""
 
 _NEEDED = "one (h, w) map of numbers is needed."
+_NUMBER_BYTES = 8  # of a pixel in a packed array, at most
 _DPT_TAG = np.float32(202021.25).tobytes()
 _DPT_HEADER = np.dtype([("tag", "<f4"), ("width", "<i4"), ("height", "<i4")])
 _DEPTH_NAMES = ("depth", "z", "depth_m", "depthmap", "depth_map", "v", "y")
@@ -79,7 +80,8 @@ def read_depth_map(
     if start.startswith(b"\x93NUMPY"):
         values = read_npy(path)
     elif start.startswith(b"PK"):
-        arrays = read_npz(path, ())
+        most = None if max_megapixels is None else int(max_megapixels * 1e6 * _NUMBER_BYTES)
+        arrays = read_npz(path, (), max_bytes=most)
         values = arrays[_choose(list(arrays), channel, f"{path}")]
     elif start[:2] in (b"PF", b"Pf"):
         values = read_pfm(path)

@@ -131,7 +131,7 @@ def list_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
 def natural_key(path: str | os.PathLike[str]) -> tuple[object, ...]:
     """Sort key with numbers in numeric order: frame2 before frame10."""
     parts = re.split(r"(\d+)", os.fspath(path))
-    keys = tuple((int(p), "") if p.isdigit() else (-1, p.casefold()) for p in parts)
+    keys = tuple((int(p), "") if p.isdecimal() else (-1, p.casefold()) for p in parts)
     return keys, os.fspath(path)
 
 

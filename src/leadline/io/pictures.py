@@ -48,25 +48,6 @@ _BAND_PIXELS = 1 << 20
 _QUIET = threading.Lock()
 
 
-@contextmanager
-def open_picture(
-    file: BinaryIO, name: str, *, max_megapixels: float | None = None
-) -> Generator[PilImage.Image]:
-    """Open a picture whose size is no danger, its pixels not decoded yet.
-
-    Raises:
-        InputError: no picture of a format that is read, too large, or a fault inside the block.
-        MissingDependencyError: a HEIC picture without pillow-heif.
-    """
-    with reading(name, NEEDED):
-        try:
-            picture = _open(file, name, max_megapixels)
-        except UnidentifiedImageError:
-            raise InputError(f"{name} {_why_unknown(file, name)}") from None
-        with picture:
-            yield picture
-
-
 def decode_file(
     file: BinaryIO, name: str, *, tone: Tone, max_megapixels: float | None = None
 ) -> Image:
@@ -89,7 +70,8 @@ def open_trusted(
     """Open a picture with Pillow where its reading is right, else say why tifffile has to.
 
     Raises:
-        InputError, MissingDependencyError: as :func:`open_picture`, or a camera raw file.
+        InputError: no picture of a format that is read, too large, or a camera raw file.
+        MissingDependencyError: a HEIC picture without pillow-heif.
     """
     with reading(name, NEEDED):
         start = file.read(16)

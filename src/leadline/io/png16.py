@@ -20,7 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from leadline.errors import InputError
 from leadline.io.boundary import open_file, reading
-from leadline.io.pictures import open_picture, open_trusted
+from leadline.io.pictures import open_trusted
 from leadline.io.text import parse_json, read_text
 from leadline.io.tiff import read_tiff
 from leadline.jobs import atomic_write, write_text
@@ -114,13 +114,17 @@ def _encoded(
     return file.getvalue(), text
 
 
-def read_png16(path: str | os.PathLike[str]) -> Png16:
+def read_png16(path: str | os.PathLike[str], *, max_megapixels: float | None = None) -> Png16:
     """Read a map that :func:`write_png16` wrote.
+
+    Args:
+        path: the PNG.
+        max_megapixels: see :func:`leadline.io.read_image`.
 
     Raises:
         InputError: missing or damaged, not 16-bit, or without its record.
     """
-    codes, text = read_codes(path)
+    codes, text = read_codes(path, max_megapixels=max_megapixels)
     if text is None and sidecar_of(path).is_file():
         text = read_text(sidecar_of(path), _RECORD)
     if text is None:
@@ -132,13 +136,20 @@ def read_png16(path: str | os.PathLike[str]) -> Png16:
     return _decoded(codes, text, str(path))
 
 
-def decode_png16(data: bytes, *, name: str = "16-bit PNG") -> Png16:
-    """Read what :func:`encode_png16` made; ``name`` is for messages.
+def decode_png16(
+    data: bytes, *, name: str = "16-bit PNG", max_megapixels: float | None = None
+) -> Png16:
+    """Read what :func:`encode_png16` made.
+
+    Args:
+        data: the file's bytes.
+        name: for messages.
+        max_megapixels: see :func:`leadline.io.read_image`.
 
     Raises:
         InputError: damaged, not 16-bit, or without its record.
     """
-    codes, text = _codes_of(BytesIO(data), name, None)
+    codes, text = _codes_of(BytesIO(data), name, max_megapixels)
     if text is None:
         raise InputError(f"{name} carries no 'leadline' text chunk: its scale is unknown.")
     return _decoded(codes, text, name)
@@ -150,8 +161,9 @@ def read_png16_record(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         InputError: missing or damaged, or without its record.
     """
-    with open_file(path, _RECORD) as file, open_picture(file, str(path)) as picture:
-        text = picture.info.get(CHUNK)
+    with open_file(path, _RECORD) as file:
+        picture = open_trusted(file, str(path))
+        text = None if isinstance(picture, str) else picture.info.get(CHUNK)
         if not isinstance(text, str):
             raise InputError(f"{path} carries no record of Leadline's; {_RECORD}")
         return _record(text, str(path))

@@ -9,7 +9,7 @@ import numpy as np
 
 from leadline.errors import InputError, MissingDependencyError
 from leadline.image import Image
-from leadline.io.boundary import open_file, reading, reason_of
+from leadline.io.boundary import check_pixels, open_file, reading, reason_of, size_of
 
 if TYPE_CHECKING:
     import os
@@ -29,7 +29,9 @@ def is_video(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
-def read_video(path: str | os.PathLike[str], *, every: int = 1) -> Iterator[Image]:
+def read_video(
+    path: str | os.PathLike[str], *, every: int = 1, max_megapixels: float | None = None
+) -> Iterator[Image]:
     """Frames of a film, named ``STEM-000012`` by their number.
 
     A film that breaks off gives the frames before; one that gives none is an error.
@@ -37,6 +39,7 @@ def read_video(path: str | os.PathLike[str], *, every: int = 1) -> Iterator[Imag
     Args:
         path: the film.
         every: take each so-manieth frame.
+        max_megapixels: of a frame; see :func:`leadline.io.read_image`.
 
     Raises:
         InputError: no such file, no film in it, or none of its frames can be decoded.
@@ -45,8 +48,8 @@ def read_video(path: str | os.PathLike[str], *, every: int = 1) -> Iterator[Imag
     path = Path(path)
     if every < 1:
         raise InputError(f"every={every}: 1 (all frames) or more is needed.")
-    with open_file(path, _NEEDED):
-        pass  # missing, a folder or a pipe: said here, since PyAV would wait for a pipe
+    with open_file(path, _NEEDED) as file:  # PyAV would wait for a pipe
+        stored = size_of(file)
     try:
         import av
     except ImportError as error:
@@ -62,6 +65,8 @@ def read_video(path: str | os.PathLike[str], *, every: int = 1) -> Iterator[Imag
                     )
                 stream = container.streams.video[0]
                 stream.thread_type = "AUTO"
+                size = (stream.height or 0, stream.width or 0)
+                check_pixels(size, str(path), stored=stored, max_megapixels=max_megapixels)
                 for number, frame in enumerate(container.decode(stream)):
                     if number % every:
                         continue

@@ -111,7 +111,7 @@ def _zoedepth(name: str, **options: Any) -> DepthModule:
 def _metric(name: str, **options: Any) -> DepthModule:
     from leadline.models.metric import build_metric
 
-    return build_metric(name, **options)
+    return build_metric(name, build, **options)
 
 
 def _depth_pro(name: str, **options: Any) -> DepthModule:

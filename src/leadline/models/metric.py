@@ -11,7 +11,7 @@ NeurIPS 2024, section 7.4 (a sigmoid times a range). The pooled router is Leadli
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
@@ -19,7 +19,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leadline import models
 from leadline.errors import InputError, UnknownNameError
 from leadline.models import midas
 from leadline.models.base import DepthModule
@@ -211,13 +210,18 @@ class Router(nn.Module):
 
 
 class Metric(DepthModule):
-    """A relative network with a metric head: metres along the optical axis."""
+    """A relative network with a metric head: metres along the optical axis.
 
-    def __init__(self, config: MetricConfig) -> None:
+    Args:
+        config: sizes.
+        build: makes the relative network, ``leadline.models.build``.
+    """
+
+    def __init__(self, config: MetricConfig, build: Callable[..., DepthModule]) -> None:
         super().__init__()
         self.config = config
-        widths = relative_widths(config.encoder, config.encoder_options)
-        self.relative: Any = models.build(config.encoder, **config.encoder_options)
+        widths = relative_widths(build, config.encoder, config.encoder_options)
+        self.relative: Any = build(config.encoder, **config.encoder_options)
         self.multiple_of = self.relative.multiple_of  # ty: ignore[invalid-attribute-access]
         self.head = (
             BinsHead(config, widths) if config.head == "bins" else SigmoidHead(config, widths)
@@ -252,7 +256,9 @@ class Metric(DepthModule):
         return MetricOutputs(depth, logits if several else None, core.depth)
 
 
-def relative_widths(encoder: str, options: Mapping[str, Any]) -> Widths:
+def relative_widths(
+    build: Callable[..., DepthModule], encoder: str, options: Mapping[str, Any]
+) -> Widths:
     """Channels of the inner maps that the relative network ``encoder`` gives.
 
     Raises:
@@ -267,7 +273,7 @@ def relative_widths(encoder: str, options: Mapping[str, Any]) -> Widths:
             "max_depth out and give domains."
         )
     with torch.device("meta"):
-        module: Any = models.build(encoder, **options)
+        module: Any = build(encoder, **options)
         side = 4 * module.multiple_of
         maps: DPTOutputs = module.forward_all(torch.zeros(1, 3, side, side))
     return Widths(
@@ -285,10 +291,10 @@ def _with_relative(core: DPTOutputs) -> Tensor:
     return torch.cat([core.features, relative], dim=1)
 
 
-def build_metric(name: str, **options: Any) -> Metric:
+def build_metric(name: str, build: Callable[..., DepthModule], **options: Any) -> Metric:
     """A metric head on the relative network ``encoder``; options are :class:`MetricConfig`'s.
 
     Raises:
         InputError: an option that :class:`MetricConfig` does not have, or a bad value.
     """
-    return Metric(with_options(name, MetricConfig(), options))
+    return Metric(with_options(name, MetricConfig(), options), build)

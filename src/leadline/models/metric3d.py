@@ -4,8 +4,6 @@ Sources:
     Hu et al., Metric3D v2: A Versatile Monocular Geometric Foundation Model for Zero-shot Metric
     Depth and Surface Normal Estimation, TPAMI 2024.
     Yin et al., Metric3D: Towards Zero-shot Metric 3D Prediction from A Single Image, ICCV 2023.
-    Teed and Deng, RAFT: Recurrent All-Pairs Field Transforms for Optical Flow, ECCV 2020 (gated
-    updates, convex upsampling).
     Darcet et al., Vision Transformers Need Registers, ICLR 2024 (the encoder's extra tokens).
 
 The network sees no intrinsics: it gives the depths that a camera of 1,000 pixels focal length would
@@ -18,7 +16,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +26,14 @@ from leadline.errors import InputError, UnknownNameError
 from leadline.models.base import DepthModule
 from leadline.models.dinov2 import ENCODERS, DinoV2
 from leadline.models.dpt import ResidualConvUnit, Size, resize
+from leadline.models.metric3d_updates import (
+    ContextEncoder,
+    Gates,
+    UpdateBlock,
+    normalise,
+    size_of,
+    upsample_convex,
+)
 from leadline.models.variant import with_options
 
 CANONICAL_FOCAL_PX = 1000.0
@@ -36,8 +42,6 @@ _REGISTERS = 4
 _MIN_DEPTH, _MAX_DEPTH = 0.1, 200.0  # metres of the canonical camera
 _DEPTH_STEP = 100.0  # metres per unit of the recurrent state
 _BINS = 256
-_LEAST_KAPPA = 0.01
-_UPSAMPLING = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +169,7 @@ class TokenPyramid(nn.Module):
         return [read(x, grid) for read, x in zip(readers, reversed(tokens), strict=True)]
 
 
-class Fuse(nn.Module):
+class FusionBlock(nn.Module):
     """Adds a refined skip to the path, refines the sum, enlarges it and projects it."""
 
     def __init__(self, channels: int, outputs: int, *, skip: bool = True) -> None:
@@ -183,143 +187,24 @@ class Fuse(nn.Module):
         return self.out_conv(path if size is None else resize(path, size))
 
 
-class Fusion(nn.Module):
+class FusionStack(nn.Module):
     """``decoder_mono``: the pyramid -> one map at 1/4 of the picture."""
 
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
         c1, c2, c3, c4 = channels
-        self.upconv_3 = Fuse(c4, c3, skip=False)
-        self.upconv_2 = Fuse(c3, c2)
-        self.upconv_1 = Fuse(c2, c1 + 2)
+        self.upconv_3 = FusionBlock(c4, c3, skip=False)
+        self.upconv_2 = FusionBlock(c3, c2)
+        self.upconv_1 = FusionBlock(c2, c1 + 2)
 
     def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
         """Four maps, coarse to fine -> (b, c + 2, h / 4, w / 4); the last two are confidences."""
         r3, r2, r1, r0 = pyramid
-        path = self.upconv_2(self.upconv_3(r3), r2, _size(r1))
-        return self.upconv_1(path, r1, _size(r0))
+        path = self.upconv_2(self.upconv_3(r3), r2, size_of(r1))
+        return self.upconv_1(path, r1, size_of(r0))
 
 
-# --- recurrent refinement ------------------------------------------------------------------------
-
-
-class ChannelNorm(nn.LayerNorm):
-    """A layer norm over the channels of a map."""
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
-        """(b, c, h, w) -> (b, c, h, w)."""
-        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
-class ContextBlock(nn.Module):
-    """Two normed 3x3 convolutions, added to a projection of the input."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
-        self.norm1 = ChannelNorm(outputs)
-        self.norm2 = ChannelNorm(outputs)
-        self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1), ChannelNorm(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(b, c, h, w) -> (b, c', h, w)."""
-        out = F.relu(self.norm1(self.conv1(x)))
-        return F.relu(self.downsample(x) + F.relu(self.norm2(self.conv2(out))))
-
-
-class ContextEncoder(nn.Module):
-    """``context_feature_encoder``: at each level, the first hidden state and the context."""
-
-    def __init__(self, features: Sequence[int], hidden: int) -> None:
-        super().__init__()
-
-        def branches(inputs: int) -> nn.ModuleList:
-            return nn.ModuleList(
-                nn.Sequential(ContextBlock(inputs, hidden), nn.Conv2d(hidden, hidden, 3, padding=1))
-                for _ in range(2)
-            )
-
-        self.outputs04, self.outputs08, self.outputs16 = (branches(count) for count in features)
-
-    def forward(self, maps: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Three maps, fine to coarse -> hidden states and contexts, fine to coarse."""
-        levels = (self.outputs04, self.outputs08, self.outputs16)
-        pairs = [(level[0](x), level[1](x)) for level, x in zip(levels, maps, strict=True)]
-        return [torch.tanh(a) for a, _ in pairs], [F.relu(b) for _, b in pairs]
-
-
-class Gates(NamedTuple):
-    """What a level's context adds to its recurrent unit's three convolutions."""
-
-    z: Tensor
-    r: Tensor
-    q: Tensor
-
-
-class ConvGRU(nn.Module):
-    """A gated recurrent unit of 3x3 convolutions."""
-
-    def __init__(self, hidden: int, inputs: int) -> None:
-        super().__init__()
-        self.convz = nn.Conv2d(hidden + inputs, hidden, 3, padding=1)
-        self.convr = nn.Conv2d(hidden + inputs, hidden, 3, padding=1)
-        self.convq = nn.Conv2d(hidden + inputs, hidden, 3, padding=1)
-
-    def forward(self, h: Tensor, gates: Gates, *inputs: Tensor) -> Tensor:
-        """The next state (b, hidden, h, w)."""
-        x = torch.cat(inputs, dim=1)
-        both = torch.cat([h, x], dim=1)
-        z = torch.sigmoid(self.convz(both) + gates.z)
-        r = torch.sigmoid(self.convr(both) + gates.r)
-        q = torch.tanh(self.convq(torch.cat([r * h, x], dim=1)) + gates.q)
-        return (1 - z) * h + z * q
-
-
-class StateChange(nn.Module):
-    """``flow_head``: what to add to depth and its confidence, and to the normal and its own."""
-
-    def __init__(self, hidden: int) -> None:
-        super().__init__()
-        self.conv1d = nn.Conv2d(hidden, hidden, 3, padding=1)
-        self.conv2d = nn.Conv2d(hidden, 2, 3, padding=1)
-        self.conv1n = nn.Conv2d(hidden, hidden, 3, padding=1)
-        self.conv2n = nn.Conv2d(hidden, 4, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(b, hidden, h, w) -> (b, 6, h, w)."""
-        depth = self.conv2d(F.relu(self.conv1d(x)))
-        return torch.cat([depth, self.conv2n(F.relu(self.conv1n(x)))], dim=1)
-
-
-class UpdateBlock(nn.Module):
-    """One update: recurrent units at 1/14, 1/7 and 1/4, coarse ones more often than fine ones."""
-
-    def __init__(self, hidden: int) -> None:
-        super().__init__()
-        self.gru08 = ConvGRU(hidden, hidden + 6)
-        self.gru16 = ConvGRU(hidden, 2 * hidden)
-        self.gru32 = ConvGRU(hidden, hidden)
-        self.flow_head = StateChange(hidden)
-        self.mask = nn.Sequential(
-            nn.Conv2d(hidden, hidden, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(hidden, 9 * _UPSAMPLING**2, 1),
-        )
-
-    def forward(
-        self, hidden: list[Tensor], gates: Sequence[Gates], state: Tensor
-    ) -> tuple[list[Tensor], Tensor, Tensor]:
-        """The next hidden states, the next state (b, 6, h, w), and weights of its upsampling."""
-        fine, middle, coarse = hidden
-        coarse = self.gru32(coarse, gates[2], _halve(middle, coarse))
-        for _ in range(2):
-            coarse = self.gru32(coarse, gates[2], _halve(middle, coarse))
-            middle = self.gru16(
-                middle, gates[1], _halve(fine, middle), resize(coarse, _size(middle))
-            )
-        fine = self.gru08(fine, gates[0], state, resize(middle, _size(fine)))
-        return [fine, middle, coarse], state + self.flow_head(fine), 0.25 * self.mask(fine)
+# --- the whole ---------------------------------------------------------------------------------
 
 
 class Metric3DHead(nn.Module):
@@ -330,7 +215,7 @@ class Metric3DHead(nn.Module):
         channels, hidden = config.decoder[0], config.hidden
         self.iterations = config.iterations
         self.token2feature = TokenPyramid(ENCODERS[config.encoder].width, config.features)
-        self.decoder_mono = Fusion(config.decoder)
+        self.decoder_mono = FusionStack(config.decoder)
         self.depth_regressor = nn.Sequential(
             nn.Conv2d(channels, _BINS, 3, padding=1), nn.ReLU(), nn.Conv2d(_BINS, _BINS, 1)
         )
@@ -379,39 +264,6 @@ class Metric3DHead(nn.Module):
         depth = (depth.clamp(_MIN_DEPTH, _MAX_DEPTH) - _MAX_DEPTH) / _DEPTH_STEP
         normal = normalise(torch.cat([self.normal_predictor(features), kappa], dim=1))
         return torch.cat([depth, depth_conf, normal], dim=1)
-
-
-def normalise(x: Tensor) -> Tensor:
-    """(b, 4, h, w): a vector made of length 1, and its concentration made positive."""
-    vector, kappa = x[:, :3], x[:, 3:]
-    length = vector.square().sum(dim=1, keepdim=True).sqrt() + 1e-10
-    return torch.cat([vector / length, F.elu(kappa) + 1 + _LEAST_KAPPA], dim=1)
-
-
-def upsample_convex(state: Tensor, weights: Tensor) -> Tensor:
-    """Enlarge a map 4 times: each pixel is a weighted mean of the 3x3 coarse ones around it.
-
-    Args:
-        state: (b, c, h, w).
-        weights: (b, 9 * 16, h, w) before their softmax.
-
-    Source: RAFT, section 3.3.
-    """
-    b, c, h, w = state.shape
-    k = _UPSAMPLING
-    shares = weights.view(b, 1, 9, k, k, h, w).softmax(dim=2)
-    around = F.unfold(state, 3, padding=1).view(b, c, 9, 1, 1, h, w)
-    fine = (shares * around).sum(dim=2)  # (b, c, k, k, h, w)
-    return fine.permute(0, 1, 4, 2, 5, 3).reshape(b, c, k * h, k * w)
-
-
-def _halve(x: Tensor, like: Tensor) -> Tensor:
-    """3x3 means at every other pixel, zeros beyond the border counted, at the size of ``like``."""
-    return resize(F.avg_pool2d(x, 3, stride=2, padding=1), _size(like))
-
-
-def _size(x: Tensor) -> Size:
-    return x.shape[-2], x.shape[-1]
 
 
 class Metric3D(DepthModule):

@@ -11,84 +11,35 @@ come from the points afterwards (:mod:`leadline.point_map`). The layers are shar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from math import sqrt
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
-from zipfile import is_zipfile
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leadline.errors import InputError, UnknownNameError, WeightsError
+from leadline.errors import InputError
 from leadline.models.base import DepthModule
 from leadline.models.dinov2 import ENCODERS, DinoV2
+from leadline.models.moge_config import (
+    PATCH,
+    PointRemap,
+    TokenCount,
+    read_encoder_name,
+    read_published,
+    refuse_newer,
+)
 from leadline.models.variant import with_options
-from leadline.models.weights import read_torch, unwrap
+from leadline.ops import resize_antialiased
 
-PointRemap = Literal["exp", "linear", "sinh", "sinh_exp"]
-"""From a head's three channels to a point: ``exp`` (x e^z, y e^z, e^z), ``linear`` as they are,
-``sinh`` of all three, ``sinh_exp`` (sinh x, sinh y, e^z)."""
-
-Kernel = Literal["bilinear", "bicubic"]
-"""Of an antialiased resampling: a triangle, or Keys' cubic with a = -0.5."""
-
-PATCH = 14
-_FINEST_LEVEL = 9
 _PICTURE_MEAN = (0.485, 0.456, 0.406)
 _PICTURE_STD = (0.229, 0.224, 0.225)
 
 Size = tuple[int, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TokenCount:
-    """How many patches a picture becomes. Abstract: the part that MoGe's configs share.
-
-    Attributes:
-        encoder: key of :data:`leadline.models.dinov2.ENCODERS`.
-        remap_output: see :data:`PointRemap`.
-        num_tokens_range: patches at resolution levels 0 and 9.
-        resolution_level: 0 to 9, coarse to fine.
-        num_tokens: patches; None: as ``resolution_level`` says.
-    """
-
-    encoder: str
-    remap_output: PointRemap = "exp"
-    num_tokens_range: tuple[int, int]
-    resolution_level: int = _FINEST_LEVEL
-    num_tokens: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.encoder not in ENCODERS:
-            raise UnknownNameError("encoder", self.encoder, ENCODERS)
-        if self.remap_output not in get_args(PointRemap):
-            raise UnknownNameError("remap_output", self.remap_output, get_args(PointRemap))
-        object.__setattr__(self, "num_tokens_range", tuple(self.num_tokens_range))
-        low, high = self.num_tokens_range
-        if not 0 < low <= high or not 0 <= self.resolution_level <= _FINEST_LEVEL:
-            raise InputError(
-                f"num_tokens_range={self.num_tokens_range}, resolution_level="
-                f"{self.resolution_level}: positive, increasing counts and a level from 0 to "
-                f"{_FINEST_LEVEL} are needed."
-            )
-        if self.num_tokens is not None and self.num_tokens < 1:
-            raise InputError(f"num_tokens={self.num_tokens}: at least 1 patch is needed, or None.")
-
-    @property
-    def layers(self) -> str:
-        """The layers, in words: what state dicts differ in."""
-        raise NotImplementedError
-
-    @property
-    def tokens(self) -> int:
-        """Patches that a picture becomes, about."""
-        low, high = self.num_tokens_range
-        of_level = int(low + self.resolution_level / _FINEST_LEVEL * (high - low))
-        return self.num_tokens or of_level
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,25 +95,24 @@ CONFIGS: dict[str, MogeConfig] = {"moge-1-vitl": MogeConfig(encoder="vitl")}
 # --- shared with MoGe-2 --------------------------------------------------------------------------
 
 
-Config = TypeVar("Config", bound=TokenCount)
-
-
-def token_grid(height: int, width: int, num_tokens: int) -> Size:
+def choose_token_grid(height: int, width: int, num_tokens: int) -> Size:
     """(rows, columns) of about ``num_tokens`` patches for a ``height`` x ``width`` picture.
 
     At least one of each; the originals can round a short side to 0.
     """
-    rows, columns = sqrt(num_tokens * height / width), sqrt(num_tokens * width / height)
-    return max(1, round(rows)), max(1, round(columns))
+    aspect = width / height
+    return max(1, round(sqrt(num_tokens / aspect))), max(1, round(sqrt(num_tokens * aspect)))
 
 
-def with_view_plane(x: Tensor, aspect: float) -> Tensor:
-    """(b, c, h, w) -> (b, c + 2, h, w): the places of :func:`view_plane` appended."""
+def append_view_plane(x: Tensor, aspect: float) -> Tensor:
+    """(b, c, h, w) -> (b, c + 2, h, w): the places of :func:`make_view_plane` appended."""
     h, w = x.shape[-2:]
-    return torch.cat([x, view_plane(h, w, aspect, like=x).expand(x.shape[0], -1, -1, -1)], dim=1)
+    return torch.cat(
+        [x, make_view_plane(h, w, aspect, like=x).expand(x.shape[0], -1, -1, -1)], dim=1
+    )
 
 
-def view_plane(height: int, width: int, aspect: float, *, like: Tensor) -> Tensor:
+def make_view_plane(height: int, width: int, aspect: float, *, like: Tensor) -> Tensor:
     """Places of a grid's cells on the view plane, as (1, 2, height, width).
 
     Args:
@@ -171,7 +121,7 @@ def view_plane(height: int, width: int, aspect: float, *, like: Tensor) -> Tenso
         aspect: width over height of the picture, which the grid's may differ from.
         like: its dtype and device are taken.
 
-    See :func:`leadline.point_map.view_plane_uv`.
+    See :func:`leadline.point_map.make_view_plane_uv`.
     """
     diagonal = sqrt(1 + aspect**2)
     u = torch.arange(width, dtype=torch.float32, device=like.device) * 2 + (1 - width)
@@ -181,15 +131,16 @@ def view_plane(height: int, width: int, aspect: float, *, like: Tensor) -> Tenso
     return torch.stack([u, v]).unsqueeze(0).to(like.dtype)
 
 
-def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
+def make_convolution(inputs: int, outputs: int) -> nn.Conv2d:
     """A 3x3 convolution that repeats the border."""
     return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate")
 
 
-def doubling(inputs: int, outputs: int) -> nn.Sequential:
+def make_doubling(inputs: int, outputs: int) -> nn.Sequential:
     """A transposed convolution that doubles the sides, and a 3x3 one."""
     return nn.Sequential(
-        nn.ConvTranspose2d(inputs, outputs, kernel_size=2, stride=2), conv3x3(outputs, outputs)
+        nn.ConvTranspose2d(inputs, outputs, kernel_size=2, stride=2),
+        make_convolution(outputs, outputs),
     )
 
 
@@ -207,10 +158,10 @@ class ResidualBlock(nn.Module):
         self.layers = nn.Sequential(
             nn.GroupNorm(1, channels) if norm else nn.Identity(),
             nn.ReLU(),
-            conv3x3(channels, hidden),
+            make_convolution(channels, hidden),
             nn.GroupNorm(hidden // 32, hidden) if norm else nn.Identity(),
             nn.ReLU(),
-            conv3x3(hidden, channels),
+            make_convolution(hidden, channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -233,94 +184,10 @@ def resize(x: Tensor, size: Size) -> Tensor:
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
-def resize_antialiased(x: Tensor, size: Size, kernel: Kernel = "bilinear") -> Tensor:
-    """(b, c, h, w) -> (b, c, *size), with a kernel that widens as the picture shrinks.
-
-    Exporters get two matrix products: OpenVINO has no such operator, and reads ONNX's as if it had
-    no antialiasing. It also joins a product wrongly with a normalisation that follows, so pictures
-    are normalised before; weights sum to 1, so the order does not matter.
-    """
-    if not torch.compiler.is_compiling():
-        return F.interpolate(x, size=size, mode=kernel, align_corners=False, antialias=True)
-    rows = _resampling_weights(x.shape[-2], size[0], kernel, like=x)
-    columns = _resampling_weights(x.shape[-1], size[1], kernel, like=x)
-    return rows @ (x @ columns.T)
-
-
-def _resampling_weights(n_in: int, n_out: int, kernel: Kernel, *, like: Tensor) -> Tensor:
-    """(n_out, n_in): what each output takes of each input; rows sum to 1."""
-    step = n_in / n_out
-    inputs = torch.arange(n_in, dtype=torch.float32, device=like.device) + 0.5
-    outputs = (torch.arange(n_out, dtype=torch.float32, device=like.device) + 0.5) * step
-    d = (inputs - outputs[:, None]).abs() / max(step, 1.0)
-    weights = (1 - d).clamp(min=0)
-    if kernel == "bicubic":
-        near, far = (1.5 * d - 2.5) * d * d + 1, ((-0.5 * d + 2.5) * d - 4) * d + 2
-        weights = torch.where(d < 1, near, torch.where(d < 2, far, torch.zeros_like(d)))
-    return (weights / weights.sum(dim=1, keepdim=True)).to(like.dtype)
-
-
-def picture_statistics() -> tuple[Tensor, Tensor]:
+def make_picture_statistics() -> tuple[Tensor, Tensor]:
     """ImageNet's mean and deviation as (1, 3, 1, 1), which the checkpoints hold too."""
     mean, std = torch.tensor(_PICTURE_MEAN), torch.tensor(_PICTURE_STD)
     return mean.view(1, 3, 1, 1), std.view(1, 3, 1, 1)
-
-
-def read_published(
-    path: Path, config: Config, describe: Callable[[Mapping[str, Any]], dict[str, Any]]
-) -> tuple[dict[str, Tensor], Config] | None:
-    """Read the authors' ``model.pt``, which holds the configuration beside the tensors.
-
-    Args:
-        path: the file, or its folder.
-        config: of the module that is to be filled.
-        describe: from the file's ``model_config`` to fields of ``config``.
-
-    Returns:
-        The tensors, and ``config`` with what no tensor says as the file has it (which blocks are
-        read, the range of patches); None for a file without a configuration.
-
-    Raises:
-        WeightsError: the file is of a network with other layers.
-    """
-    path = path / "model.pt" if path.is_dir() else path
-    if not path.is_file() or not is_zipfile(path):
-        return None
-    raw = read_torch(path)
-    if not isinstance(raw.get("model_config"), Mapping):
-        return None
-    described = replace(config, **describe(raw["model_config"]))
-    tensors = unwrap(raw, label=path.name)
-    if config.layers != described.layers:
-        changed = ", ".join(
-            f"{name}={value!r}"
-            for name, value in vars(described).items()
-            if value != getattr(config, name)
-        )
-        raise WeightsError(
-            f"{path.name} holds a network of {described.layers}; the one that was built has "
-            f"{config.layers}. Build the published name that fits, or pass {changed}."
-        )
-    return tensors, described
-
-
-def encoder_of(backbone: str) -> str:
-    """``vits`` of ``dinov2_vits14``."""
-    return backbone.removeprefix("dinov2_").removesuffix(str(PATCH))
-
-
-def refuse_newer(state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The state dict itself, unless it is of MoGe-3.
-
-    Raises:
-        WeightsError: it has a refiner, so it is of MoGe-3.
-    """
-    if any(name.startswith("refiner.") for name in state_dict):
-        raise WeightsError(
-            "this state dict has a refiner, so it is of MoGe-3, which Leadline does not have. "
-            "MoGe-1 and MoGe-2 load: see leadline.models.names()."
-        )
-    return state_dict
 
 
 # --- MoGe-1 --------------------------------------------------------------------------------------
@@ -338,7 +205,7 @@ class MogeHead(nn.Module):
         channels = (config.dim_proj, *config.dim_upsample)
         self.upsample_blocks = nn.ModuleList(
             nn.Sequential(
-                doubling(inputs + 2, outputs),
+                make_doubling(inputs + 2, outputs),
                 *(
                     ResidualBlock(outputs, config.dim_times_res_block_hidden * outputs, norm=True)
                     for _ in range(config.num_res_blocks)
@@ -348,7 +215,9 @@ class MogeHead(nn.Module):
         )
         last = config.last_conv_channels
         self.output_block = nn.ModuleList(
-            nn.Sequential(conv3x3(channels[-1] + 2, last), nn.ReLU(), nn.Conv2d(last, count, 1))
+            nn.Sequential(
+                make_convolution(channels[-1] + 2, last), nn.ReLU(), nn.Conv2d(last, count, 1)
+            )
             for count in (3, 1)
         )
 
@@ -361,8 +230,8 @@ class MogeHead(nn.Module):
         aspect = size[1] / size[0]
         x = torch.stack(maps).sum(dim=0)  # (b, c, rows, columns)
         for block in self.upsample_blocks:
-            x = block(with_view_plane(x, aspect))
-        x = with_view_plane(resize(x, size), aspect)
+            x = block(append_view_plane(x, aspect))
+        x = append_view_plane(resize(x, size), aspect)
         return [block(x) for block in self.output_block]
 
 
@@ -380,7 +249,7 @@ class Moge(DepthModule):
         self.config = config
         self.backbone = DinoV2(ENCODERS[config.encoder])
         self.head = MogeHead(config)
-        mean, std = picture_statistics()
+        mean, std = make_picture_statistics()
         self.register_buffer("image_mean", mean)
         self.register_buffer("image_std", std)
 
@@ -429,7 +298,7 @@ def _describe(model_config: Mapping[str, Any]) -> dict[str, Any]:
     known = {field.name for field in fields(MogeConfig)}
     described = {name: value for name, value in model_config.items() if name in known}
     if "encoder" in described:
-        described["encoder"] = encoder_of(described["encoder"])
+        described["encoder"] = read_encoder_name(described["encoder"])
     return described
 
 

@@ -22,30 +22,32 @@ from leadline.errors import InputError
 from leadline.models.base import DepthModule
 from leadline.models.dinov2 import ENCODERS, DinoV2
 from leadline.models.moge import (
-    PATCH,
     ResidualBlock,
     Size,
-    TokenCount,
-    conv3x3,
-    doubling,
-    encoder_of,
-    picture_statistics,
-    read_published,
-    refuse_newer,
+    choose_token_grid,
+    make_convolution,
+    make_doubling,
+    make_picture_statistics,
+    make_view_plane,
     remap_points,
     resize,
-    resize_antialiased,
-    token_grid,
-    view_plane,
+)
+from leadline.models.moge_config import (
+    PATCH,
+    TokenCount,
+    read_encoder_name,
+    read_published,
+    refuse_newer,
 )
 from leadline.models.variant import with_options
+from leadline.ops import resize_antialiased
 
 _FINER_WIDTHS = (256, 128, 64, 32)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moge2Config(TokenCount):
-    """One variant of MoGe-2; see also :class:`~leadline.models.moge.TokenCount`.
+    """One variant of MoGe-2; see also :class:`~leadline.models.moge_config.TokenCount`.
 
     Attributes:
         taps: blocks whose tokens are projected and summed, from 0, increasing.
@@ -115,7 +117,7 @@ class Moge2Encoder(nn.Module):
             ENCODERS[config.encoder], positional="size" if config.onnx_mode else "scale"
         )
         self.output_projections = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in config.taps)
-        mean, std = picture_statistics()
+        mean, std = make_picture_statistics()
         self.register_buffer("image_mean", mean)
         self.register_buffer("image_std", std)
 
@@ -154,10 +156,10 @@ class ConvStack(nn.Module):
         )
         self.resamplers = nn.ModuleList(
             [
-                *(doubling(widths[i], widths[i + 1]) for i in range(3)),
+                *(make_doubling(widths[i], widths[i + 1]) for i in range(3)),
                 nn.Sequential(
                     nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
-                    conv3x3(widths[3], widths[4]),
+                    make_convolution(widths[3], widths[4]),
                 ),
             ]
         )
@@ -192,12 +194,12 @@ class Moge2(DepthModule):
         self.encoder = Moge2Encoder(config)
         self.neck = ConvStack((width + 2, 2, 2, 2, 2), width, config.neck_blocks, None)
 
-        def head(outputs: int) -> ConvStack:
+        def make_head(outputs: int) -> ConvStack:
             return ConvStack((width, *_FINER_WIDTHS), width, config.head_blocks, outputs)
 
-        self.points_head = head(3)
-        self.normal_head = head(3) if config.normal else None
-        self.mask_head = head(1)
+        self.points_head = make_head(3)
+        self.normal_head = make_head(3) if config.normal else None
+        self.mask_head = make_head(1)
         self.scale_head = nn.Sequential(
             nn.Linear(width, width),
             nn.ReLU(),
@@ -236,7 +238,7 @@ class Moge2(DepthModule):
         """
         self.check_batch(image)
         h, w = image.shape[-2:]
-        grid = token_grid(h, w, self.config.tokens)
+        grid = choose_token_grid(h, w, self.config.tokens)
         features, cls = self.encoder(
             image, grid, self.config.taps, antialias=not self.config.onnx_mode
         )
@@ -257,7 +259,7 @@ class Moge2(DepthModule):
         """What the neck reads: places at every level, joined with the features at the first."""
         b, _, rows, columns = features.shape
         places = [
-            view_plane(rows << i, columns << i, aspect, like=features).expand(b, -1, -1, -1)
+            make_view_plane(rows << i, columns << i, aspect, like=features).expand(b, -1, -1, -1)
             for i in range(5)
         ]
         return [torch.cat([features, places[0]], dim=1), *places[1:]]
@@ -266,7 +268,7 @@ class Moge2(DepthModule):
 def _describe(model_config: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of :class:`Moge2Config` in a published ``model_config``."""
     encoder = model_config["encoder"]
-    taps, name = encoder["intermediate_layers"], encoder_of(encoder["backbone"])
+    taps, name = encoder["intermediate_layers"], read_encoder_name(encoder["backbone"])
     if isinstance(taps, int):  # the last ones
         depth = ENCODERS[name].depth
         taps = range(depth - taps, depth)

@@ -313,6 +313,18 @@ _METRIC3D = tuple(
     for size, title, width in (("vits", "S", 384), ("vitl", "L", 1024), ("giant2", "g", 1536))
 )
 
+_UNIDEPTH = tuple(
+    Signature(
+        title=f"UniDepth v2 ViT-{size[-1].upper()}",
+        models=(f"unidepth-v2-{size}",),
+        marks={
+            "pixel_encoder.pos_embed": (1, 1370, width),
+            "pixel_decoder.camera_layer.latents_pos": (1, 4, hidden),
+        },
+    )
+    for size, width, hidden in (("vits", 384, 256), ("vitb", 768, 384), ("vitl", 1024, 512))
+)
+
 
 SIGNATURES: tuple[Signature, ...] = (
     Signature(
@@ -361,4 +373,5 @@ SIGNATURES: tuple[Signature, ...] = (
     *_CONVOLUTIONAL,
     *_MOGE,
     *_METRIC3D,
+    *_UNIDEPTH,
 )

@@ -24,8 +24,8 @@ from leadline.errors import InputError, UnknownNameError
 from leadline.models.base import DepthModule
 from leadline.models.dinov2 import ENCODERS, DinoV2, LayerScale, attend
 from leadline.models.dpt import Size, resize
-from leadline.models.moge import resize_antialiased
 from leadline.models.variant import with_options
+from leadline.ops import resize_antialiased
 
 _HEADS = 8
 _FOCAL = 0.7  # of the diagonal, where the network says 0
@@ -159,7 +159,7 @@ class ResidualUnit(nn.Module):
         return x + self.gamma * self.conv2(F.leaky_relu(self.conv1(F.leaky_relu(x))))
 
 
-class Enlarge(nn.Module):
+class UpsampleBlock(nn.Module):
     """Two residual units, a 1x1 convolution, and twice the sides."""
 
     def __init__(self, channels: int, outputs: int) -> None:
@@ -177,7 +177,7 @@ class Enlarge(nn.Module):
         return self.up(x)
 
 
-class Conditioned(nn.Module):
+class RayConditioning(nn.Module):
     """``prompt_camera.i``: tokens attend to the rays."""
 
     def __init__(self, width: int) -> None:
@@ -198,18 +198,21 @@ class DepthHead(nn.Module):
         super().__init__()
         channels = (width, width, width // 2, width // 4)
         last = channels[3]
-        self.ups = nn.ModuleList(Enlarge(channels[i], channels[i + 1]) for i in range(3))
+        self.ups = nn.ModuleList(UpsampleBlock(channels[i], channels[i + 1]) for i in range(3))
         self.depth_mlp = nn.ModuleList(
             [nn.Identity(), nn.Identity(), nn.Sequential(nn.LayerNorm(last), nn.Linear(last, last))]
         )
         self.process_features = nn.ModuleList(
             nn.ConvTranspose2d(width, channels[i], kernel_size=2**i, stride=2**i) for i in range(3)
         )
-        self.prompt_camera = nn.ModuleList(Conditioned(width) for _ in range(4))
+        self.prompt_camera = nn.ModuleList(RayConditioning(width) for _ in range(4))
         self.to_latents = nn.Linear(width, width)
         self.confidence_mlp = nn.Sequential(nn.LayerNorm(last), nn.Linear(last, last))
-        self.to_depth_lr, self.to_depth_hr = _reflecting(last, out), _output(out)
-        self.to_confidence_lr, self.to_confidence_hr = _reflecting(last, out), _output(out)
+        self.to_depth_lr, self.to_depth_hr = _make_reflecting(last, out), _make_output(out)
+        self.to_confidence_lr, self.to_confidence_hr = (
+            _make_reflecting(last, out),
+            _make_output(out),
+        )
 
     def forward(self, tokens: Sequence[Tensor], rays: Tensor, grid: Size) -> tuple[Tensor, Tensor]:
         """Four (b, n, c) and rays (b, 3, h, w) -> two (b, 1, h, w)."""
@@ -223,24 +226,26 @@ class DepthHead(nn.Module):
             x = up(x + process(skip))
         x, size = x.permute(0, 2, 3, 1), (rays.shape[-2], rays.shape[-1])
 
-        def at_full_size(mlp: nn.Module, coarse: nn.Module, fine: nn.Module) -> Tensor:
+        def finish(mlp: nn.Module, coarse: nn.Module, fine: nn.Module) -> Tensor:
             return fine(resize(coarse(mlp(x).permute(0, 3, 1, 2)), size))
 
         return (
-            at_full_size(self.depth_mlp[2], self.to_depth_lr, self.to_depth_hr),
-            at_full_size(self.confidence_mlp, self.to_confidence_lr, self.to_confidence_hr),
+            finish(self.depth_mlp[2], self.to_depth_lr, self.to_depth_hr),
+            finish(self.confidence_mlp, self.to_confidence_lr, self.to_confidence_hr),
         )
 
 
-def _reflecting(inputs: int, outputs: int) -> nn.Conv2d:
+def _make_reflecting(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="reflect")
 
 
-def _output(channels: int) -> nn.Sequential:
-    return nn.Sequential(_reflecting(channels, channels), nn.LeakyReLU(), nn.Conv2d(channels, 1, 1))
+def _make_output(channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        _make_reflecting(channels, channels), nn.LeakyReLU(), nn.Conv2d(channels, 1, 1)
+    )
 
 
-def rays_of(camera: Tensor, size: Size) -> Tensor:
+def cast_rays(camera: Tensor, size: Size) -> Tensor:
     """Unit rays through pixel centres.
 
     Args:
@@ -334,7 +339,7 @@ class UniDepth(DepthModule):
         camera = decoder.camera_layer(
             torch.stack(decoder.camera_token_adapter([x[:, 0] for x in tokens]), dim=1), size
         )
-        rays = rays_of(camera if intrinsics is None else numbers_of(intrinsics), size)
+        rays = cast_rays(camera if intrinsics is None else split_intrinsics(intrinsics), size)
         distance, error = decoder.depth_layer(
             decoder.input_adapter([x[:, 1:] for x in tokens]),
             rays,
@@ -348,18 +353,18 @@ class UniDepth(DepthModule):
             "points": points,
             "rays": rays,
             "radius": radius.squeeze(1),
-            "intrinsics": matrix_of(camera),
+            "intrinsics": join_intrinsics(camera),
         }
 
 
-def numbers_of(intrinsics: Tensor) -> Tensor:
+def split_intrinsics(intrinsics: Tensor) -> Tensor:
     """(b, 3, 3) -> (b, 4) fx, fy, cx, cy."""
     return torch.stack(
         [intrinsics[:, 0, 0], intrinsics[:, 1, 1], intrinsics[:, 0, 2], intrinsics[:, 1, 2]], dim=1
     )
 
 
-def matrix_of(camera: Tensor) -> Tensor:
+def join_intrinsics(camera: Tensor) -> Tensor:
     """(b, 4) fx, fy, cx, cy -> (b, 3, 3)."""
     fx, fy, cx, cy = camera.unbind(dim=1)
     zero, one = torch.zeros_like(fx), torch.ones_like(fx)

@@ -4,6 +4,7 @@ Networks and losses share these. Pictures are (b, c, h, w), maps (b, h, w); pixe
 whole numbers, x to the right and y down.
 """
 
+from leadline.ops.antialias import resize_antialiased
 from leadline.ops.grids import (
     affine_coordinates,
     homography_coordinates,
@@ -30,6 +31,7 @@ __all__ = [
     "homography_coordinates",
     "identity_coordinates",
     "project",
+    "resize_antialiased",
     "rigid_transform",
     "rotation_from_axis_angle",
     "sample",

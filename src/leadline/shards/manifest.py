@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from leadline import __version__
 from leadline.errors import InputError
 from leadline.kinds import DepthKind
 from leadline.shards.sources import inside, names_in, read_bytes, write_bytes
+from leadline.version import __version__
 
 if TYPE_CHECKING:
     from leadline.shards.receipts import Tally

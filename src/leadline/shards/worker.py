@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from leadline import __version__
 from leadline.errors import InputError, LeadlineError, MissingDependencyError, UnknownNameError
 from leadline.io import encode_png16, read_image
 from leadline.io.tone import Tone, check_tone
@@ -32,6 +31,7 @@ from leadline.shards.sources import (
     pictures_of,
     write_bytes,
 )
+from leadline.version import __version__
 
 if TYPE_CHECKING:
     from leadline.image import Image

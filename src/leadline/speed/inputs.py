@@ -22,7 +22,6 @@ from leadline.spec import ModelSpec
 
 if TYPE_CHECKING:
     from leadline.models.base import DepthModule
-    from leadline.speed.contenders import Setup
 
 SCENES = ("room", "street", "nature")
 """Kinds of the rendered pictures; the error is taken over all of them."""

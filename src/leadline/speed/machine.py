@@ -97,8 +97,8 @@ def load_over(seconds: float) -> Load:
 
 def facts(threads: int | None = None) -> dict[str, Any]:
     """Processor, cores, instruction sets, memory, system and versions, as plain data."""
-    from leadline import __version__
     from leadline.runtime.openvino import precisions, processor_name
+    from leadline.version import __version__
 
     return {
         "processor": processor_name(),

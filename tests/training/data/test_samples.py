@@ -382,7 +382,8 @@ def test_a_folder_of_other_pictures_is_refused(tmp_path):
 
 
 def test_what_stops_a_renderer_is_refused_in_one_line(tmp_path):
-    plan = replace(painted(tmp_path).plan, textures=str(tmp_path / "none"))
+    plan = painted(tmp_path).plan
+    plan = replace(plan, world=replace(plan.world, textures=str(tmp_path / "none")))
     with pytest.raises(SystemExit, match=r"leadline: the renderer stopped: .*none") as refused:
         _renderer(plan, tmp_path, 0, 0, SimpleNamespace(value=0))
     assert "\n" not in str(refused.value)

@@ -1,114 +1,13 @@
-"""Every model that can be loaded by name, as one table; imports no network code.
-
-To add a model: write a :class:`~leadline.spec.ModelSpec` into ``MODELS``. When it is a torch
-network, its ``architecture`` is a name of ``leadline.models``; a test asserts that both agree.
-"""
+"""The embedded models, the statistical one, and networks of 2014 to 2024."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from types import MappingProxyType
-from typing import Any
 
-from leadline.errors import UnknownNameError
+from leadline.catalog.parts import give_advice
+from leadline.catalog.preprocessing import PREPROCESS, use_unit_range
 from leadline.kinds import DepthKind
-from leadline.spec import ModelSpec, PreprocessSpec, ResizeRule, WeightsFile, name_outputs
-
-DEFAULT = "lite"
-"""Name of the model that ``leadline.load()`` takes: it ships inside the package."""
-
-
-def _unit_range(height: int, width: int, **rest: Any) -> PreprocessSpec:
-    """Stretched to one size, RGB in [0, 1]: what the convolutional models take."""
-    return PreprocessSpec(
-        size=(height, width),
-        resize="exact",
-        interpolation="area_linear",
-        mean=(0.0, 0.0, 0.0),
-        std=(1.0, 1.0, 1.0),
-        **rest,
-    )
-
-
-def _halves(
-    height: int, width: int, *, resize: ResizeRule = "minimal", multiple_of: int = 32, **rest: Any
-) -> PreprocessSpec:
-    """RGB in [-1, 1]: what DPT and ZoeDepth take."""
-    half = (0.5, 0.5, 0.5)
-    return PreprocessSpec(
-        size=(height, width),
-        resize=resize,
-        multiple_of=multiple_of,
-        mean=half,
-        std=half,
-        output_interpolation="cubic",
-        **rest,
-    )
-
-
-def _midas_v21_input(side: int) -> PreprocessSpec:
-    return PreprocessSpec(
-        size=(side, side), resize="upper_bound", multiple_of=32, output_interpolation="cubic"
-    )
-
-
-def _zoedepth_input(height: int, width: int) -> PreprocessSpec:
-    return _halves(height, width, interpolation="linear", input_align_corners=True)
-
-
-def _zoedepth_depth_anything_input(height: int, width: int) -> PreprocessSpec:
-    usual = PreprocessSpec(size=(height, width))
-    return replace(_zoedepth_input(height, width), multiple_of=14, mean=usual.mean, std=usual.std)
-
-
-PREPROCESS = MappingProxyType(
-    {
-        # Sides are 9/8 of those it learned at, where windows enlarge what they show by as much.
-        "lite": PreprocessSpec(
-            size=(288, 360),
-            resize="area",
-            multiple_of=32,
-            interpolation="area_linear",
-            mean=(0.5, 0.5, 0.5),
-            std=(0.5, 0.5, 0.5),
-        ),
-        "superpixel": PreprocessSpec(
-            size=(240, 240),
-            resize="short_side",
-            interpolation="area_linear",
-            mean=(0.0, 0.0, 0.0),
-            std=(1.0, 1.0, 1.0),
-        ),
-        "depth-anything-v1": PreprocessSpec(size=(518, 518), multiple_of=14),
-        "depth-anything-v2": PreprocessSpec(
-            size=(518, 518), multiple_of=14, output_align_corners=True
-        ),
-        "depth-anything-transformers": PreprocessSpec(
-            size=(518, 518),
-            resize="minimal",
-            multiple_of=14,
-            interpolation="pil_bicubic",
-            output_interpolation="cubic",
-        ),
-        "midas-v21-small": _midas_v21_input(256),
-        "midas-v21": _midas_v21_input(384),
-        "dpt": _halves(384, 384),
-        "zoedepth-n": _zoedepth_input(384, 512),
-        "zoedepth-k": _zoedepth_input(384, 768),
-        "zoedepth-nk": _zoedepth_input(384, 512),
-        "zoedepth-n-depth-anything": _zoedepth_depth_anything_input(392, 518),
-        "zoedepth-k-depth-anything": _zoedepth_depth_anything_input(384, 768),
-        "zoedepth-nk-depth-anything": _zoedepth_depth_anything_input(392, 518),
-        # The middle of a frame of 240 x 320, of a halved KITTI frame, and of one of 250 x 333.
-        "eigen14-nyu": _unit_range(228, 304, crop=(228 / 240, 304 / 320), nan_is_hole=True),
-        "eigen14-kitti": _unit_range(172, 576, crop=(172 / 184, 576 / 612), nan_is_hole=True),
-        "monodepth": _unit_range(256, 512),
-        "monodepth2": _unit_range(192, 640),
-        "densedepth": _unit_range(480, 640),
-        "fastdepth": _unit_range(224, 224, crop=(228 / 250, 304 / 333)),
-    }
-)
-"""Preprocessing by name, for models that more than one implementation runs."""
+from leadline.spec import ModelSpec, WeightsFile, name_outputs
 
 _SIZES = {"vits": "small", "vitb": "base", "vitl": "large", "vitg": "giant"}
 _MEGABYTES = {"vits": 99.2, "vitb": 389.9, "vitl": 1341.4}
@@ -223,7 +122,7 @@ def _eigen14(place: str) -> ModelSpec:
         options={"full_frame": True},
         kind=DepthKind.METRIC_DEPTH,
         preprocess=PREPROCESS[f"eigen14-{place}"],
-        advice=_advice(f"eigen14-{place}", "released theirs for Theano only"),
+        advice=give_advice(f"eigen14-{place}", "released theirs for Theano only"),
         summary=f"coarse and fine stack, {'indoor' if place == 'nyu' else 'roads'}",
         paper="Eigen et al., Depth Map Prediction from a Single Image, NIPS 2014 (arXiv:1406.2283)",
     )
@@ -236,7 +135,7 @@ def _monodepth(encoder: str) -> ModelSpec:
         kind=DepthKind.PIXEL_DISPARITY,
         preprocess=PREPROCESS["monodepth"],
         decoder="width_disparity",
-        advice=_advice(
+        advice=give_advice(
             f"monodepth-{encoder}",
             "publish TensorFlow checkpoints (github.com/mrharicot/monodepth, non-commercial); load "
             "their model_*.index",
@@ -255,7 +154,7 @@ def _monodepth2(encoder: str) -> ModelSpec:
         options={"output": "depth"},
         kind=DepthKind.SCALED_DEPTH,
         preprocess=PREPROCESS["monodepth2"],
-        advice=_advice(
+        advice=give_advice(
             f"monodepth2-{encoder}", files if encoder == "r18" else "publish none of this size"
         ),
         summary=f"ResNet-{encoder[1:]}, learned from film",
@@ -271,7 +170,7 @@ def _densedepth(name: str) -> ModelSpec:
         options={"output": "depth", "max_depth": 10.0},
         kind=DepthKind.METRIC_DEPTH,
         preprocess=PREPROCESS["densedepth"],
-        advice=_advice(name, "publish none of this width" if "half" in name else files),
+        advice=give_advice(name, "publish none of this width" if "half" in name else files),
         summary="DenseNet-169, metres up to 10" + (", half the width" if "half" in name else ""),
         paper="Alhashim and Wonka, DenseDepth, 2018 (arXiv:1812.11941)",
         max_depth=10.0,
@@ -284,7 +183,7 @@ def _fastdepth(name: str) -> ModelSpec:
         architecture=name,
         kind=DepthKind.METRIC_DEPTH,
         preprocess=PREPROCESS["fastdepth"],
-        advice=_advice(
+        advice=give_advice(
             name,
             "publish pickled modules (github.com/dwofk/fast-depth), which can run code; save the "
             "state_dict of one that you trust (docs/models/fastdepth.md) and load that",
@@ -303,7 +202,7 @@ def _fastdepth_world() -> ModelSpec:
     return replace(
         _fastdepth("fastdepth-pruned"),
         name=name,
-        preprocess=_unit_range(128, 160),
+        preprocess=use_unit_range(128, 160),
         weights=(
             WeightsFile(file=f"{name}.onnx", licence="Apache-2.0"),
             WeightsFile(file=f"{name}.safetensors", licence="Apache-2.0"),
@@ -319,7 +218,7 @@ def _midas_v21(name: str, file: str) -> ModelSpec:
         architecture=name,
         kind=DepthKind.AFFINE_DISPARITY,
         preprocess=PREPROCESS[name],
-        advice=_advice(name, f"publish {file} (github.com/isl-org/MiDaS, releases); load it"),
+        advice=give_advice(name, f"publish {file} (github.com/isl-org/MiDaS, releases); load it"),
         summary="convolutional, relative" + (", small and fast" if "small" in name else ""),
         paper="Ranftl et al., MiDaS, TPAMI 2020 (arXiv:1907.01341)",
     )
@@ -374,7 +273,7 @@ def _zoedepth(key: str, encoder: str = "") -> ModelSpec:
         kind=DepthKind.METRIC_DEPTH,
         preprocess=PREPROCESS[f"zoedepth-{key}" + ("-depth-anything" if encoder else "")],
         weights=() if encoder else (official,),
-        advice=_advice(name, authors) if encoder else "",
+        advice=give_advice(name, authors) if encoder else "",
         summary=f"metres, {place}" + (f"; {_SIZES[encoder]} Depth Anything" if encoder else ""),
         paper="Bhat et al., ZoeDepth, 2023 (arXiv:2302.12288)",
         max_depth=max_depth,
@@ -420,13 +319,7 @@ def _lite_metric() -> ModelSpec:
     )
 
 
-def _advice(name: str, authors: str) -> str:
-    return (
-        f"no weights ship with Leadline. `leadline train {name}` makes some; the authors {authors}"
-    )
-
-
-_ENTRIES = (
+CLASSIC: tuple[ModelSpec, ...] = (
     _lite(),
     _superpixel(
         "superpixel",
@@ -465,53 +358,4 @@ _ENTRIES = (
     ),
     _fastdepth_world(),
 )
-
-MODELS = MappingProxyType({spec.name: spec for spec in _ENTRIES})
-"""Name -> ModelSpec."""
-
-
-def names() -> tuple[str, ...]:
-    """Every name that ``leadline.load`` takes, in the table's order."""
-    return tuple(MODELS)
-
-
-_SIZES = MappingProxyType({"small": "vits", "base": "vitb", "large": "vitl", "giant": "vitg"})
-
-
-def expand_alias(name: str) -> str:
-    """The name in the table that a name with a word for its size means.
-
-    >>> expand_alias("depth-anything-v2-small")
-    'depth-anything-v2-vits'
-    """
-    start, _, last = name.rpartition("-")
-    full = f"{start}-{_SIZES.get(last, last)}"
-    return full if name not in MODELS and full in MODELS else name
-
-
-def get(name: str) -> ModelSpec:
-    """The entry ``name``, or the one that its size in words means.
-
-    Raises:
-        UnknownNameError: no such entry; the message lists the nearest spellings first.
-    """
-    name = expand_alias(name)
-    if name not in MODELS:
-        raise UnknownNameError("model", name, names())
-    return MODELS[name]
-
-
-def by_repo(repo: str) -> ModelSpec | None:
-    """The entry whose weights the hub's ``repo`` (``owner/name``) holds, or None."""
-    for spec in MODELS.values():
-        if any(weights.repo == repo for weights in spec.weights):
-            return spec
-    return None
-
-
-def by_digest(sha256: str) -> ModelSpec | None:
-    """The entry that states a weights file with this SHA-256, or None."""
-    for spec in MODELS.values():
-        if any(weights.sha256 == sha256 for weights in spec.weights):
-            return spec
-    return None
+"""In the order of the list."""
