@@ -129,6 +129,15 @@ def test_extras_in_messages_exist_and_bring_the_package():
         assert homes & brought, f"{file.name}: leadline[{extra}] does not bring {package}"
 
 
+def test_documents_say_what_installs_from_a_checkout_too():
+    documents = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    for file in documents:
+        for line in file.read_text(encoding="utf-8").splitlines():
+            for extras in re.findall(r"pip install 'leadline\[([a-z,]+)\]", line):
+                assert set(extras.split(",")) <= set(EXTRAS), f"{file.name}: {line}"
+                assert f"'.[{extras}]'" in line, f"{file.name}: {line}"
+
+
 def _brought_by(extra: str) -> Iterator[str]:
     for requirement in EXTRAS[extra]:
         name, inner = re.match(r"([A-Za-z0-9_-]+)(?:\[([a-z,]+)\])?", requirement).groups()  # ty: ignore[unresolved-attribute]
