@@ -1,6 +1,10 @@
+import multiprocessing
 import os
+import signal
+import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -183,3 +187,51 @@ class _Dying:
 def test_a_process_that_dies_is_told() -> None:
     with pytest.raises(JobError, match="run the same job again"):
         list(run_parts(range(3), _Dying, workers=1))
+
+
+class _Sleeping:
+    """Writes its process's number and works for minutes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, part: int) -> int:
+        with atomic_write(self.folder / "result"):
+            (self.folder / f"{os.getpid()}.pid").touch()
+            time.sleep(300)
+        return part
+
+
+def _start_sleeping(folder: str) -> None:
+    def end(number: int, frame: object) -> None:
+        sys.exit(143)
+
+    signal.signal(signal.SIGTERM, end)
+    list(run_parts(range(4), partial(_Sleeping, Path(folder)), workers=2))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_the_process_that_started_them(tmp_path: Path, number: int) -> None:
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_start_sleeping, args=(str(tmp_path),))
+    process.start()
+    workers: list[int] = []
+    while len(workers) < 2 and process.is_alive():
+        workers = [int(file.stem) for file in tmp_path.glob("*.pid")]
+        time.sleep(0.05)
+    assert process.pid is not None
+    os.kill(process.pid, number)
+    process.join(30)
+    assert process.exitcode == (143 if number == signal.SIGTERM else -9)
+    limit = time.monotonic() + 15
+    while any(_is_alive(worker) for worker in workers) and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert not [worker for worker in workers if _is_alive(worker)]
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -272,12 +272,13 @@ def test_pictures(tmp_path):
         ("a.ply", b"ply"),
         ("A.PNG", b"\x89PNG"),
         ("a.png16.png", b"\x89PNG"),
+        ("a.depth.png", b"\x89PNG"),
     ],
 )
 def test_the_suffix_tells_the_format(tmp_path, name, start):
     prediction().save(tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(start)
-    assert (tmp_path / f"{name}.json").exists() is ("png16" in name)
+    assert (tmp_path / f"{name}.json").exists() is ("png16" in name or "depth" in name)
 
 
 def test_names_no_format(tmp_path):
@@ -326,10 +327,13 @@ def test_foreign_npz_and_missing_files(tmp_path):
 
 
 def test_output_suffixes_do_not_collide():
-    assert output_suffixes(["npz", "color"]) == {"npz": ".npz", "color": ".png"}
+    assert output_suffixes(["npz", "color"]) == {"npz": ".npz", "color": ".color.png"}
+    assert output_suffixes(["color"]) == {"color": ".color.png"}
+    assert output_suffixes(["color"], alone=True) == {"color": ".png"}
+    assert output_suffixes(["npz", "color"], alone=True)["color"] == ".color.png"
     assert output_suffixes(["color", "png16", "npy"]) == {
         "color": ".color.png",
-        "png16": ".png16.png",
+        "png16": ".depth.png",
         "npy": ".npy",
     }
     every = output_suffixes(list(FORMATS))

@@ -49,16 +49,33 @@ class UnknownNameError(LeadlineError, LookupError):
     Args:
         what: what the name should have been, e.g. ``"model"``.
         name: what was given.
-        options: every accepted name, listed in the message, nearest spelling first.
+        options: every accepted name. The message lists all of a short list, and of a long one the
+            five that are spelt most alike, with the command that lists the rest.
     """
 
     def __init__(self, what: str, name: object, options: Iterable[str]) -> None:
-        known = list(options)
+        known = [str(option) for option in options]
         near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(repr(str(n)) for n in near)}?" if near else ""
-        super().__init__(f"unknown {what} {name!r}.{hint} Known: {', '.join(known) or 'none'}.")
+        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        super().__init__(f"unknown {what} {name!r}.{hint} {_list_names(what, str(name), known)}")
         self.name = name
         self.options = tuple(known)
+
+
+_SHORT_LIST, _NEAREST = 12, 5
+_LISTED_BY = {"model": "models", "data set": "datasets"}
+"""What a name should have been -> the command that lists all of them."""
+
+
+def _list_names(what: str, name: str, known: list[str]) -> str:
+    """The names that could be meant, in one sentence."""
+    if len(known) <= _SHORT_LIST:
+        return f"Known: {', '.join(known) or 'none'}."
+    nearest = difflib.get_close_matches(name, known, n=_NEAREST, cutoff=0.0)
+    rest = f"and {len(known) - len(nearest)} more"
+    if what in _LISTED_BY:
+        rest += f", which `leadline {_LISTED_BY[what]}` lists"
+    return f"Known: {', '.join(nearest)} {rest}."
 
 
 class WeightsError(LeadlineError):
@@ -81,7 +98,8 @@ class MissingDependencyError(LeadlineError, ImportError):
     def __init__(self, package: str, feature: str, extra: str) -> None:
         super().__init__(
             f"{feature} needs the package {package!r}, which is not installed. "
-            f"Install it with: pip install 'leadline[{extra}]'"
+            f"Install it with: pip install 'leadline[{extra}]'; in a checkout of Leadline: "
+            f"pip install -e '.[{extra}]'"
         )
 
 

@@ -19,6 +19,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import secrets
+import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -33,6 +35,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any, BinaryIO, Generic, TypeVar
 
 from leadline.errors import InputError, JobError, LeadlineError
@@ -77,9 +80,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Generator[BinaryIO]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write ``text`` as UTF-8 to ``path``, whole or not at all."""
+    """Write ``text`` as UTF-8 to ``path``, whole or not at all; odd bytes of names stay."""
     with atomic_write(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="surrogateescape"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,12 +247,17 @@ def run_parts(
         yield from (attempt(work, part) for part in parts)
         return
     context = multiprocessing.get_context("spawn")
+    before = set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, context, _make_in_process, (make_work,)) as pool:
         futures = {pool.submit(_work_in_process, part): part for part in parts}
         try:
             for future in as_completed(futures):
                 yield future.result()
-        except BrokenProcessPool as error:
+        except BaseException as error:
+            for process in set(multiprocessing.active_children()) - before:
+                process.terminate()
+            if not isinstance(error, BrokenProcessPool):
+                raise
             raise JobError(
                 f"one of {workers} worker processes died (killed, or out of memory). Finished "
                 "parts are kept; run the same job again, with fewer workers if memory was short."
@@ -261,11 +269,38 @@ def run_parts(
 _process_work: list[Callable[[Any], Any]] = []
 
 
+_PATIENCE_S = 5.0
+"""Seconds that a worker has to take its open files back when it is to end."""
+
+
 def _make_in_process(make_work: Callable[[], Callable[[Any], Any]]) -> None:
+    signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     _process_work[:] = [make_work()]
 
 
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End this worker: what is being written is taken back, then the process ends in any case."""
+    _process_work.clear()  # so that no other part begins
+    timer = threading.Timer(1.0, os._exit, (128 + number,))
+    timer.daemon = True
+    timer.start()
+    raise KeyboardInterrupt
+
+
+def _leave_with_parent() -> None:
+    """End this worker when the process that started it is gone, however that was ended."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_PATIENCE_S)  # the handler waits for native code to return
+        os._exit(128 + signal.SIGTERM)
+
+
 def _work_in_process(part: Any) -> Outcome[Any, Any]:
+    if not _process_work:
+        os._exit(128 + signal.SIGTERM)
     return attempt(_process_work[0], part)
 
 

@@ -162,8 +162,8 @@ class Prediction:
         if self.kind is DepthKind.AFFINE_DISPARITY:
             raise KindError(
                 "affine_disparity has an unknown scale and shift, so 1/values is not depth, not "
-                "even up to a scale. Fit it to known depths first: "
-                "prediction.aligned_to(depth_m), or use a model that predicts metric_depth."
+                "even up to a scale. Use a model that predicts metric_depth, or, in Python, fit it "
+                "to known depths first: prediction.aligned_to(depth_m)."
             )
         if self.kind is DepthKind.SCALED_DISPARITY:
             return self._invert(DepthKind.SCALED_DEPTH)
@@ -196,8 +196,9 @@ class Prediction:
             return self
         if self.kind is DepthKind.AFFINE_DEPTH:
             raise KindError(
-                "affine_depth has an unknown shift, so it has no inverse. Fit it to known depths "
-                "first: prediction.aligned_to(depth_m)."
+                "affine_depth has an unknown shift, so it has no inverse. Use a model that "
+                "predicts metric_depth, or, in Python, fit it first: "
+                "prediction.aligned_to(depth_m)."
             )
         return self._invert(DepthKind.SCALED_DISPARITY)
 
@@ -307,8 +308,8 @@ class Prediction:
     ) -> np.ndarray:
         if self.camera is None:
             raise InputError(
-                "camera_height_m needs a camera and the picture's EXIF tells none; give one: "
-                "replace(prediction, camera=Camera.from_fov(width, height, fov_deg=60))."
+                "camera_height_m needs a camera and the picture's EXIF tells none; give one: --fov "
+                "or --camera, in Python replace(prediction, camera=Camera.from_fov(...))."
             )
         depth = floor_depth(self.camera, height_m, pitch_deg=pitch_deg)
         if floor is None:
@@ -337,20 +338,21 @@ class Prediction:
         if self.kind not in (DepthKind.METRIC_DEPTH, DepthKind.SCALED_DEPTH):
             raise KindError(
                 f"a point cloud from {self.kind} would be bent: its scale and shift are unknown. "
-                "Fit it to known depths first, prediction.aligned_to(depth_m), use "
-                "prediction.to_depth(baseline_m=...) for a stereo disparity, or use a model that "
-                "predicts metric_depth."
+                "Use a model that predicts metric_depth, give `leadline stereo` --focal-px and "
+                "--baseline-m, or, in Python, fit it to known depths: "
+                "prediction.aligned_to(depth_m)."
             )
         camera = camera or self.camera
         if camera is None:
             raise InputError(
-                "a point cloud needs a camera and the picture's EXIF tells none; give one: "
-                "point_cloud(Camera.from_fov(width, height, fov_deg=60))."
+                "a point cloud needs a camera and the picture's EXIF tells none; give one: --fov "
+                "or --camera, in Python point_cloud(Camera.from_fov(width, height, fov_deg=60))."
             )
         if (camera.height, camera.width) != self.size:
             raise InputError(
                 f"camera of {camera.width}x{camera.height} pixels for a map of "
-                f"{self.size[1]}x{self.size[0]}; use camera.resized(width, height)."
+                f"{self.size[1]}x{self.size[0]}; give the camera of these pixels (in Python, "
+                "camera.resized(width, height))."
             )
         keep = self.known & (self.values > 0)
         if max_depth is not None:
@@ -390,7 +392,7 @@ class Prediction:
         Args:
             path: the file.
             format: a name of :data:`FORMATS`; default: what the suffix says, where ``.png`` is
-                ``color`` unless it is ``.png16.png`` or ``.side.png``.
+                ``color`` unless it is ``.depth.png`` or ``.side.png``.
             cmap: colour map of ``color`` and ``side``.
 
         Raises:

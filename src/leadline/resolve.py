@@ -118,6 +118,8 @@ def identify(
         raise InputError(f"max_depth={max_depth}: a positive number of metres is needed.")
     if model is None:
         model, weights = (weights, None) if weights is not None else (catalog.DEFAULT, None)
+    if isinstance(model, str):
+        model = catalog.expand_alias(model)
     if isinstance(model, str) and model in catalog.MODELS:
         spec = catalog.get(model)
         found = _published(spec, prefer) if weights is None else _named(spec, weights)
@@ -365,13 +367,14 @@ def _from_tensors(path: Path, max_depth: float | None) -> Origin:
     if not fitting:
         raise WeightsError(
             f"{path} holds tensors of no model that we know. Say which model it is: "
-            f"leadline.load(name, weights={path.name!r}), name one of leadline.list_models()."
+            f"--model NAME --weights {path.name} (in Python leadline.load(NAME, weights=...)); "
+            "`leadline models` lists the names."
         )
     raise WeightsError(
         f"{path} fits {', '.join(fitting)}, which have the same tensors, and nothing beside it "
-        "tells which it is. If it is metric, say max_depth=METRES (20 for the published indoor and "
-        "80 for the outdoor weights; --max-depth on the command line); if not, name the model: "
-        f"leadline.load({fitting[0]!r}, weights={path.name!r})."
+        "tells which it is. If it is metric, say --max-depth METRES (in Python max_depth=METRES; "
+        "20 for the published indoor and 80 for the outdoor weights); if not, name the model: "
+        f"--model {fitting[0]} --weights {path.name}."
     )
 
 

@@ -173,3 +173,30 @@ def test_predict_on_a_cluster(
     assert not ended.value.code
     assert json.loads(capsys.readouterr().out)["maps"] == 3
     assert (tmp_path / "maps" / "shard-000000.tar").is_file()
+
+
+def test_flat_pictures_are_told_and_stretched(
+    tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flat = np.linspace(29000, 30530, 40 * 60).reshape(40, 60).astype(np.uint16)
+    PilImage.fromarray(flat).save(tmp_path / "thermal.png")
+    words = (tmp_path / "thermal.png", "-o", tmp_path / "labels", "-m", tiny_model)
+    assert _run(*words) == 0
+    assert "7 grey levels are left of" in capsys.readouterr().err
+    assert _run(*words, "--tone", "percentile") == 2  # of two kinds in one folder
+    assert "tone" in capsys.readouterr().err
+    other = (*words[:2], tmp_path / "stretched", *words[3:], "--tone", "percentile")
+    assert _run(*other) == 0
+    assert "grey levels" not in capsys.readouterr().err
+    assert _run(*other, "--layout", "webdataset", "--max-megapixels", "0.001") in (1, 2)
+
+
+def test_a_linked_folder_inside_is_not_followed_out(
+    photos: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "depth").symlink_to(tmp_path / "elsewhere")
+    assert _run(photos, "-o", tmp_path / "labels", "-m", tiny_model) == 2
+    assert "is a link to" in capsys.readouterr().err
+    assert not list((tmp_path / "elsewhere").iterdir())

@@ -15,6 +15,7 @@ from PIL import Image as PilImage
 import leadline
 from leadline.cli import main
 from leadline.cli.progress import speed
+from leadline.image import Image
 from leadline.jobs import Progress
 
 onnx = pytest.importorskip("onnx")
@@ -59,7 +60,7 @@ def written(folder: Path) -> list[str]:
 def test_a_folder_in_a_folder_out(run: Run, photos: Path, tmp_path: Path) -> None:
     (photos / "one.bmp").unlink()
     assert run(photos) == 0
-    assert written(tmp_path / "out") == ["one.npz", "one.png", "two.npz", "two.png"]
+    assert written(tmp_path / "out") == ["one.color.png", "one.npz", "two.color.png", "two.npz"]
     prediction = leadline.read_prediction(tmp_path / "out" / "one.npz")
     assert prediction.size == (40, 60)
     assert prediction.kind is leadline.DepthKind.AFFINE_DISPARITY
@@ -79,7 +80,7 @@ def test_colliding_stems_keep_both(run: Run, photos: Path, tmp_path: Path) -> No
 def test_formats_that_share_a_suffix_are_told_apart(run: Run, photos: Path, tmp_path: Path) -> None:
     assert run(photos / "one.png", "--format", "png16, color,side,pfm") == 0
     names = set(written(tmp_path / "out"))
-    assert {"one.png16.png", "one.color.png", "one.side.png", "one.pfm"} <= names
+    assert {"one.depth.png", "one.color.png", "one.side.png", "one.pfm"} <= names
 
 
 def test_failures_leave_the_rest_done(
@@ -129,9 +130,8 @@ def test_a_canonical_model_asks_for_the_focal_length(
 def test_a_list_comes_from_standard_input(
     run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        sys, "stdin", io.StringIO(f"{photos / 'one.png'}\n\n{photos / 'two.jpg'}\n")
-    )
+    text = f"{photos / 'one.png'}\n\n{photos / 'two.jpg'}\n".encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
     assert run("-", "--format", "npy") == 0
     assert written(tmp_path / "out") == ["one.npy", "two.npy"]
 
@@ -291,7 +291,7 @@ def test_an_input_is_never_overwritten(
     run: Run, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = (photos / "one.png").read_bytes()
-    assert run(photos / "one.png", "--out", photos) == 2
+    assert run(photos / "one.png", "--out", photos, "--format", "color") == 2
     assert "overwrite" in capsys.readouterr().err
     assert (photos / "one.png").read_bytes() == before
 
@@ -311,8 +311,8 @@ def test_an_unexpected_fault_fails_one_picture_only(
 
     right = DepthEstimator.prepare
 
-    def wrong(self: DepthEstimator, source: Path) -> object:
-        if source.name == "two.jpg":
+    def wrong(self: DepthEstimator, source: Image) -> object:
+        if source.name.endswith("two.jpg"):
             raise RuntimeError("odd\nfault")
         return right(self, source)
 
@@ -404,7 +404,7 @@ def test_an_odd_camera_is_told_once_and_first(
     assert run(photos, "--camera", camera) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert "camera fx = 'wide'" in said
+    assert "'wide'" in said
 
 
 # --- networks of others, and networks that fail ---------------------------------------------------

@@ -114,7 +114,7 @@ def test_stereo_refuses_swapped_pictures(
         (("--metres-from", "motion"), "--poses FILE"),
         (("--metres-from", "stars", "--poses", "p.txt"), "unknown way to metres"),
         (("--poses", "p.txt"), "belongs to --metres-from"),
-        (("--fov", "60", "--cluster", "local"), "not handed to a cluster"),
+        (("--fov", "60", "--cluster", "local"), "--fov with --cluster"),
         (("--fov", "60", "--camera", "9,9,9,9"), "both given"),
         (("--metres-from", "motion", "--poses", "p.txt", "--cluster", "local"), "--cluster"),
     ],
@@ -180,7 +180,7 @@ def test_cameras_of_options(tmp_path: Path) -> None:
         ("50,51,31", None, "four numbers"),
         ("4,4,31,24", None, "not millimetres"),
         ("50,50,600,24", None, "principal"),
-        ("nothing.json", None, "cannot be read"),
+        ("nothing.json", None, "no such file"),
         ("50,51,31,24", 60.0, "one of them"),
         (None, None, "--fov"),
     ],
@@ -189,3 +189,48 @@ def test_wrong_cameras_are_refused(text: str | None, fov: float | None, message:
     image = Image(pixels=np.zeros((48, 64, 3), np.uint8))
     with pytest.raises(InputError, match=message):
         camera_for(image, camera=text, fov_deg=fov)
+
+
+def test_stereo_says_metres_and_questions_a_baseline_in_millimetres(
+    pair: tuple[Path, Path, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left, right, depth = pair
+    options = ("--focal-px", camera().fx, "--out", tmp_path / "out", "--format", "npz")
+    assert code_of("stereo", left, right, *options, "--baseline-m", 0.3) == 0
+    said = capsys.readouterr().err
+    assert "left.png: " in said
+    assert "median" in said
+    assert "usual scene" not in said
+    assert code_of("stereo", left, right, *options, "--baseline-m", 0.3, "--json") == 0
+    metres = json.loads(capsys.readouterr().out)["metres"]
+    assert metres["median"] == pytest.approx(np.median(depth), rel=0.05)
+    assert metres["min"] < metres["median"] < metres["max"]
+    assert code_of("stereo", left, right, *options, "--baseline-m", 193) == 0
+    said = capsys.readouterr().err
+    assert "if these are millimetres, say 0.193" in said
+    assert "which no usual scene has" in said
+
+
+def test_a_pair_that_does_not_agree_is_refused(
+    pair: tuple[Path, Path, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left, _, _ = pair
+    noise = np.random.default_rng(0).integers(0, 256, (*view(pose(0))[1].shape, 3), np.uint8)
+    PilImage.fromarray(noise).save(tmp_path / "noise.png")
+    assert code_of("stereo", left, tmp_path / "noise.png", "--out", tmp_path / "out") == 2
+    assert "agrees on 10% at least" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_poses_with_times_go_to_the_pictures_of_these_times(tmp_path: Path) -> None:
+    from leadline.cli.triangulate import _with_poses
+
+    times = (1305031102.175304, 1305031102.211214, 1305031102.243211)
+    rows = [f"{t + 0.004:.6f} {n} 0 0 0 0 0 1" for n, t in enumerate(times)]
+    (tmp_path / "poses.txt").write_text("# time tx ty tz qx qy qz qw\n" + "\n".join(rows[::-1]))
+    blank = Image(pixels=np.zeros((4, 6, 3), np.uint8), camera=camera().resized(6, 4))
+    frames = [replace(blank, name=f"rgb/{t:.6f}.png") for t in times]
+    found = _with_poses(frames, tmp_path / "poses.txt")
+    assert [one.camera.world_from_camera[0, 3] for one in found] == [0, 1, 2]  # ty: ignore[unresolved-attribute]
+    with pytest.raises(InputError, match="does not name a time"):
+        _with_poses([replace(blank, name="rgb/0.png")] * 3, tmp_path / "poses.txt")

@@ -61,10 +61,13 @@ def test_frames_become_points_and_poses(
 
 def test_frames_are_not_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     camera = ("--camera", folder / "camera.json")
-    before = (folder / "0.png").read_bytes()
-    assert run("triangulate", *frames(folder), *camera, "--out", folder) == 2
+    (folder / "0.color.png").write_bytes((folder / "1.png").read_bytes())
+    before = (folder / "0.color.png").read_bytes()
+    given = (folder / "0.png", folder / "0.color.png")
+    assert run("triangulate", *given, *camera, "--out", folder) == 2
     assert "would overwrite an input" in capsys.readouterr().err
-    assert (folder / "0.png").read_bytes() == before
+    assert (folder / "0.color.png").read_bytes() == before
+    (folder / "0.color.png").unlink()
 
 
 @pytest.mark.slow

@@ -196,7 +196,8 @@ def test_ply(tmp_path):
 
 
 def test_formats_by_name(tmp_path):
-    expected = {"x.png": "color", "x.png16.png": "png16", "x.side.png": "side", "x.v2.PFM": "pfm"}
+    expected = {"x.png": "color", "x.depth.png": "png16", "x.side.png": "side", "x.v2.PFM": "pfm"}
+    expected |= {"x.color.png": "color", "x.png16.png": "png16"}
     for name, wanted in expected.items():
         assert format_of(tmp_path / name) == wanted
     for name in ("x", "x.jpg"):

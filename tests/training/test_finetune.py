@@ -49,7 +49,7 @@ def _write(root: Path, depth: np.ndarray, *, names: list[str] = NAMES, png: bool
 @pytest.fixture
 def ramp() -> np.ndarray:
     """Depth from 1 m at the bottom to 5 m at the top, unknown in a corner."""
-    depth = np.repeat(np.linspace(5, 1, 24)[:, None], 32, axis=1)
+    depth = np.linspace(5, 1, 24)[:, None] - 0.001 * np.arange(31, -1, -1)  # no far plane
     depth[:4, :4] = 0
     return depth
 
@@ -70,7 +70,7 @@ def test_integers_of_unknown_scale_are_refused_with_what_each_scale_would_mean(
     tmp_path: Path, ramp: np.ndarray
 ) -> None:
     root = _write(tmp_path / "a", ramp * 1000, png=True)
-    with pytest.raises(InputError, match=r"1000 \(2\.\d+ m\)"):
+    with pytest.raises(InputError, match=r"1000 for millimetres \(2\.\d+ m\)"):
         examine(root)
     facts, _ = examine(root, per_metre=1000)
     assert facts.median_m == pytest.approx(3, abs=0.2)

@@ -15,7 +15,16 @@ from leadline.catalog.recent import RECENT
 from leadline.errors import UnknownNameError
 from leadline.spec import ModelSpec
 
-__all__ = ["DEFAULT", "MODELS", "PREPROCESS", "by_digest", "by_repo", "get", "names"]
+__all__ = [
+    "DEFAULT",
+    "MODELS",
+    "PREPROCESS",
+    "by_digest",
+    "by_repo",
+    "expand_alias",
+    "get",
+    "names",
+]
 
 DEFAULT = "lite"
 """Name of the model that ``leadline.load()`` takes: it ships inside the package."""
@@ -29,12 +38,27 @@ def names() -> tuple[str, ...]:
     return tuple(MODELS)
 
 
+_SIZES = MappingProxyType({"small": "vits", "base": "vitb", "large": "vitl", "giant": "vitg"})
+
+
+def expand_alias(name: str) -> str:
+    """The name in the table that a name with a word for its size means.
+
+    >>> expand_alias("depth-anything-v2-small")
+    'depth-anything-v2-vits'
+    """
+    words = name.split("-")
+    full = "-".join(_SIZES.get(word, word) for word in words)
+    return full if name not in MODELS and full in MODELS else name
+
+
 def get(name: str) -> ModelSpec:
-    """The entry ``name``.
+    """The entry ``name``, or the one that its size in words means.
 
     Raises:
         UnknownNameError: no such entry; the message lists the nearest spellings first.
     """
+    name = expand_alias(name)
     if name not in MODELS:
         raise UnknownNameError("model", name, names())
     return MODELS[name]

@@ -5,36 +5,76 @@ Nothing heavy is imported before a command runs: every command imports what it n
 
 from __future__ import annotations
 
+import io
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any
 
 from leadline.cli.foreign_flags import answer_to
-from leadline.errors import LeadlineError, LeadlineWarning
+from leadline.errors import JobError, LeadlineError, LeadlineWarning
 
 FAILED_SOME = 1
-"""Exit code when some inputs failed and the rest was done."""
+"""Exit code when some inputs failed, or a job broke off, and what was done is kept."""
 
 CANNOT_START = 2
 """Exit code when the command could not start: usage, unknown names, missing weights."""
+
+ENDED = 128
+"""Exit codes of signals are this and their number: 130 interrupted, 143 asked to end."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _print_any_name()
+    _end_on_sigterm()
     answer = answer_to(given)
     if answer is not None:
-        print(f"leadline: {answer}", file=sys.stderr)
+        _say(answer)
         sys.exit(CANNOT_START)
     from leadline.cli.app import app
 
     warnings.showwarning = _show_warning  # ty: ignore[invalid-assignment] - takes the same
     try:
         app(args=given, prog_name="leadline")
+    except JobError as error:
+        _say(error)
+        sys.exit(FAILED_SOME)
     except LeadlineError as error:
-        print(f"leadline: {error}", file=sys.stderr)
+        _say(error)
         sys.exit(CANNOT_START)
+    except OSError as error:
+        _say(f"{error.filename or 'a file'}: {error.strerror or error}.")
+        sys.exit(CANNOT_START)
+    except MemoryError:
+        _say("memory ran out; give smaller or fewer pictures, or a smaller --size or --batch.")
+        sys.exit(CANNOT_START)
+
+
+def _say(text: object) -> None:
+    print(f"leadline: {text}", file=sys.stderr)
+
+
+def _print_any_name() -> None:
+    """Print names whose bytes are no UTF-8 as those bytes in place of raising."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")
+
+
+def _end_on_sigterm() -> None:
+    """End on SIGTERM as on an interrupt: open files are taken back, workers ended, 143."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        _say("ended; what is done is kept, and the same command (with --resume) does the rest.")
+        sys.exit(ENDED + number)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, end)
 
 
 _show_any = warnings.showwarning

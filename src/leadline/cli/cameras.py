@@ -11,15 +11,16 @@ if TYPE_CHECKING:
     from leadline.camera import Camera
     from leadline.image import Image
 
-_WAYS = "--camera fx,fy,cx,cy (pixels), --camera FILE.json or --fov DEGREES (horizontal)"
+_WAYS = "--camera fx,fy,cx,cy (pixels), --camera FILE or --fov DEGREES (horizontal)"
+_NUMBERS = ("fx", "fy", "cx", "cy")
 
 
 def check_camera(camera: str | None, fov_deg: float | None) -> None:
-    """Raise InputError for what no picture could mend: both options, or numbers of no camera."""
+    """Raise InputError for what no picture could mend: both options, or no camera in them."""
     if camera is not None and fov_deg is not None:
         raise InputError("--camera and --fov were both given; one of them is needed.")
     if camera is not None:
-        _given(camera, 1, 1)
+        numbers_of(camera)
 
 
 def camera_for(image: Image, *, camera: str | None, fov_deg: float | None) -> Camera:
@@ -27,9 +28,12 @@ def camera_for(image: Image, *, camera: str | None, fov_deg: float | None) -> Ca
 
     Args:
         image: the picture; its own camera, from EXIF, counts when neither option is given.
-        camera: ``fx,fy,cx,cy`` in pixels of this picture, or a JSON file: a record of
-            ``Camera.to_dict`` (of any size of the same picture), or a 3x3 matrix under ``K``.
+        camera: ``fx,fy,cx,cy`` in pixels of this picture, or a file of any kind that
+            :func:`leadline.io.read_camera` reads, of any size of the same picture.
         fov_deg: horizontal field of view.
+
+    Returns:
+        The camera at the picture's size, without a pose.
 
     Raises:
         InputError: both, neither, or intrinsics that no camera of such pictures has.
@@ -37,7 +41,8 @@ def camera_for(image: Image, *, camera: str | None, fov_deg: float | None) -> Ca
     from leadline.camera import Camera
 
     height, width = image.size
-    check_camera(camera, fov_deg)
+    if camera is not None and fov_deg is not None:
+        check_camera(camera, fov_deg)
     if fov_deg is not None:
         if not 5 < fov_deg < 150:
             raise InputError(
@@ -51,13 +56,13 @@ def camera_for(image: Image, *, camera: str | None, fov_deg: float | None) -> Ca
                 f"{_WAYS}."
             )
         return image.camera
-    found = _given(camera, width, height)
-    if found.width * height != found.height * width:
+    found = _given(camera, image)
+    if abs(found.width * height - found.height * width) > max(width, height):  # a rounded side
         raise InputError(
             f"--camera {camera} is of {found.width}x{found.height} pixels for a picture of "
             f"{width}x{height}: the same shape is needed; crop the picture or the camera."
         )
-    found = found.resized(width, height)
+    found = found.resized(width, height).moved(None)
     inside = -0.5 * width < found.cx < 1.5 * width and -0.5 * height < found.cy < 1.5 * height
     if not inside or not 5 < found.fov_deg < 150:
         raise InputError(
@@ -69,25 +74,45 @@ def camera_for(image: Image, *, camera: str | None, fov_deg: float | None) -> Ca
 
 
 def numbers_of(camera: str) -> dict[str, Any]:
-    """The table that ``--camera`` means, whatever it is written in.
+    """All that ``--camera`` says, whatever it is written in, as a plain table.
 
     Raises:
         InputError: neither four numbers nor a file that holds a camera.
     """
-    return _numbers(camera) if "," in camera else _read(Path(camera))
+    if _is_numbers(camera):
+        return _numbers(camera)
+    from leadline.io import read_cameras
 
-
-def _given(camera: str, width: int, height: int) -> Camera:
-    """What ``--camera`` says, of ``height`` x ``width`` pixels unless its file says otherwise."""
-    from leadline.camera import Camera
-
-    data = numbers_of(camera)
-    if not {"width", "height"} & set(data):
-        data = {**data, "width": width, "height": height}
     try:
-        return Camera.from_dict(data)
+        found = read_cameras(camera, size=(1, 1))
     except InputError as error:
-        raise InputError(f"--camera {camera}: {error}") from error
+        raise _named(camera, error) from error
+    return {name: one.to_dict() for name, one in found.items()}
+
+
+def _given(camera: str, image: Image) -> Camera:
+    """What ``--camera`` says; of the picture's size unless its file says otherwise."""
+    from leadline.camera import Camera
+    from leadline.io import read_camera
+
+    height, width = image.size
+    try:
+        if _is_numbers(camera):
+            return Camera.from_dict({**_numbers(camera), "width": width, "height": height})
+        return read_camera(camera, size=image.size, picture=image.name)
+    except InputError as error:
+        raise _named(camera, error) from error
+
+
+def _named(camera: str, error: InputError) -> InputError:
+    """The same error, which says that it is of ``--camera`` and of which."""
+    return InputError(
+        f"--camera {error}" if camera in str(error) else f"--camera {camera}: {error}"
+    )
+
+
+def _is_numbers(camera: str) -> bool:
+    return "," in camera and not Path(camera).exists()
 
 
 def _numbers(text: str) -> dict[str, Any]:
@@ -97,30 +122,4 @@ def _numbers(text: str) -> dict[str, Any]:
         values = []
     if len(values) != 4:
         raise InputError(f"--camera {text}: four numbers are needed; give {_WAYS}.")
-    return dict(zip(("fx", "fy", "cx", "cy"), values, strict=True))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The table of a camera's file; a 3x3 matrix becomes one."""
-    import json
-
-    import numpy as np
-
-    try:
-        data: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"--camera {path} cannot be read as JSON ({error}); give {_WAYS}.") from (
-            error
-        )
-    if isinstance(data, dict) and "K" not in data:
-        return data
-    try:
-        matrix = np.asarray(data["K"] if isinstance(data, dict) else data, dtype=np.float64)
-    except (TypeError, ValueError):
-        matrix = np.empty(0)
-    if matrix.shape != (3, 3):
-        raise InputError(
-            f"--camera {path} holds neither a table with fx, fy, cx and cy nor a 3x3 matrix of "
-            "numbers (alone or under K); one of them is needed."
-        )
-    return {"fx": matrix[0, 0], "fy": matrix[1, 1], "cx": matrix[0, 2], "cy": matrix[1, 2]}
+    return dict(zip(_NUMBERS, values, strict=True))

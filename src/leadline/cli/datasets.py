@@ -106,10 +106,12 @@ def audit(
     See-through laser points, holes, colour against depth edges, contradictions between frames, and
     one source or a network against it. Exit code: 0 done, 1 some frames could not be read.
     """
+    from leadline.cli.naming import check_folder
     from leadline.datasets import Options, open_dataset
     from leadline.evaluation import audit as auditing
     from leadline.jobs import write_text
 
+    check_folder(out)
     options = Options(split=split, every=every)
     refs = open_dataset(name, root, options)[: frames or None]
     others = open_dataset(against, root, options) if against else []

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.options import Json
+from leadline.cli.options import Json, MaxMegapixels, Tone
+from leadline.cli.pictures import Reading
 from leadline.errors import InputError
 
 
@@ -23,6 +24,8 @@ def epipolar(
     threshold: Annotated[
         float, typer.Option(help="Pixels that a right match may be from its line.")
     ] = 1.0,
+    tone: Tone = "linear",
+    max_megapixels: MaxMegapixels = None,
     as_json: Json = False,
 ) -> None:
     """Draw matched points and their epipolar lines on both pictures, side by side.
@@ -32,8 +35,8 @@ def epipolar(
     """
     from PIL import Image as PilImage
 
+    from leadline.cli.naming import check_folder
     from leadline.geometry import draw_epipolar, fundamental, match
-    from leadline.io import read_image
     from leadline.jobs import atomic_write
 
     kind = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}.get(out.suffix.lower())
@@ -41,7 +44,9 @@ def epipolar(
         raise InputError(f"--out {out}: a name that ends in .png or .jpg is needed.")
     if points < 1:
         raise InputError(f"--points {points}: 1 or more is needed.")
-    pictures = read_image(first), read_image(second)
+    check_folder(out.parent)
+    reading = Reading.of(tone, max_megapixels)
+    pictures = reading.read_aloud(first), reading.read_aloud(second)
     matches = match(*pictures, method=detector)  # ty: ignore[invalid-argument-type] - checked there
     found = fundamental(matches, threshold_px=threshold)
     drawn = draw_epipolar(*pictures, matches.only(found.inliers), found.matrix, points=points)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadline.cli.options import Every, Json, SkipBad, split_words, with_load_options
+from leadline.cli.options import (
+    Every,
+    Holes,
+    Json,
+    SkipBad,
+    parse_holes,
+    split_words,
+    with_load_options,
+)
 from leadline.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,8 +54,10 @@ def evaluate(
     ] = None,
     split: Annotated[str | None, typer.Option(help="Part of the data set.")] = None,
     per_metre: Annotated[
-        float | None, typer.Option(help="Codes per metre of a folder's depth files.")
+        float | None,
+        typer.Option(help="Numbers per metre of a folder's depth files: 1 for metres."),
     ] = None,
+    hole: Holes = None,
     every: Every = 1,
     metrics: Annotated[
         str, typer.Option(help="More metrics, e.g. boundary_f1,edge_accuracy.")
@@ -61,14 +71,17 @@ def evaluate(
 
     Exit code: 0 done, 1 some frames were left out, 2 could not start or a frame cannot be used.
     """
+    from leadline.cli.naming import check_folder
     from leadline.cli.progress import progress_bar
     from leadline.datasets import Options, get, open_dataset
     from leadline.evaluation import protocols
     from leadline.evaluation.page import render_page
     from leadline.evaluation.run import evaluate as run
 
+    if out is not None:
+        check_folder(out)
     chosen = protocols.get(protocol or get(dataset).protocol)
-    options = Options(split=split, every=every, per_metre=per_metre)
+    options = Options(split=split, every=every, per_metre=per_metre, holes=parse_holes(hole))
     refs = open_dataset(dataset, root, options)
     predict, name = _predictor(load, predictions, pred_per_metre)
     with progress_bar("frames") as (show, say):

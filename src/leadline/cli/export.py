@@ -32,10 +32,13 @@ def export(
 
     The file takes any batch and, unless --fixed-size fixes them, any sides that the network takes.
     """
+    from leadline.cli.naming import check_folder
     from leadline.export import export as write
 
     refuse_looks(load, "export")
-    exported = write(load, _target(str(load.model), to, out), sides=parse_size(fixed_size))
+    target = _target(str(load.model), to, out)
+    check_folder(target.parent)
+    exported = write(load, target, sides=parse_size(fixed_size))
     for line in _lines(exported):
         typer.echo(line)
 

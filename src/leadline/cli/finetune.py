@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.options import Json
+from leadline.cli.options import Camera, Holes, Json, find_run, parse_holes, split_pair
 from leadline.errors import InputError, MissingDependencyError, UnknownNameError
 
 
@@ -17,7 +17,7 @@ def finetune(
         Path, typer.Argument(help="Folder with rgb/ and depth/ (or the like).", show_default=False)
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Run directory; default: runs/FOLDER.")
+        Path | None, typer.Option("--out", "-o", help="Run directory; default: runs/FOLDER-TIME.")
     ] = None,
     model: Annotated[
         str, typer.Option("--model", "-m", help="Network to start from: name, file, run folder.")
@@ -27,8 +27,12 @@ def finetune(
     ] = "metric",
     per_metre: Annotated[
         float | None,
-        typer.Option(help="Codes per metre of integer depth files: 1000 for mm, 256 for KITTI."),
+        typer.Option(
+            help="Numbers per metre of the depth files: 1 for metres, 1000 for mm, 256 for KITTI."
+        ),
     ] = None,
+    hole: Holes = None,
+    camera: Camera = None,
     steps: Annotated[int, typer.Option(help="Steps of training.")] = 1000,
     held_out: Annotated[
         float, typer.Option(help="Share of the pictures to measure with; whole groups of names.")
@@ -47,6 +51,13 @@ def finetune(
 
     The folder is only read. `leadline predict --model RUN` takes the result.
     """
+    if goal not in ("metric", "relative"):
+        raise UnknownNameError("goal", goal, ("metric", "relative"))
+    if steps < 1:
+        raise InputError(f"--steps {steps}: at least 1 is needed.")
+    holes, changes = parse_holes(hole), dict(split_pair(text) for text in set_ or [])
+    run_folder = find_run(folder.resolve().name, out, resume=resume, below=("data",))
+    intrinsics = None if camera is None else _intrinsics(folder, camera)
     try:
         import torch  # noqa: F401
     except ImportError as error:
@@ -55,21 +66,19 @@ def finetune(
 
     from leadline.training.finetune import finetune as run
 
-    if goal not in ("metric", "relative"):
-        raise UnknownNameError("goal", goal, ("metric", "relative"))
-    if steps < 1:
-        raise InputError(f"--steps {steps}: at least 1 is needed.")
     try:
         report = run(
             folder,
-            out or Path("runs") / folder.resolve().name,
+            run_folder,
             model=model,
             goal="relative" if goal == "relative" else "metric",
             per_metre=per_metre,
+            holes=holes,
+            intrinsics=intrinsics,
             steps=steps,
             held_out=held_out,
             trust=trust,
-            changes=dict(_pair(text) for text in set_ or []),
+            changes=changes,
             resume=resume,
             report=lambda line: typer.echo(line, err=True),
         )
@@ -83,8 +92,18 @@ def finetune(
         typer.echo(f"predict: leadline predict --model {report.run} PICTURES --out depth")
 
 
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise InputError(f"--set {text}: KEY=VALUE is needed, as in --set batch=4.")
-    return key, value
+def _intrinsics(folder: Path, camera: str) -> dict[str, float]:
+    """``fx, fy, cx, cy`` of ``--camera`` at the size of the folder's pictures.
+
+    Raises:
+        InputError: no camera of such pictures, or no picture.
+    """
+    from leadline.cli.cameras import camera_for
+    from leadline.datasets.folder import picture_files
+    from leadline.io import read_image
+
+    first = next(iter(picture_files(folder).values()), None)
+    if first is None:
+        raise InputError(f"{folder} holds no pictures; pictures with depth are needed.")
+    found = camera_for(read_image(first), camera=camera, fov_deg=None)
+    return {"fx": found.fx, "fy": found.fy, "cx": found.cx, "cy": found.cy}

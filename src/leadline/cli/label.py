@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadline.cli.options import Cluster, Gpus, Json, Workers, with_load_options
+from leadline.cli.options import (
+    Cluster,
+    Gpus,
+    Json,
+    MaxMegapixels,
+    Tone,
+    Workers,
+    with_load_options,
+)
+from leadline.cli.pictures import Reading
 from leadline.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -54,6 +63,8 @@ def label(
     gpus: Gpus = 0.0,
     cpus: Annotated[float, typer.Option(help="Cores of an actor.")] = 1.0,
     batch: Annotated[int, typer.Option(help="Pictures that the network sees at once.")] = 8,
+    tone: Tone = "linear",
+    max_megapixels: MaxMegapixels = None,
     as_json: Json = False,
 ) -> None:
     """Write 16-bit pseudo labels of every INPUT to --out, and a manifest that says what they are.
@@ -68,6 +79,7 @@ def label(
     if workers is None:
         workers = 0 if cluster is None else 2
     chosen = _layout(layout, cluster, workers, out)
+    reading = Reading.of(tone, max_megapixels)
     job = BulkJob(
         model=load,
         out=out,
@@ -77,13 +89,19 @@ def label(
         side=side,
         keep_pictures=with_pictures,
         batch_size=batch,
+        tone=reading.tone,
+        max_megapixels=reading.max_megapixels,
     )
     if chosen == "folder":
         summary = _label_files(job, inputs)
     else:
+        from leadline.cli.naming import check_folder
         from leadline.cli.shards import run_shards
         from leadline.shards import Where
+        from leadline.shards.sources import is_address
 
+        if not is_address(out):
+            check_folder(Path(out))
         where = Where(address=cluster, workers=workers, cpus_per_worker=cpus, gpus_per_worker=gpus)
         summary = run_shards(job, inputs, where, per_part=shard)
     if as_json:
@@ -123,7 +141,7 @@ def _layout(layout: str, cluster: str | None, workers: int, out: str) -> str:
 
 
 def _label_files(job: BulkJob, inputs: list[str]) -> dict[str, Any]:
-    from leadline.cli.naming import output_files, without_results
+    from leadline.cli.naming import check_folder, check_inside, output_files, without_results
     from leadline.cli.predict import explain
     from leadline.cli.progress import progress_bar
     from leadline.io import list_images
@@ -131,8 +149,8 @@ def _label_files(job: BulkJob, inputs: list[str]) -> dict[str, Any]:
     from leadline.shards.sources import is_address
 
     out = Path(job.out)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out} is a file; a folder is needed.")
+    check_folder(out)
+    check_inside(out, "depth")
     if any(is_address(entry) or entry.endswith(".tar") for entry in inputs):
         raise InputError(
             "addresses and .tar shards become shards: add --layout webdataset (or parquet)."
@@ -147,6 +165,7 @@ def _label_files(job: BulkJob, inputs: list[str]) -> dict[str, Any]:
             on_progress=show,
             on_failure=lambda failure: say(f"leadline: {explain(failure)}"),
             on_foreign=foreign.append,
+            on_note=lambda line: say(f"leadline: {line}"),
         )
     return {
         "unit": "labels",

@@ -29,10 +29,13 @@ def leaderboard(
 ) -> None:
     """Score models on sets and write one page; cells that are done are kept.
 
-    Roots in the file are relative to the file. Exit code: 0 all cells are filled, 1 some failed.
+    Roots in the file are relative to the file. Exit code: 0 all cells are filled, 1 some failed, 2
+    could not start.
     """
+    from leadline.cli.naming import check_folder
     from leadline.evaluation.leaderboard import read_entries, run_leaderboard
 
+    check_folder(out)
     names = split_words(str(load.model))
     if not names:
         raise InputError("--model names nothing; give one or more, with commas between.")

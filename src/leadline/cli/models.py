@@ -49,6 +49,8 @@ def models(
     for entry in entries:
         size = "-" if entry["size_mb"] is None else f"{entry['size_mb']:.0f}"
         here = "yes" if entry["here"] else "no"
+        if entry["needs"]:
+            here = f"needs [{entry['needs']}]"
         rows.append((entry["name"], entry["kind"], size, entry["licence"], here, entry["summary"]))
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     for row, entry in zip(rows, [None, *entries], strict=True):
@@ -95,6 +97,15 @@ def _print_costs(specs: Sequence[ModelSpec], runs: int, as_json: bool) -> None:
     )
 
 
+def _missing_package(spec: ModelSpec) -> str | None:
+    """The extra that brings what the model runs on, where that is not installed."""
+    from importlib.util import find_spec
+
+    if spec.runtime == "superpixel" and not (find_spec("skimage") and find_spec("scipy")):
+        return "classic"
+    return None
+
+
 def _entry(spec: ModelSpec) -> dict[str, Any]:
     from leadline import hub
 
@@ -115,6 +126,7 @@ def _entry(spec: ModelSpec) -> dict[str, Any]:
     # The package's own files belong together; the hub's are alternatives, best first.
     embedded = bool(spec.weights) and all(weights.embedded for weights in spec.weights)
     total = sum(file["size_mb"] or 0 for file in files)
+    missing = _missing_package(spec)
     return {
         "name": spec.name,
         "kind": str(spec.kind),
@@ -123,6 +135,7 @@ def _entry(spec: ModelSpec) -> dict[str, Any]:
         "max_depth": spec.max_depth,
         "size_mb": total if embedded else first["size_mb"],
         "licence": first["licence"],
-        "here": any(file["path"] for file in files),
+        "here": any(file["path"] for file in files) and missing is None,
+        "needs": missing,
         "files": files,
     }

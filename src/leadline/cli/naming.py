@@ -41,6 +41,11 @@ def output_files(
 ) -> dict[Path, dict[str, Path]]:
     """Input -> format -> the file to write.
 
+    Args:
+        inputs: of all results.
+        folder: of all results.
+        suffixes: format -> suffix.
+
     Raises:
         InputError: a file to write is one of the inputs.
     """
@@ -51,6 +56,37 @@ def output_files(
     }
     keep_inputs((file for files in planned.values() for file in files.values()), stems)
     return planned
+
+
+def names_file(out: Path) -> bool:
+    """Whether ``--out`` names a file (map.png) and no folder: by its suffix."""
+    from leadline.io import FORMATS
+    from leadline.io.images import IMAGE_SUFFIXES
+
+    return out.suffix.lower() in {*FORMATS.values(), *IMAGE_SUFFIXES} and not out.is_dir()
+
+
+def check_folder(out: Path) -> None:
+    """Raise InputError when results cannot go into the folder ``out``, before any is made."""
+    for place in (out, *out.parents):
+        if place.is_dir():
+            if not os.access(place, os.W_OK):
+                raise InputError(f"--out {out}: {place} cannot be written to; give another folder.")
+            return
+        if place.exists() or place.is_symlink():
+            what = "is a file" if place.is_file() else "is no folder"
+            raise InputError(f"--out {out}: {place} {what}; a folder is needed.")
+
+
+def check_inside(out: Path, *below: str) -> None:
+    """Raise InputError when a folder below ``out`` is a link that leads out of it."""
+    for name in below:
+        folder = out / name
+        if folder.is_symlink() and not folder.resolve().is_relative_to(out.resolve()):
+            raise InputError(
+                f"{folder} is a link to {folder.resolve()}, outside of --out {out}; results are "
+                "not written there. Take the link away, or give its target as --out."
+            )
 
 
 def keep_inputs(files: Iterable[Path], inputs: Iterable[Path]) -> None:
@@ -69,7 +105,7 @@ def without_results(
     """``found`` less Leadline's own maps, which a folder to search may hold, unless ``given``.
 
     Maps say that they are; those of before they did are told by their names, in ``out`` only:
-    ``NAME.color.png``, ``NAME.side.png``.
+    ``NAME.color.png``, ``NAME.side.png`` and ``NAME.depth.png``.
 
     Raises:
         InputError: nothing is left.
@@ -90,7 +126,7 @@ def without_results(
 
 def _is_named_result(path: Path, out: Path | None) -> bool:
     inside = out is not None and _absolute(path).parent == _absolute(out)
-    return inside and path.name.endswith((".color.png", ".side.png"))
+    return inside and path.name.endswith((".color.png", ".side.png", ".depth.png"))
 
 
 def _options(path: Path, twins: Mapping[tuple[Path, str], int]) -> list[str]:

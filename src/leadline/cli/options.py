@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -21,8 +22,16 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Cmap = Annotated[str, typer.Option(help="inferno, magma, viridis, turbo, spectral or grey.")]
 Formats = Annotated[
-    str, typer.Option("--format", "-f", help="Any of npz, npy, png16, color, side, pfm, ply.")
+    str | None,
+    typer.Option(
+        "--format",
+        "-f",
+        help="Any of npz, npy, png16, color, side, pfm, ply; default: npz,color.",
+        show_default=False,
+    ),
 ]
+DEFAULT_FORMATS = ("npz", "color")
+"""Formats of a command that was not told any."""
 OutFolder = Annotated[
     Path, typer.Option("--out", "-o", help="Folder for the results.", show_default=False)
 ]
@@ -32,9 +41,28 @@ SkipBad = Annotated[
 ]
 Camera = Annotated[
     str | None,
-    typer.Option(help="fx,fy,cx,cy in pixels, or a JSON file; in place of the pictures' EXIF."),
+    typer.Option(
+        help="fx,fy,cx,cy in pixels, or a file of OpenCV, ROS, KITTI, COLMAP, NeRF or Open3D; in "
+        "place of the pictures' EXIF."
+    ),
 ]
 Fov = Annotated[float | None, typer.Option(help="Horizontal field of view in degrees; likewise.")]
+Tone = Annotated[
+    str,
+    typer.Option(help="Grey levels of 16-bit pictures: linear, or percentile to stretch them."),
+]
+MaxMegapixels = Annotated[
+    float | None,
+    typer.Option(help="Millions of pixels to decode at most; default: 178.", show_default=False),
+]
+Holes = Annotated[
+    str | None,
+    typer.Option(
+        "--hole",
+        metavar="CODE,...",
+        help="Codes of the depth files that mean that nothing is known: 65535, -1; or none.",
+    ),
+]
 Cluster = Annotated[str | None, typer.Option(help="Work on a Ray cluster: its address, or local.")]
 Workers = Annotated[
     int | None,
@@ -206,6 +234,73 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     if not (x and height.isdigit() and width.isdigit()):
         raise InputError(f"--fixed-size {text}: HEIGHTxWIDTH is needed, 480x640 say.")
     return int(height), int(width)
+
+
+def parse_formats(text: str | None) -> list[str]:
+    """The formats of ``--format``, or :data:`DEFAULT_FORMATS` when it was not given.
+
+    Raises:
+        InputError: it names none.
+    """
+    if text is None:
+        return list(DEFAULT_FORMATS)
+    from leadline.io import FORMATS
+
+    names = split_words(text)
+    if not names:
+        raise InputError(f"--format names nothing; give one or more of {', '.join(FORMATS)}.")
+    return names
+
+
+def parse_holes(text: str | None) -> tuple[float, ...] | None:
+    """The codes of ``--hole``; empty for ``none``, None when nothing was said.
+
+    Raises:
+        InputError: no numbers.
+    """
+    if text is None:
+        return None
+    try:
+        return () if text.strip() == "none" else tuple(float(word) for word in split_words(text))
+    except ValueError as error:
+        raise InputError(
+            f"--hole {text}: numbers with commas between are needed, or none."
+        ) from error
+
+
+def split_pair(text: str) -> tuple[str, str]:
+    """Key and value of ``--set KEY=VALUE``.
+
+    Raises:
+        InputError: no equals sign.
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--set {text}: KEY=VALUE is needed, as in --set steps=100.")
+    return key, value
+
+
+def find_run(name: str, out: Path | None, *, resume: bool, below: tuple[str, ...] = ()) -> Path:
+    """The directory of a run: ``out``, or ``runs/<name>-<time>``, which no other run has.
+
+    Args:
+        name: of what is trained.
+        out: as it was given.
+        resume: whether a run there is to go on.
+        below: folders that the run writes into.
+
+    Raises:
+        InputError: to be resumed without being named, or results cannot go there.
+    """
+    from leadline.cli.naming import check_folder, check_inside
+
+    if out is None:
+        if resume:
+            raise InputError("--resume goes on with the run of --out RUN; say which.")
+        out = Path("runs") / f"{name}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
+    check_folder(out)
+    check_inside(out, *below)
+    return out
 
 
 def split_words(text: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,15 +16,23 @@ from leadline.cli.options import (
     Formats,
     Fov,
     Gpus,
+    Holes,
     Json,
+    MaxMegapixels,
+    Tone,
     Workers,
-    split_words,
+    parse_holes,
     with_load_options,
 )
+from leadline.cli.outputs import Outputs, plan_outputs
+from leadline.cli.pictures import Reading, measure_span, notes_of, say_span
 from leadline.errors import InputError, LeadlineError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from leadline.cli.motion import MetresFromMotion
+    from leadline.cli.prompts import Prompts
     from leadline.estimator import DepthEstimator
     from leadline.io import Ledger
     from leadline.jobs import Failure, JobReport
@@ -33,31 +40,8 @@ if TYPE_CHECKING:
     from leadline.prediction import Prediction
     from leadline.preprocess import Prepared
 
-Files = dict[str, Path]
-
-_FORMATS = "npz,color"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """What to write for every picture.
-
-    Attributes:
-        files: picture -> format -> file.
-        folder: of all of them.
-        cmap: colour map of the pictures among them.
-    """
-
-    files: dict[Path, Files]
-    folder: Path
-    cmap: str
-
-    def ledger(self, way: dict[str, Any], *, resume: bool) -> Ledger:
-        """The notes of a run that fills them in this way."""
-        from leadline.io import Ledger
-
-        files = {picture: list(made.values()) for picture, made in self.files.items()}
-        return Ledger(self.folder, files, {**way, "cmap": self.cmap}, resume=resume)
+_MOST_LINES = 20
+"""Pictures of which each gets a line about its metres; of more, one line is about all."""
 
 
 @with_load_options()
@@ -72,10 +56,16 @@ def predict(
         ),
     ],
     out: Annotated[
-        str, typer.Option("--out", "-o", help="Folder for the results.", show_default=False)
+        str,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for the results; of one picture also a file, map.png.",
+            show_default=False,
+        ),
     ],
     load: LoadOptions,
-    formats: Formats = _FORMATS,
+    formats: Formats = None,
     layout: Annotated[
         str, typer.Option(help="With --cluster: webdataset or parquet.")
     ] = "webdataset",
@@ -103,12 +93,26 @@ def predict(
     ] = None,
     camera: Camera = None,
     fov: Fov = None,
+    prompt_depth: Annotated[
+        Path | None,
+        typer.Option(
+            help="Depth file of the same view, or a folder of them by the pictures' stems, for "
+            "networks that ask for it."
+        ),
+    ] = None,
+    prompt_per_metre: Annotated[
+        float | None, typer.Option(help="Its numbers per metre: 1 for metres, 1000 for mm.")
+    ] = None,
+    hole: Holes = None,
+    tone: Tone = "linear",
+    max_megapixels: MaxMegapixels = None,
     as_json: Json = False,
 ) -> None:
     """Write the depth of every INPUT to the folder --out.
 
-    Results are named OUT/<stem>.<ext>; only where stems collide, OUT/<parent>__<stem>.<ext>. Where
-    several formats end in .png, their names tell them apart: <stem>.color.png. OUT/made.jsonl notes
+    Results are named OUT/<stem>.npz, .color.png, .depth.png (16 bits), .side.png and so on, of one
+    picture in one format OUT/<stem>.png; where stems collide, OUT/<parent>__<stem>... An --out that
+    ends in .png, .npz, .npy, .pfm or .ply is the file of the only picture. OUT/made.jsonl notes
     what they were made of; --resume makes anew what is of another picture, model or setting. With
     --cluster the maps go into shards of 16-bit PNGs, and a rerun goes on where it stopped. Exit
     code: 0 all done, 1 some inputs failed, 2 the command could not start.
@@ -116,37 +120,41 @@ def predict(
     from leadline.cli.cameras import check_camera, numbers_of
     from leadline.cli.motion import MetresFromMotion, motion_options
 
+    reading = Reading.of(tone, max_megapixels)
+    prompts = None
+    if prompt_depth is not None or prompt_per_metre is not None:
+        from leadline.cli.prompts import make_prompts
+
+        prompts = make_prompts(prompt_depth, prompt_per_metre, parse_holes(hole))
     check_camera(camera, fov)
     motion = motion_options(metres_from, poses, camera, fov)
     if prior:
         load = replace(load, model=_choose_prior(load))
     if cluster is not None:
-        if camera is not None or fov is not None:
-            raise InputError(
-                "--camera and --fov are not handed to a cluster, whose maps keep no camera; leave "
-                "them or --cluster out."
-            )
-        if motion is not None:
-            raise InputError(
-                "--metres-from motion looks at neighbouring frames, which a cluster works on "
-                "apart; leave --cluster out."
-            )
         from leadline.cli.shards import predict_shards
         from leadline.shards import Where
 
-        if formats != _FORMATS:
-            raise InputError(
-                f"--format {formats} with --cluster, whose shards hold 16-bit PNGs; choose their "
-                "--layout, webdataset or parquet, and leave --format out."
-            )
+        _refuse_with_cluster(
+            {
+                "--camera": camera,
+                "--fov": fov,
+                "--metres-from": motion,
+                "--prompt-depth": prompts,
+                "--tone and --max-megapixels": None if reading == Reading() else reading,
+                "--format": formats,
+            }
+        )
         where = Where(
             address=cluster, workers=2 if workers is None else workers, gpus_per_worker=gpus
         )
         predict_shards(load, inputs, where, out=out, layout=layout, as_json=as_json)
         return
-    folder = Path(out)
-    outputs = _plan(inputs, folder, split_words(formats), cmap, recursive=recursive)
+    outputs = plan_outputs(inputs, Path(out), formats, cmap, recursive=recursive)
+    if prompts is not None:
+        prompts.find(list(outputs.files))
     estimator = load.open()
+    if prompts is not None:
+        prompts.check_network(estimator.spec)
     try:
         metres = None
         if motion is not None:
@@ -156,6 +164,8 @@ def predict(
             "camera": camera and numbers_of(camera),
             "fov": fov,
             "motion": metres and metres.way,
+            **reading.way,
+            **(prompts.way if prompts else {}),
         }
         work = _Work(
             estimator=estimator,
@@ -164,11 +174,17 @@ def predict(
             metres=metres,
             camera=camera,
             fov_deg=fov,
+            reading=reading,
+            prompts=prompts,
         )
         report = work.run()
     except KeyboardInterrupt:
         typer.echo("leadline: stopped; what is done is kept, and --resume does the rest.", err=True)
         raise typer.Exit(130) from None
+    _say_result(work, report, as_json=as_json)
+
+
+def _say_result(work: _Work, report: JobReport[Path, list[str]], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(_summary(work, report), indent=2))
     else:
@@ -191,37 +207,15 @@ def _choose_prior(load: LoadOptions) -> str:
     return "superpixel-prior"
 
 
-def _plan(
-    inputs: list[str], out: Path, formats: list[str], cmap: str, *, recursive: bool
-) -> Outputs:
-    """Which pictures there are and which files they become; refuses what cannot be."""
-    from leadline.cli.naming import output_files, without_results
-    from leadline.errors import UnknownNameError
-    from leadline.io import FORMATS, list_images, output_suffixes
-    from leadline.viz import CMAPS
-
-    if not formats:
-        raise InputError(f"--format names nothing; give one or more of {', '.join(FORMATS)}.")
-    if cmap not in CMAPS:
-        raise UnknownNameError("colour map", cmap, CMAPS)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out} is a file; a folder is needed.")
-    given = _with_standard_input(inputs)
-    pictures = without_results(list_images(given, recursive=recursive), map(Path, given), out)
-    files = output_files(pictures, out, output_suffixes(formats))
-    return Outputs(files=files, folder=out, cmap=cmap)
-
-
-def _with_standard_input(inputs: list[str]) -> list[str]:
-    """``inputs`` with ``-`` replaced by the lines of standard input."""
-    given: list[str] = []
-    for entry in inputs:
-        if entry == "-":
-            lines = (line.rstrip("\r\n") for line in sys.stdin)
-            given += [line for line in lines if line.strip()]
-        else:
-            given.append(entry)
-    return given
+def _refuse_with_cluster(given: dict[str, object]) -> None:
+    """Raise InputError for options that the workers of a cluster know nothing of."""
+    names = [name for name, value in given.items() if value is not None]
+    if names:
+        raise InputError(
+            f"{', '.join(names)} with --cluster, whose workers take single pictures as they are "
+            "and write 16-bit PNGs without cameras into shards (--layout webdataset or parquet); "
+            "leave it out, or --cluster."
+        )
 
 
 @dataclass(kw_only=True)
@@ -233,7 +227,11 @@ class _Work:
         ledger: notes what was filled.
         metres: takes maps to metres, where it is asked for.
         camera, fov_deg: of all pictures; see :func:`leadline.cli.cameras.camera_for`.
+        reading: how pictures are read.
+        prompts: depth that is shown to the network beside the pictures.
         kinds: of the maps made so far.
+        spans: picture -> least, median and largest metres of its map.
+        notes: picture -> what reading it left out.
         without_camera: how many of them would be metres if their camera were known.
     """
 
@@ -243,8 +241,13 @@ class _Work:
     metres: MetresFromMotion | None
     camera: str | None
     fov_deg: float | None
+    reading: Reading
+    prompts: Prompts | None
     kinds: set[str] = field(default_factory=set)
+    spans: dict[Path, dict[str, float]] = field(default_factory=dict)
+    notes: dict[Path, list[str]] = field(default_factory=dict)
     without_camera: int = 0
+    say: Callable[[str], None] = print
 
     def run(self) -> JobReport[Path, list[str]]:
         """Do all pictures but those that the ledger says are done."""
@@ -252,6 +255,7 @@ class _Work:
         from leadline.jobs import run_job
 
         with progress_bar("depth") as (show, say):
+            self.say = say
             return run_job(
                 list(self.outputs.files),
                 prepare=self.prepare,
@@ -265,14 +269,15 @@ class _Work:
 
     def prepare(self, picture: Path) -> Prepared:
         """Read a picture, with the camera that the options name."""
-        if self.camera is None and self.fov_deg is None:
-            return self.estimator.prepare(picture)
-        from leadline.cli.cameras import camera_for
-        from leadline.io import read_image
+        image = self.reading.read(picture)
+        if self.camera is not None or self.fov_deg is not None:
+            from leadline.cli.cameras import camera_for
 
-        image = read_image(picture)
-        camera = camera_for(image, camera=self.camera, fov_deg=self.fov_deg)
-        return self.estimator.prepare(replace(image, camera=camera))
+            camera = camera_for(image, camera=self.camera, fov_deg=self.fov_deg)
+            image = replace(image, camera=camera)
+        if self.prompts is not None:
+            image = replace(image, prompt_depth=self.prompts.read(picture))
+        return self.estimator.prepare(image)
 
     def predict(self, picture: Path, prepared: Prepared) -> Prediction:
         """The map, in metres where that was asked for."""
@@ -282,6 +287,14 @@ class _Work:
         elif self.estimator.spec.canonical_focal_px and not prediction.kind.is_metric:
             self.without_camera += 1
         self.kinds.add(str(prediction.kind))
+        if lines := notes_of(prepared.image, picture):
+            self.notes[picture] = lines
+            for line in lines:
+                self.say(f"leadline: {line}")
+        if (span := measure_span(prediction)) is not None:
+            self.spans[picture] = span
+            if len(self.outputs.files) <= _MOST_LINES:
+                self.say(f"{picture}: {say_span(span)}")
         return prediction
 
     def write(self, picture: Path, prediction: Prediction) -> list[str]:
@@ -318,7 +331,15 @@ def _summary(work: _Work, report: JobReport[Path, list[str]]) -> dict[str, Any]:
         "precision": estimator.runtime.precision,
         "seconds": round(seconds, 3),
         "pictures_per_second": round(len(report.results) / seconds, 3) if seconds else None,
-        "done": [{"input": str(item), "files": files} for item, files in report.results],
+        "done": [
+            {
+                "input": str(item),
+                "files": files,
+                "metres": work.spans.get(item),
+                "notes": work.notes.get(item, []),
+            }
+            for item, files in report.results
+        ],
         "skipped": [str(item) for item in report.skipped],
         "failed": [{"input": str(f.item), "error": explain(f)} for f in report.failures],
     }
@@ -332,9 +353,22 @@ def _sentence(work: _Work, report: JobReport[Path, list[str]]) -> str:
     if report.failures:
         parts.append(f"{len(report.failures)} failed")
     text = f"{', '.join(parts)}. Results are in {work.outputs.folder}."
+    if len(work.spans) > _MOST_LINES:
+        text += f" Depths: {say_span(_join_spans(list(work.spans.values())))}."
     if work.ledger.foreign:
         text += (
             f" {work.ledger.foreign} that were there count for nothing: of another picture, model "
             "or setting, or not noted."
         )
     return text
+
+
+def _join_spans(spans: list[dict[str, float]]) -> dict[str, float]:
+    """The span of many maps; its median is that of their medians."""
+    from statistics import median
+
+    return {
+        "min": min(span["min"] for span in spans),
+        "median": median(span["median"] for span in spans),
+        "max": max(span["max"] for span in spans),
+    }

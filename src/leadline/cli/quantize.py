@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadline.cli.options import Json, refuse_looks, with_load_options
+from leadline.cli.options import Json, MaxMegapixels, Tone, refuse_looks, with_load_options
+from leadline.cli.pictures import Reading
 
 if TYPE_CHECKING:
     from leadline.load_options import LoadOptions
@@ -28,16 +29,21 @@ def quantize(
         float, typer.Option(help="Largest relative error of the output that is allowed.")
     ] = 0.02,
     most: Annotated[int, typer.Option(help="Pictures that are used at most.")] = 8,
+    tone: Tone = "linear",
+    max_megapixels: MaxMegapixels = None,
     as_json: Json = False,
 ) -> None:
     """Write MODEL with int8 layers; needs a few pictures to find the ranges of values."""
-    from leadline.io import list_images, read_image
+    from leadline.cli.naming import check_folder
+    from leadline.io import list_images
     from leadline.quantize import quantize as run
 
     refuse_looks(load, "quantize")
+    check_folder(out.parent)
     found = list_images(pictures, recursive=True)
     step = max(1, len(found) // max(1, most))
-    read = [read_image(path) for path in found[::step][:most]]
+    reading = Reading.of(tone, max_megapixels)
+    read = [reading.read_aloud(path) for path in found[::step][:most]]
     done = run(load, out, pictures=read, max_error=max_error)
     kept = [layer.name for layer in done.layers if layer.kept]
     if as_json:

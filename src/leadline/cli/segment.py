@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadline.cli.options import Json
+from leadline.cli.options import Json, MaxMegapixels, Tone
+from leadline.cli.pictures import Reading
 from leadline.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,12 +37,14 @@ def segment(
     labels: Annotated[
         Path | None, typer.Option(help="Also write each pixel's segment number, .npy.")
     ] = None,
+    tone: Tone = "linear",
+    max_megapixels: MaxMegapixels = None,
     as_json: Json = False,
 ) -> None:
     """Draw the segments of IMAGE, as the statistical model (superpixel) sees it."""
     from PIL import Image
 
-    from leadline.io import read_image
+    from leadline.cli.naming import check_folder
     from leadline.jobs import atomic_write
     from leadline.superpixel import SegmentConfig, draw_outlines
     from leadline.superpixel import segment as run
@@ -59,7 +62,9 @@ def segment(
         sigma=sigma,
         min_size=min_size,
     )
-    pixels = _shrunk(read_image(image).pixels, max_side)
+    check_folder(file.parent)
+    reading = Reading.of(tone, max_megapixels)
+    pixels = _shrunk(reading.read_aloud(image).pixels, max_side)
     segments = run(pixels, config)
     drawn = Image.fromarray(draw_outlines(pixels, segments, fill=paint))
     with atomic_write(file) as opened:

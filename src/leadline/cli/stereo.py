@@ -8,16 +8,31 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadline.cli.options import Cmap, Formats, Json, OutFolder
+from leadline.cli.options import (
+    Cmap,
+    Formats,
+    Json,
+    MaxMegapixels,
+    OutFolder,
+    Tone,
+    parse_formats,
+)
+from leadline.cli.pictures import Reading, measure_span, say_span
 from leadline.errors import InputError
 
 if TYPE_CHECKING:
     from leadline.camera import Camera
+    from leadline.prediction import Prediction
+
+LEAST_AGREEMENT = 0.1
+"""Share of the pixels on which a rectified pair agrees at least."""
+
+_USUAL_BASELINE_M = (0.005, 5.0)
 
 
 def stereo(
-    left: Annotated[Path, typer.Argument(help="Picture of the left eye.", show_default=False)],
-    right: Annotated[Path, typer.Argument(help="Picture of the right eye.", show_default=False)],
+    left: Annotated[Path, typer.Argument(help="Picture of the left camera.", show_default=False)],
+    right: Annotated[Path, typer.Argument(help="Picture of the right camera.", show_default=False)],
     out: OutFolder,
     focal_px: Annotated[
         float | None, typer.Option(help="Focal length of the rectified pictures, in pixels.")
@@ -28,31 +43,38 @@ def stereo(
     doffs: Annotated[
         float, typer.Option(help="x of the right principal point less x of the left, in pixels.")
     ] = 0.0,
-    formats: Formats = "npz,color",
+    formats: Formats = None,
     max_disparity: Annotated[
         int | None, typer.Option(help="Pixels; default: a sixth of the width.")
     ] = None,
     fill: Annotated[
-        bool, typer.Option(help="Give values to what only one eye sees, or leave it out.")
+        bool, typer.Option(help="Give values to what only one view sees, or leave it out.")
     ] = True,
     cmap: Cmap = "inferno",
+    tone: Tone = "linear",
+    max_megapixels: MaxMegapixels = None,
     as_json: Json = False,
 ) -> None:
     """Write the depth of LEFT to the folder --out, in metres.
 
     The pair must be rectified: a point lies in one row of both pictures. Without --focal-px and
-    --baseline-m the result is the disparity in pixels.
+    --baseline-m the result is the disparity in pixels. A pair whose views agree on less than a
+    tenth of the pixels is refused.
     """
-    from leadline.cli.naming import keep_inputs
-    from leadline.geometry import CONFIDENT, stereo_disparity
+    from leadline.cli.naming import check_folder, keep_inputs
+    from leadline.geometry import stereo_disparity
     from leadline.image import Image
-    from leadline.io import output_suffixes, read_image
+    from leadline.io import output_suffixes
 
     camera_known = _both_or_none(focal_px, baseline_m)
-    suffixes = output_suffixes([word.strip() for word in formats.split(",") if word.strip()])
+    if baseline_m is not None:
+        _question_baseline(baseline_m)
+    check_folder(out)
+    suffixes = output_suffixes(parse_formats(formats), alone=True)
     files = {name: out / f"{left.stem}{suffix}" for name, suffix in suffixes.items()}
     keep_inputs(files.values(), (left, right))
-    pair = [read_image(path) for path in (left, right)]
+    reading = Reading.of(tone, max_megapixels)
+    pair = [reading.read_aloud(path) for path in (left, right)]
     camera = None
     if focal_px is not None:
         camera = _camera(pair[0].size, focal_px, left)
@@ -63,25 +85,60 @@ def stereo(
         max_disparity=max_disparity,
         fill=fill,
     )
+    share = _check_agreement(found, left, right)
     if camera_known:
         found = found.to_depth(baseline_m=baseline_m, doffs_px=doffs)
     for name, file in files.items():
         found.save(file, format=name, cmap=cmap)
-    sure = found.known if found.confidence is None else found.confidence >= CONFIDENT
-    share = float(sure.mean())
+    span = measure_span(found)
     if as_json:
         summary = {
             "kind": str(found.kind),
             "confident": round(share, 4),
+            "metres": span,
             "files": [str(file) for file in files.values()],
         }
         typer.echo(json.dumps(summary, indent=2))
     else:
         typer.echo(
-            f"{found.kind} of {left}: both eyes agree on {share:.0%} of the pixels. Results are in "
-            f"{out}.",
+            f"{found.kind} of {left}: both views agree on {share:.0%} of the pixels. Results are "
+            f"in {out}.",
             err=True,
         )
+        if span is not None:
+            typer.echo(f"{left}: {say_span(span)}", err=True)
+
+
+def _check_agreement(found: Prediction, left: Path, right: Path) -> float:
+    """Share of the pixels on which both views agree.
+
+    Raises:
+        InputError: so few that this is hardly a rectified pair.
+    """
+    from leadline.geometry import CONFIDENT
+
+    sure = found.known if found.confidence is None else found.confidence >= CONFIDENT
+    share = float(sure.mean())
+    if share < LEAST_AGREEMENT:
+        raise InputError(
+            f"{left} and {right} agree on {share:.1%} of the pixels, and a rectified pair agrees "
+            f"on {LEAST_AGREEMENT:.0%} at least. Are left and right swapped, are the pictures not "
+            "rectified, or are things nearer than --max-disparity allows?"
+        )
+    return share
+
+
+def _question_baseline(baseline_m: float) -> None:
+    """Say so when a baseline looks like another unit."""
+    low, high = _USUAL_BASELINE_M
+    if low <= baseline_m <= high:
+        return
+    guess = f"; if these are millimetres, say {baseline_m / 1000:g}" if baseline_m > high else ""
+    typer.echo(
+        f"leadline: --baseline-m {baseline_m:g} is in metres, and stereo cameras are {low:g} to "
+        f"{high:g} m apart{guess}.",
+        err=True,
+    )
 
 
 def _both_or_none(focal_px: float | None, baseline_m: float | None) -> bool:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadline.errors import InputError, MissingDependencyError
+from leadline.cli.options import find_run, split_pair
+from leadline.errors import InputError, MissingDependencyError, UnknownNameError
 
 if TYPE_CHECKING:
     from leadline.training import TrainConfig
@@ -19,7 +20,7 @@ def train(
         typer.Argument(help="A recipe, a network of the catalogue, or a TOML file."),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Run directory; default: runs/RECIPE.")
+        Path | None, typer.Option("--out", "-o", help="Run directory; default: runs/RECIPE-TIME.")
     ] = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Another network.")] = None,
     data: Annotated[
@@ -49,6 +50,8 @@ def train(
         given = {"--model": model, "--data": data, "--config": config, "--dry-run": dry_run}
         _train_superpixel(out, set_ or [], resume, [name for name, value in given.items() if value])
         return
+    _check_names([recipe, *([] if config is None else [str(config)])], data or [], model)
+    folder = find_run(Path(recipe).stem, out, resume=resume, below=("pictures", "best"))
     try:
         import torch  # noqa: F401
     except ImportError as error:
@@ -62,7 +65,6 @@ def train(
         for line in try_out(settings):
             typer.echo(line)
         return
-    folder = out or Path("runs") / Path(recipe).stem
     try:
         delivered = run(settings, folder, resume=resume, report=typer.echo)
     except KeyboardInterrupt:
@@ -70,6 +72,34 @@ def train(
         raise typer.Exit(130) from None
     typer.echo(f"weights: {delivered}")
     typer.echo(f"predict: leadline predict --model {folder} PICTURES --out depth")
+
+
+def _check_names(recipes: list[str], data: list[str], model: str | None) -> None:
+    """Refuse names that nobody knows, before PyTorch takes seconds to import.
+
+    Raises:
+        UnknownNameError: no such recipe, data set or network.
+        InputError: no such file.
+    """
+    import re
+    from importlib import resources
+
+    from leadline import models
+    from leadline.datasets import DATASETS
+
+    presets = resources.files("leadline.training").joinpath("presets")
+    known = sorted(file.name.removesuffix(".toml") for file in presets.iterdir())
+    for recipe in recipes:
+        if Path(recipe).suffix and not Path(recipe).is_file():
+            raise InputError(f"{recipe}: no such file; check the path.")
+        if not Path(recipe).suffix and recipe not in known:
+            raise UnknownNameError("recipe or preset", recipe, [*known, "superpixel"])
+    for text in data:
+        name = re.split("[:=@]", text)[0]
+        if name not in ("world", *DATASETS):
+            raise UnknownNameError("data set", name, ["world", *DATASETS])
+    if model is not None and model not in models.names():
+        raise UnknownNameError("model", model, models.names())
 
 
 def _train_superpixel(out: Path | None, pairs: list[str], resume: bool, given: list[str]) -> None:
@@ -82,8 +112,8 @@ def _train_superpixel(out: Path | None, pairs: list[str], resume: bool, given: l
     from leadline.superpixel.training import SuperpixelTraining
     from leadline.superpixel.training import train as run
 
-    folder = out or Path("runs/superpixel")
-    config = SuperpixelTraining().updated(dict(_pair(text) for text in pairs))
+    folder = find_run("superpixel", out, resume=resume)
+    config = SuperpixelTraining().updated(dict(split_pair(text) for text in pairs))
     try:
         delivered = run(config, folder, resume=resume, report=typer.echo)
     except KeyboardInterrupt:
@@ -106,11 +136,4 @@ def _settings(
         settings = overlay(settings, {"model": model})
     if data:
         settings["data"] = list(data)
-    return TrainConfig.from_dict(settings).updated(dict(_pair(text) for text in pairs))
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise InputError(f"--set {text}: KEY=VALUE is needed, as in --set steps=100.")
-    return key, value
+    return TrainConfig.from_dict(settings).updated(dict(split_pair(text) for text in pairs))

@@ -15,10 +15,13 @@ from leadline.cli.options import (
     Formats,
     Fov,
     Json,
+    MaxMegapixels,
     OutFolder,
-    split_words,
+    Tone,
+    parse_formats,
     with_load_options,
 )
+from leadline.cli.pictures import Reading, measure_span, say_span
 from leadline.errors import DegenerateError, InputError
 
 if TYPE_CHECKING:
@@ -62,7 +65,9 @@ def triangulate(
     fill: Annotated[
         bool, typer.Option("--fill", help="Give values to what no other frame confirms, too.")
     ] = False,
-    formats: Formats = "npz,color",
+    formats: Formats = None,
+    tone: Tone = "linear",
+    max_megapixels: MaxMegapixels = None,
     as_json: Json = False,
 ) -> None:
     """Write the points that FRAMES see, the camera's way and dense depth to the folder --out.
@@ -72,15 +77,15 @@ def triangulate(
     found; <frame>.npz is the dense depth of a frame. Without --poses, --baseline-m or
     --camera-height all of it is right up to one scale.
     """
-    from leadline.cli.naming import keep_inputs
+    from leadline.cli.naming import check_folder, keep_inputs
     from leadline.io import output_suffixes
     from leadline.sequence import track, triangulate_posed
 
     _one_way({"--poses": poses, "--baseline-m": baseline_m, "--camera-height-m": camera_height_m})
-    suffixes = output_suffixes(split_words(formats))
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out} is a file; a folder is needed.")
-    frames = _with_cameras(_frames(inputs, every), camera, fov)
+    suffixes = output_suffixes(parse_formats(formats))
+    check_folder(out)
+    reading = Reading.of(tone, max_megapixels)
+    frames = _with_cameras(_frames(inputs, every, reading), camera, fov)
     estimator = load.open() if load.model is not None else None
     if maps:
         names = [Path(frame.name) for frame in frames]
@@ -105,6 +110,9 @@ def triangulate(
             f"{len(found.points)} points from {len(frames)} frames, {unit}. Results are in {out}.",
             err=True,
         )
+        for made in report["maps"]:
+            if made.get("metres"):
+                typer.echo(f"{made['frame']}: {say_span(made['metres'])}", err=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,10 +138,10 @@ def _one_way(ways: dict[str, object]) -> None:
         raise InputError(f"{' and '.join(given)} were given; one way to metres is needed, or none.")
 
 
-def _frames(inputs: list[str], every: int) -> list[Image]:
+def _frames(inputs: list[str], every: int, reading: Reading) -> list[Image]:
     from itertools import islice
 
-    from leadline.io import is_video, list_images, read_image, read_video
+    from leadline.io import is_video, list_images, read_video
 
     if len(inputs) == 1 and is_video(inputs[0]):
         frames = list(islice(read_video(inputs[0], every=every), _MOST_FRAMES + 1))
@@ -141,7 +149,9 @@ def _frames(inputs: list[str], every: int) -> list[Image]:
         from dataclasses import replace
 
         paths = list_images(inputs)
-        frames = [replace(read_image(path), name=str(path)) for path in paths[: _MOST_FRAMES + 1]]
+        frames = [
+            replace(reading.read_aloud(path), name=str(path)) for path in paths[: _MOST_FRAMES + 1]
+        ]
     if len(frames) > _MOST_FRAMES:
         raise InputError(
             f"more than {_MOST_FRAMES} frames; take fewer with --every N, or give parts of it."
@@ -272,6 +282,7 @@ def _write_maps(
             {
                 "frame": frames[number].name,
                 "confident": round(sure, 4),
+                "metres": measure_span(prediction),
                 "files": [str(file) for file in files.values()],
             }
         )

@@ -21,7 +21,9 @@ class Options:
         right: the other picture of a stereo pair too.
         following: the next picture of a sequence too.
         normals: surface normals too, where they are known.
-        per_metre: codes per metre of a folder's integer depth files.
+        per_metre: numbers per metre of a folder's depth files.
+        holes: codes of a folder's depth files that stand for "nothing is known"; empty: none does;
+            None: as its camera.json says.
         count, seed: of rendered frames.
     """
 
@@ -31,6 +33,7 @@ class Options:
     following: bool = False
     normals: bool = False
     per_metre: float | None = None
+    holes: tuple[float, ...] | None = None
     count: int = 20
     seed: int = 0
 

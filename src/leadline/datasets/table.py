@@ -306,16 +306,18 @@ _ALL = (
     *da2k.SPECS,
     DatasetSpec(
         name="folder",
-        summary="pictures and depth files of the same stem in two folders",
+        summary="pictures and depth files of the same name in two folders",
         layout=(
             "rgb/NAME.* (or image, color ...)\n"
-            "depth/NAME.{png,npy,npz,pfm} (or groundtruth ...)\n"
-            "[camera.json: fx, fy, cx, cy, depth_png_per_metre, max_depth]"
+            "depth/NAME.{png,npy,npz,pfm,tif,exr,dpt} (or groundtruth ...)\n"
+            "[camera.json: fx, fy, cx, cy, depth_png_per_metre, holes, max_depth]"
         ),
         source="yours",
         terms="yours",
         protocol="depth-anything-v2-metric",
-        open=lambda root, options: folder.folder_refs(root, per_metre=options.per_metre),
+        open=lambda root, options: folder.folder_refs(
+            root, per_metre=options.per_metre, holes=options.holes
+        ),
     ),
     _WORLD_ROOMS,
     replace(

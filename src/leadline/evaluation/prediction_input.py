@@ -96,9 +96,10 @@ _FITTED: Mapping[Align, tuple[DepthKind, ...]] = {
 
 _REPAIR = {
     DepthKind.SCALED_DEPTH: "take the protocol whose name ends in -median, which finds the scale.",
-    DepthKind.AFFINE_DEPTH: "align it first: prediction.aligned_to(depth_m).",
-    DepthKind.AFFINE_DISPARITY: "take midas-zero-shot or depth-anything-zero-shot, which find "
-    "scale and shift, or prediction.aligned_to(depth_m).",
-    DepthKind.PIXEL_DISPARITY: "it needs its camera and measure(..., baseline_m=...); or turn it "
-    "into metres, prediction.to_depth(baseline_m=...), or take kitti-stereo-2015.",
+    DepthKind.AFFINE_DEPTH: "take a model of metric_depth, or, in Python, "
+    "prediction.aligned_to(depth_m) first.",
+    DepthKind.AFFINE_DISPARITY: "take --protocol midas-zero-shot or "
+    "depth-anything-zero-shot, which find scale and shift.",
+    DepthKind.PIXEL_DISPARITY: "take --protocol kitti-stereo-2015; or metres, with `leadline "
+    "stereo --focal-px F --baseline-m B` (in Python prediction.to_depth(baseline_m=...)).",
 }

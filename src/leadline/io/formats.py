@@ -25,11 +25,19 @@ FORMATS = MappingProxyType(
 """Format -> suffix. ``ply`` is a point cloud and needs metric or scaled depth and a camera."""
 
 
-def output_suffixes(formats: Sequence[str]) -> dict[str, str]:
+_INNER = MappingProxyType({"png16": "depth", "color": "color", "side": "side"})
+"""Formats of ``.png`` -> what stands before the suffix: a name says whether it is a map."""
+
+
+def output_suffixes(formats: Sequence[str], *, alone: bool = False) -> dict[str, str]:
     """Format -> suffix when all of ``formats`` are written for one picture.
 
-    A suffix that only one of them wants stays short (``.png``); shared ones name the format
-    (``.png16.png``, ``.color.png``, ``.side.png``), so that nothing overwrites anything.
+    Pictures say what they are (``.depth.png``, ``.color.png``, ``.side.png``), so that nobody takes
+    colours for depth and nothing overwrites anything.
+
+    Args:
+        formats: of every picture.
+        alone: only one picture is asked for; its only format is ``.png`` then.
 
     Raises:
         UnknownNameError: no such format; the message lists all.
@@ -37,11 +45,10 @@ def output_suffixes(formats: Sequence[str]) -> dict[str, str]:
     for name in formats:
         if name not in FORMATS:
             raise UnknownNameError("format", name, FORMATS)
-    names = list(dict.fromkeys(formats))
-    wanted = [FORMATS[name] for name in names]
+    short = alone and len(set(formats)) == 1
     return {
-        name: suffix if wanted.count(suffix) == 1 else f".{name}{suffix}"
-        for name, suffix in zip(names, wanted, strict=True)
+        name: f".{_INNER[name]}{FORMATS[name]}" if name in _INNER and not short else FORMATS[name]
+        for name in dict.fromkeys(formats)
     }
 
 
@@ -50,7 +57,8 @@ def format_of(path: Path) -> str:
     suffixes = [s.lower() for s in path.suffixes[-2:]]
     if suffixes and suffixes[-1] == ".png":
         inner = suffixes[0][1:] if len(suffixes) == 2 else ""
-        return inner if inner in ("png16", "side") else "color"
+        by_inner = {word: name for name, word in _INNER.items()} | {"png16": "png16"}
+        return by_inner.get(inner, "color")
     for name, suffix in FORMATS.items():
         if suffixes and suffixes[-1] == suffix:
             return name

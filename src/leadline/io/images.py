@@ -31,7 +31,7 @@ from leadline.io.tiff import RAW_SUFFIXES
 from leadline.io.tone import Tone, check_tone, to_eight_bits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     ImageSource = str | os.PathLike[str] | bytes | BinaryIO | PilImage.Image | np.ndarray | Image
 
@@ -117,6 +117,17 @@ def list_images(
     return list(found)
 
 
+def list_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """Files with one of ``suffixes`` (lower case) in a folder and those below, in natural order.
+
+    Hidden files are left out; links to folders are followed, each folder once.
+    """
+    entries = (entry for inner in _folders_below(folder, set()) for entry in inner.iterdir())
+    shown = (entry for entry in entries if not entry.name.startswith("."))
+    found = (entry for entry in shown if entry.suffix.lower() in suffixes and entry.is_file())
+    return sorted(found, key=natural_key)
+
+
 def natural_key(path: str | os.PathLike[str]) -> tuple[object, ...]:
     """Sort key with numbers in numeric order: frame2 before frame10."""
     parts = re.split(r"(\d+)", os.fspath(path))
@@ -125,10 +136,10 @@ def natural_key(path: str | os.PathLike[str]) -> tuple[object, ...]:
 
 
 def _pictures_in(folder: Path, recursive: bool) -> list[Path]:
-    folders = _folders_below(folder, set()) if recursive else (folder,)
-    entries = (entry for inner in folders for entry in inner.iterdir())
-    shown = (entry for entry in entries if not entry.name.startswith("."))
-    return sorted((entry for entry in shown if _is_picture(entry)), key=natural_key)
+    if recursive:
+        return list_files(folder, IMAGE_SUFFIXES)
+    shown = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    return sorted(filter(_is_picture, shown), key=natural_key)
 
 
 def _folders_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:

@@ -115,8 +115,8 @@ def _from_text(path: Path, metres: bool) -> tuple[list[str], list[np.ndarray]]:
     if metres and f"{_KIND}{DepthKind.SCALED_DEPTH}" in lines:
         raise InputError(
             f"{path} says that its poses are right up to one scale ({DepthKind.SCALED_DEPTH}), and "
-            "metres are needed; make them with `leadline triangulate --baseline METRES` or "
-            "--camera-height METRES."
+            "metres are needed; make them with `leadline triangulate --baseline-m METRES` "
+            "or --camera-height-m METRES."
         )
     rows = [line.replace(",", " ").split() for line in lines]
     rows = [row for row in rows if row and not row[0].startswith("#")]

@@ -19,6 +19,7 @@ from leadline.shards.worker import BulkJob, label_of, label_record
 
 if TYPE_CHECKING:
     from leadline.prediction import Prediction
+    from leadline.preprocess import Prepared
 
 FOLDER = "folder"
 """The layout of single files: ``depth/<stem>.png`` and ``manifest.json``."""
@@ -31,6 +32,7 @@ def label_files(
     on_progress: Callable[[Progress], None] | None = None,
     on_failure: Callable[[Failure[Path]], None] | None = None,
     on_foreign: Callable[[int], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> JobReport[Path, Path]:
     """Write one 16-bit label per picture, and the manifest; those of the same pictures are kept.
 
@@ -41,6 +43,7 @@ def label_files(
         on_failure: see :func:`leadline.jobs.run_job`.
         on_foreign: called with the number of labels that are there and are made anew, because they
             are of other pictures, or it is unknown of which.
+        on_note: called with a line about what reading a picture left out.
 
     Raises:
         InputError: the folder holds the labels of another teacher.
@@ -66,10 +69,16 @@ def label_files(
         ledger.add(picture)
         return files[picture]
 
+    def predict(picture: Path, prepared: Prepared) -> Prediction:
+        if on_note is not None:
+            for note in prepared.image.notes:
+                on_note(f"{picture}: {note}.")
+        return estimator.predict_prepared(prepared)
+
     report = run_job(
         list(files),
-        prepare=estimator.prepare,
-        work=lambda _, prepared: estimator.predict_prepared(prepared),
+        prepare=lambda picture: estimator.prepare(job.read(picture)),
+        work=predict,
         finish=write,
         is_done=ledger.done.__contains__,
         on_progress=on_progress,

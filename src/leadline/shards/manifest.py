@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 _MUST_AGREE = (
     *("kind", "layout", "model", "model_sha256", "policy", "tiles", "size", "max_depth"),
-    *("sky", "side", "keep_pictures", "preprocess"),
+    *("sky", "side", "keep_pictures", "preprocess", "tone"),
 )
 
 
@@ -47,6 +47,7 @@ def describe_maps(job: BulkJob, layout: str) -> dict[str, Any]:
         "sky": job.sky,
         "side": job.side,
         "keep_pictures": job.keep_pictures,
+        **({} if job.tone == "linear" else {"tone": job.tone}),
         "leadline_version": __version__,
     }
 
@@ -108,6 +109,6 @@ def read_manifest(out: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InputError(
             f"{address} cannot be read ({error}); a folder that `leadline label` or `leadline "
-            "predict --cluster` wrote is needed."
+            "predict --cluster ADDRESS` wrote is needed."
         ) from error
     return record

@@ -16,6 +16,7 @@ import numpy as np
 
 from leadline.errors import InputError, LeadlineError, MissingDependencyError, UnknownNameError
 from leadline.io import encode_png16, read_image
+from leadline.io.tone import Tone, check_tone
 from leadline.jobs import run_job
 from leadline.load_options import LoadOptions
 from leadline.prediction import Prediction
@@ -33,6 +34,7 @@ from leadline.shards.sources import (
 from leadline.version import __version__
 
 if TYPE_CHECKING:
+    from leadline.image import Image
     from leadline.preprocess import Prepared
 
 LAYOUTS = MappingProxyType({"webdataset": ".tar", "parquet": ".parquet"})
@@ -57,6 +59,7 @@ class BulkJob:
             size. Most of a map's bytes are finer than the network saw.
         keep_pictures: put the pictures' own files into the shards too.
         batch_size: pictures that the network sees at once.
+        tone, max_megapixels: of reading the pictures; see :func:`leadline.io.read_image`.
     """
 
     model: LoadOptions
@@ -67,10 +70,13 @@ class BulkJob:
     side: int | None = None
     keep_pictures: bool = False
     batch_size: int = 8
+    tone: Tone = "linear"
+    max_megapixels: float | None = None
 
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
             raise UnknownNameError("layout of shards", self.layout, LAYOUTS)
+        check_tone(self.tone)
         if not is_address(self.out):  # other processes may stand in other folders
             object.__setattr__(self, "out", os.path.abspath(self.out))  # noqa: PTH100
 
@@ -78,6 +84,10 @@ class BulkJob:
     def suffix(self) -> str:
         """Of the shards."""
         return LAYOUTS[self.layout]
+
+    def read(self, picture: Path | bytes) -> Image:
+        """Read a picture from its file or bytes."""
+        return read_image(picture, tone=self.tone, max_megapixels=self.max_megapixels)
 
 
 class Sample(NamedTuple):
@@ -153,7 +163,7 @@ class ShardWriter:
     def _read(self, picture: Picture) -> tuple[bytes, Prepared] | str:
         try:
             data = picture.read()
-            return data, self._estimator.prepare(data)
+            return data, self._estimator.prepare(self.job.read(data))
         except LeadlineError as error:
             return " ".join(str(error).split())
 

@@ -94,6 +94,8 @@ def finetune(
     model: str = "lite",
     goal: Goal | None = None,
     per_metre: float | None = None,
+    holes: Sequence[float] | None = None,
+    intrinsics: Mapping[str, float] | None = None,
     steps: int = 1000,
     held_out: float = 0.2,
     trust: bool = False,
@@ -109,7 +111,9 @@ def finetune(
         model: name, file or run folder of the network to start from.
         goal: ``metric``: metres; a relative network gets a metric head. ``relative``: affine
             disparity. None: metres.
-        per_metre: codes per metre of integer depth files.
+        per_metre: numbers per metre of the depth files; needed for integers, float TIFF and EXR.
+        holes: codes of the depth files that stand for "nothing is known"; empty: none does.
+        intrinsics: ``fx, fy, cx, cy`` of all pictures in pixels, in place of camera.json's.
         steps: of training.
         held_out: share of the pictures to measure with.
         trust: do not ask a network whether the files are upside down.
@@ -122,7 +126,11 @@ def finetune(
     """
     root, run = Path(folder), Path(out)
     report(f"looking through {root}")
-    facts, refs = examine(root, per_metre=per_metre)
+    facts, refs = examine(root, per_metre=per_metre, holes=holes, intrinsics=intrinsics)
+    report(
+        f"{facts.pictures} pictures, {facts.known:.0%} of the pixels known, median depth "
+        f"{facts.median_m:.2f} m, reach {facts.reach_m:g} m"
+    )
     start = load(model)
     settings = settings_for(start.spec, model, facts, goal=goal, steps=steps)
     parts = dict(zip(("train", "val"), divide(refs, held_out), strict=True))
@@ -134,7 +142,10 @@ def finetune(
     begin_run(run, root, parts, resume=resume)
     record: dict[str, Any] = {"max_depth": facts.reach_m, "kind": str(DepthKind.METRIC_DEPTH)}
     if facts.per_metre:
-        record["depth_png_per_metre"] = facts.per_metre
+        record["depth_per_metre"] = facts.per_metre
+    if holes is not None:
+        record["holes"] = list(holes)
+    record |= intrinsics or {}
     held = folder_refs(write_split(root, run / "data", parts, record)["val"])
     before = scores(of_whole_pictures(start), held, facts)
     report(f"before: {_short(before)}")

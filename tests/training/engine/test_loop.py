@@ -76,6 +76,15 @@ def test_resuming_a_finished_run_changes_nothing(tiny, whole):
     assert same(before, weights(whole))
 
 
+def test_a_run_killed_before_its_delivery_delivers_on_resume(tiny, whole):
+    delivered = [whole / "model.safetensors", whole / "model.json"]
+    right = [file.read_bytes() for file in delivered]
+    for file in delivered:
+        file.unlink()
+    assert quiet(tiny, whole, resume=True) == delivered[0]
+    assert [file.read_bytes() for file in delivered] == right
+
+
 def test_what_changes_on_resume_does_what_it_says(tiny, whole, tmp_path):
     more = tiny.updated(
         {

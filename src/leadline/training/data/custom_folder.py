@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -13,11 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image as PilImage
 
 from leadline.datasets import FrameRef
-from leadline.datasets.folder import IN_METRES, depth_files, folder_refs, picture_files
-from leadline.datasets.frame import read_json
+from leadline.datasets.folder import check_median, folder_refs, pair_files, read_record
 from leadline.errors import InputError
 from leadline.io.images import natural_key
 from leadline.jobs import run_job, write_text
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
     from leadline.prediction import Prediction
 
 _LEAST = 4  # pictures, two of them to measure with
-_PLAUSIBLE_M = (0.05, 300.0)  # medians of depth, whatever the camera sees
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +36,7 @@ class FolderFacts:
         median_m: median of all depths that were looked at.
         reach_m: metres that a network has to reach: ``max_depth`` of camera.json, or a little more
             than 99.5 % of the depths.
-        per_metre: codes per metre of integer files, or None.
+        per_metre: numbers per metre of the depth files that were stated, or None.
         lens: whether the camera of every picture is known.
     """
 
@@ -53,21 +49,30 @@ class FolderFacts:
     lens: bool
 
 
-def examine(root: Path, *, per_metre: float | None = None) -> tuple[FolderFacts, list[FrameRef]]:
+def examine(
+    root: Path,
+    *,
+    per_metre: float | None = None,
+    holes: Sequence[float] | None = None,
+    intrinsics: Mapping[str, float] | None = None,
+) -> tuple[FolderFacts, list[FrameRef]]:
     """Read every frame and say what they hold; refuse what cannot be learned from.
 
     Args:
         root: see :func:`leadline.datasets.folder.folder_refs`.
-        per_metre: codes per metre of integer depth files.
+        per_metre: numbers per metre of the depth files.
+        holes: codes that stand for "nothing is known"; see there.
+        intrinsics: of all pictures, in place of camera.json's; see there.
 
     Raises:
-        InputError: too few pairs, an unknown scale, a file that cannot be used, empty maps, or
-            depths in no plausible unit.
+        InputError: too few pairs, an unknown scale, codes that may be holes, a file that cannot be
+            used, empty maps, or depths in no plausible unit.
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; one that holds rgb/ and depth/ is needed.")
-    _check_scale(root, per_metre)
-    refs = folder_refs(root, per_metre=per_metre, max_depth=float("inf"))
+    refs = folder_refs(
+        root, per_metre=per_metre, holes=holes, intrinsics=intrinsics, max_depth=float("inf")
+    )
     if len(refs) < _LEAST:
         raise InputError(
             f"{root} holds {len(refs)} pictures with depth; at least {_LEAST} are needed, and some "
@@ -76,21 +81,16 @@ def examine(root: Path, *, per_metre: float | None = None) -> tuple[FolderFacts,
     seen = _look_through(root, refs)
     everything = np.concatenate([one.depths for one in seen])
     median = float(np.median(everything))
-    low, high = _PLAUSIBLE_M
-    if not low <= median <= high:
-        raise InputError(
-            f"{root}: the median depth would be {median:.4g} m, which no usual scene has. "
-            f"{_unit_advice(median, per_metre)}"
-        )
+    check_median(root, median, per_metre)
     sizes = [one.size for one in seen]
-    cap = _record(root).get("max_depth")
+    cap = read_record(root).get("max_depth")
     facts = FolderFacts(
         pictures=len(refs),
         size=max(set(sizes), key=sizes.count),
         known=float(np.mean([one.known for one in seen])),
         median_m=median,
         reach_m=float(cap) if cap else round_up(1.05 * float(np.percentile(everything, 99.5))),
-        per_metre=per_metre or _record(root).get("depth_png_per_metre"),
+        per_metre=per_metre,
         lens=all(one.lens for one in seen),
     )
     return facts, refs
@@ -227,60 +227,26 @@ def write_split(
         parts: name of the part -> names of its frames.
         record: what ``camera.json`` says beside what ``root``'s says.
     """
-    pictures, depths = picture_files(root), depth_files(root)
+    pairs, told = pair_files(root), read_record(root)
     folders = {}
     for part, names in parts.items():
         folder = out / part
         shutil.rmtree(folder, ignore_errors=True)
         for name in names:
-            _link(pictures[name], folder / "rgb")
-            _link(depths[name], folder / "depth")
-        write_text(folder / "camera.json", json.dumps({**_record(root), **record}, indent=2) + "\n")
+            for file, place in zip(pairs[name], ("rgb", "depth"), strict=True):
+                if file is not None:
+                    _link(file, folder / place / f"{name}{file.suffix}")
+        write_text(folder / "camera.json", json.dumps({**told, **record}, indent=2) + "\n")
         folders[part] = folder
     return folders
 
 
-def _link(file: Path, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+def _link(file: Path, link: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
     try:
-        (folder / file.name).symlink_to(file.absolute())
+        link.symlink_to(file.absolute())
     except OSError:  # a system without links
-        shutil.copyfile(file, folder / file.name)
-
-
-def _check_scale(root: Path, per_metre: float | None) -> None:
-    """Say which scales would make sense where integer files have none."""
-    if per_metre or _record(root).get("depth_png_per_metre"):
-        return
-    files = depth_files(root).values()
-    path = next((file for file in files if file.suffix.lower() not in IN_METRES), None)
-    if path is None:
-        return
-    try:
-        with PilImage.open(path) as picture:
-            codes = np.asarray(picture)
-    except OSError:
-        return  # the reader says what is wrong with it
-    if codes.ndim == 2 and codes.dtype != np.uint8 and (codes > 0).any():
-        middle = float(np.median(codes[codes > 0]))
-        options = ", ".join(f"{scale} ({middle / scale:.3g} m)" for scale in (256, 1000, 5000))
-        raise InputError(
-            f"{path} holds integers of unknown scale, their median is {middle:.0f}. Say the codes "
-            f"per metre with --per-metre; its median would be: {options}."
-        )
-
-
-def _unit_advice(median: float, per_metre: float | None) -> str:
-    if per_metre:
-        return f"--per-metre {per_metre:g} is not its scale: 1000 for millimetres, 256 for KITTI."
-    if median > _PLAUSIBLE_M[1]:
-        return "If these are millimetres, divide by 1000 (or store 16-bit PNGs, --per-metre 1000)."
-    return "Are these disparities, normalised maps, or kilometres? Metres are needed."
-
-
-def _record(root: Path) -> dict[str, Any]:
-    file = root / "camera.json"
-    return read_json(file) if os.path.isfile(file) else {}  # noqa: PTH113
+        shutil.copyfile(file, link)
 
 
 def _rank_correlation(a: np.ndarray, b: np.ndarray, *, most: int = 20_000) -> float:

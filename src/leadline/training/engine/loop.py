@@ -89,6 +89,8 @@ def train(
     with processes(config) as place:
         run = Run(config, place)
         lines = run.resume(out) if resume else []
+        if run.step == config.steps:  # killed before it delivered, perhaps
+            run.write_network(out, gather_whole(run.average.state))
         if place.first:
             for line in lines:
                 report(line)
@@ -248,7 +250,12 @@ class Run:
         state = self.state()
         if self.place.first:
             save_state(out, self.step, state)
-            delivered = self.deliver(state["average"])
+        self.write_network(out, state["average"])
+
+    def write_network(self, out: Path, average: dict[str, Any]) -> None:
+        """Write the delivered network, with the moving average of its weights (whole)."""
+        if self.place.first:
+            delivered = self.deliver(average)
             save_network(out, delivered.module.state_dict(), delivered.spec, step=self.step)
 
     def state(self) -> dict[str, Any]:
