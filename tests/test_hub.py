@@ -106,6 +106,16 @@ def test_a_damaged_record_is_no_reason_to_trust(server: HubServer, tmp_path: Pat
         hub.fetch(FILE)
 
 
+def test_a_digest_that_cannot_be_recorded_is_a_warning(
+    server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setattr(hub, "digests_file", lambda: tmp_path / "file" / "digests.json")
+    with pytest.warns(UserWarning, match="cannot be recorded"):
+        path = hub.fetch(FILE)
+    assert path.read_bytes() == CONTENT
+
+
 def test_fetch_file_tells_absent_files_from_absent_hubs(server: HubServer) -> None:
     path = hub.fetch_file(REPO, "config.json")
     assert path is not None

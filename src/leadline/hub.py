@@ -17,10 +17,11 @@ import mmap
 import re
 import shutil
 import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
 
-from leadline.errors import MissingDependencyError, MissingWeightsError, WeightsError
+from leadline.errors import InputError, MissingDependencyError, MissingWeightsError, WeightsError
 from leadline.jobs import write_text
 from leadline.licences import describe_use
 from leadline.spec import WeightsFile
@@ -81,7 +82,8 @@ def verify(weights: WeightsFile, path: Path, *, stated: str | None = None) -> st
         WeightsError: another digest is stated or recorded. The file is then removed, so that no
             later call takes it.
     """
-    digest, revision = sha256_of(path), path.parents[len(Path(weights.file).parts) - 1].name
+    digest = sha256_of(path)
+    revision = path.parents[len(Path(weights.file).parts) - 1].name  # snapshots/REVISION/FILE
     known = {
         "the catalogue states": weights.sha256,
         "the hub states": stated,
@@ -96,7 +98,14 @@ def verify(weights: WeightsFile, path: Path, *, stated: str | None = None) -> st
                 f"{digest}, but {wanted} {source}. It was removed; try again, or ask whoever runs "
                 "the hub or mirror what changed."
             )
-    _record(weights, revision, digest)
+    try:
+        _record(weights, revision, digest)
+    except (OSError, InputError) as error:
+        warnings.warn(
+            f"the SHA-256 of {weights.file} cannot be recorded in {digests_file()} ({error}), so "
+            "that a later change of it stays unnoticed. Make the folder writable.",
+            stacklevel=2,
+        )
     return digest
 
 

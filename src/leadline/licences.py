@@ -29,18 +29,11 @@ TERMS: Mapping[str, Terms] = MappingProxyType(
     {
         "Apache-2.0": Terms(commercial="yes", url="https://www.apache.org/licenses/LICENSE-2.0"),
         "MIT": Terms(commercial="yes", url="https://opensource.org/license/mit"),
-        "BSD-3-Clause": Terms(commercial="yes", url="https://opensource.org/license/bsd-3-clause"),
         "BSD-2-Clause": Terms(commercial="yes", url="https://opensource.org/license/bsd-2-clause"),
-        "CC-BY-4.0": Terms(commercial="yes", url="https://creativecommons.org/licenses/by/4.0/"),
         "CC-BY-NC-4.0": Terms(
             commercial="no", url="https://creativecommons.org/licenses/by-nc/4.0/"
         ),
-        "CC-BY-NC-SA-4.0": Terms(
-            commercial="no", url="https://creativecommons.org/licenses/by-nc-sa/4.0/"
-        ),
-        "apple-amlr": Terms(
-            commercial="no", url="https://huggingface.co/apple/DepthPro/blob/main/LICENSE"
-        ),
+        "apple-amlr": Terms(commercial="no", url="https://huggingface.co/apple/DepthPro"),
     }
 )
 """Licence, as :class:`~leadline.spec.WeightsFile` names it -> its terms."""
