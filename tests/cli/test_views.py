@@ -109,6 +109,10 @@ def test_pictures_of_other_sizes_are_named(
     assert "up to one scale" in said
     assert "0.png" in said.partition("middle alone")[2]
     assert (out / "half.png").is_file()
+    for stem in ("0", "half"):  # the lens is that of the whole picture, its middle in the middle
+        camera = read_prediction(out / f"{stem}.npz").camera
+        middle = (camera.width - 1) / 2, (camera.height - 1) / 2
+        assert (camera.cx, camera.cy) == pytest.approx(middle, abs=0.51)
 
 
 @pytest.mark.parametrize(
