@@ -24,12 +24,16 @@ class HubServer:
         files: contents.
         requests: (method, path, Range header or "") of every request.
         break_after: the next GET sends only this many bytes and then hangs up.
+        commit: revision of all files.
+        etag: of all files; None: their SHA-256.
     """
 
     files: dict[str, bytes]
     url: str = ""
     requests: list[tuple[str, str, str]] = field(default_factory=list)
     break_after: int | None = None
+    commit: str = COMMIT
+    etag: str | None = None
 
 
 @contextmanager
@@ -61,15 +65,16 @@ def serve_hub(files: dict[str, bytes]) -> Generator[HubServer]:
                 known = match and any(name.startswith(match[1] + "/") for name in hub.files)
                 self.send_response(404)
                 self.send_header("X-Error-Code", "EntryNotFound" if known else "RepoNotFound")
-                self.send_header("X-Repo-Commit", COMMIT)
+                self.send_header("X-Repo-Commit", hub.commit)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
             first = int(wanted.removeprefix("bytes=").split("-")[0]) if wanted else 0
             part = content[first:]
             self.send_response(206 if wanted else 200)
-            self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
-            self.send_header("X-Repo-Commit", COMMIT)
+            etag = hub.etag or hashlib.sha256(content).hexdigest()
+            self.send_header("ETag", f'"{etag}"')
+            self.send_header("X-Repo-Commit", hub.commit)
             self.send_header("Accept-Ranges", "bytes")
             self.send_header("Content-Length", str(len(part)))
             if wanted:

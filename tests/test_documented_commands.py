@@ -39,6 +39,9 @@ def _parse(words: list[str]) -> None:
     while words and words[0] in getattr(command, "commands", {}):
         command = command.commands[words[0]]  # ty: ignore[unresolved-attribute]
         words = words[1:]
+    default = getattr(command, "default_command", None)
+    if default is not None:
+        command = command.commands[default]  # ty: ignore[unresolved-attribute]
     rest = getattr(command, "commands", None)
     assert rest is None or not words, f"no such command: {words[:1]}"
     if rest is None:

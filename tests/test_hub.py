@@ -1,7 +1,9 @@
 import hashlib
+import json
 import shutil
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from huggingface_hub import constants
 from leadline import hub
 from leadline.errors import MissingWeightsError, WeightsError
 from leadline.spec import WeightsFile
-from testing.hub_server import HubServer, serve_hub, use_hub
+from testing.hub_server import COMMIT, HubServer, serve_hub, use_hub
 
 REPO = "some-lab/some-net"
 CONTENT = bytes(range(256)) * 4096
@@ -58,6 +60,60 @@ def test_a_wrong_digest_is_refused_and_removed(server: HubServer) -> None:
     with pytest.raises(WeightsError, match="SHA-256"):
         hub.fetch(FILE)
     assert hub.locate(FILE) is None
+
+
+def test_the_first_download_is_recorded_and_another_content_of_it_refused(
+    server: HubServer, tmp_path: Path
+) -> None:
+    free = replace(FILE, sha256=None)
+    hub.fetch(free)
+    assert hub.digests_file() == tmp_path / "leadline-digests.json"
+    wanted = {f"{REPO}/net.pth": {COMMIT: FILE.sha256}}
+    assert json.loads(hub.digests_file().read_text()) == wanted
+    shutil.rmtree(tmp_path / "cache")
+    server.files[f"{REPO}/net.pth"] = CONTENT[::-1]
+    with pytest.raises(WeightsError, match=r"recorded at its first download.*digests\.json"):
+        hub.fetch(free)
+    assert hub.locate(free) is None
+    server.commit = "f" * 40  # a new revision may have another content
+    hub.fetch(free)
+    assert set(json.loads(hub.digests_file().read_text())[f"{REPO}/net.pth"]) == {COMMIT, "f" * 40}
+
+
+def test_content_needs_the_digest_that_the_hub_states(
+    server: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = replace(FILE, sha256=None)
+    server.etag = "0" * 64
+    with pytest.raises(WeightsError, match="the hub states"):
+        hub.fetch(free)
+    server.etag = "0" * 40  # a small file's: of git, no SHA-256
+    assert hub.fetch(free).read_bytes() == CONTENT
+
+
+def test_a_stated_revision_is_asked_for_and_found_again(server: HubServer) -> None:
+    pinned = replace(FILE, revision=COMMIT)
+    assert f"/resolve/{COMMIT}/" in hub.address(pinned)
+    path = hub.fetch(pinned)
+    assert all(f"/resolve/{COMMIT}/" in asked for _, asked, _ in server.requests)
+    assert hub.locate(pinned) == path
+    assert hub.locate(replace(FILE, revision="e" * 40)) is None
+
+
+def test_a_damaged_record_is_no_reason_to_trust(server: HubServer, tmp_path: Path) -> None:
+    hub.digests_file().write_text("[1")
+    with pytest.raises(WeightsError, match="delete it"):
+        hub.fetch(FILE)
+
+
+def test_a_digest_that_cannot_be_recorded_is_a_warning(
+    server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setattr(hub, "digests_file", lambda: tmp_path / "file" / "digests.json")
+    with pytest.warns(UserWarning, match="cannot be recorded"):
+        path = hub.fetch(FILE)
+    assert path.read_bytes() == CONTENT
 
 
 def test_fetch_file_tells_absent_files_from_absent_hubs(server: HubServer) -> None:

@@ -19,7 +19,7 @@ from leadline.decode import decode
 from leadline.errors import InputError, LeadlineWarning, UnknownNameError
 from leadline.image import Image
 from leadline.io import read_image
-from leadline.multi_view import MultiView
+from leadline.multi_view import MultiView, cut_alike
 from leadline.preprocess import (
     Prepared,
     Preprocess,
@@ -191,7 +191,8 @@ class DepthEstimator:
         """Depth of several pictures of one scene, looked at together.
 
         Args:
-            sources: as for :meth:`predict`; of one size.
+            sources: as for :meth:`predict`. Of one size, unless the model's rule cuts others to
+                the smallest; see :func:`leadline.multi_view.cut_alike`.
 
         Returns:
             The views in their order; poses are in their cameras where the network gives them.
@@ -200,7 +201,8 @@ class DepthEstimator:
             InputError: no picture, more than the network takes together, one picture twice, or
                 pictures of several sizes.
         """
-        prepared, most = [self.prepare(source) for source in sources], self.spec.max_views
+        prepared = [self.prepare(source) for source in sources]
+        most = self.spec.max_views
         if not 1 <= len(prepared) <= most or self.policy != "single" or self.tiles > 1:
             raise InputError(
                 f"{len(prepared)} views for {self.spec.name} with policy {self.policy!r} and tiles "
@@ -208,6 +210,7 @@ class DepthEstimator:
                 "predict_batch for pictures that have nothing to do with each other."
             )
         check_distinct([one.image.pixels for one in prepared])
+        prepared = cut_alike(prepared, self.spec.preprocess)
         arrays = {name: array[None] for name, array in stack(prepared).items()}
         outputs = {name: array[0] for name, array in self.runtime.run(arrays).items()}
         views = (self._decode(outputs, one, place) for place, one in enumerate(prepared))

@@ -3,6 +3,10 @@
 Embedded files lie inside the package. All others come from a Hugging Face hub through
 ``huggingface_hub``, which resumes broken downloads, keeps one cache for every program, and obeys
 ``HF_ENDPOINT``, ``HF_HOME``, ``HF_HUB_OFFLINE`` and ``HF_TOKEN``. It is imported only when asked.
+
+Trust: a downloaded file needs the SHA-256 that the catalogue states, and the one that the hub
+states where its etag is one. Beside the cache, ``leadline-digests.json`` records the digest of
+every file and revision at its first download; later another content of the same is refused.
 """
 
 from __future__ import annotations
@@ -11,10 +15,15 @@ import hashlib
 import json
 import mmap
 import re
+import shutil
+import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
 
-from leadline.errors import MissingDependencyError, MissingWeightsError, WeightsError
+from leadline.errors import InputError, MissingDependencyError, MissingWeightsError, WeightsError
+from leadline.jobs import write_text
+from leadline.licences import describe_use
 from leadline.spec import WeightsFile
 
 EMBEDDED_FOLDER = Path(__file__).parent / "weights"
@@ -26,6 +35,8 @@ INDEX_SUFFIX = ".index.json"
 _ONNX_LOCATION = rb"(?s)\x0a\x08location\x12([\x01-\x7f])"
 """Begin of a StringStringEntryProto of ONNX's external_data; what follows is the file's name."""
 
+_SMALL = 1_000_000  # bytes below which a download is over before anyone reads about it
+
 
 def locate(weights: WeightsFile) -> Path | None:
     """Path of ``weights`` when they are on this machine, else None; never uses the network."""
@@ -33,7 +44,7 @@ def locate(weights: WeightsFile) -> Path | None:
         path = EMBEDDED_FOLDER / weights.file
         return path if path.is_file() else None
     hub = _huggingface_hub()
-    found = hub.try_to_load_from_cache(weights.repo, weights.file)
+    found = hub.try_to_load_from_cache(weights.repo, weights.file, revision=weights.revision)
     return Path(found) if isinstance(found, str) else None
 
 
@@ -46,7 +57,7 @@ def fetch(weights: WeightsFile, *, needed_by: str = "this model") -> Path:
 
     Raises:
         MissingWeightsError: not here, and the hub cannot be reached or does not have it.
-        WeightsError: what came does not have the digest that the catalogue states.
+        WeightsError: what came does not have the digest that is stated or recorded.
     """
     path = locate(weights)
     if path is not None:
@@ -56,9 +67,77 @@ def fetch(weights: WeightsFile, *, needed_by: str = "this model") -> Path:
             f"{needed_by} needs the embedded file {weights.file}, which this copy of Leadline "
             f"lacks ({EMBEDDED_FOLDER} is where it belongs). Install Leadline again."
         )
-    path = _download(weights.repo, weights, needed_by)
-    _check_digest(path, weights)
-    return path
+    return _download(weights.repo, weights, needed_by)
+
+
+def verify(weights: WeightsFile, path: Path, *, stated: str | None = None) -> str:
+    """Check the content of a file of the hub's cache; record it when it is the first of its name.
+
+    Args:
+        weights: which file it should be.
+        path: where it lies, in the cache's folder of its revision.
+        stated: the hub's own digest of it, where it gives one.
+
+    Returns:
+        Its SHA-256.
+
+    Raises:
+        WeightsError: another digest is stated or recorded. The file is then removed, so that no
+            later call takes it.
+    """
+    digest = sha256_of(path)
+    revision = path.parents[len(Path(weights.file).parts) - 1].name  # snapshots/REVISION/FILE
+    known = {
+        "the catalogue states": weights.sha256,
+        "the hub states": stated,
+        f"was recorded at its first download ({digests_file()})": _recorded(weights, revision),
+    }
+    for source, wanted in known.items():
+        if wanted not in (None, digest):
+            path.resolve().unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+            raise WeightsError(
+                f"{weights.file} from {weights.repo} at revision {revision[:12]} has the SHA-256 "
+                f"{digest}, but {wanted} {source}. It was removed; try again, or ask whoever runs "
+                "the hub or mirror what changed."
+            )
+    try:
+        _record(weights, revision, digest)
+    except (OSError, InputError) as error:
+        warnings.warn(
+            f"the SHA-256 of {weights.file} cannot be recorded in {digests_file()} ({error}), so "
+            "that a later change of it stays unnoticed. Make the folder writable.",
+            stacklevel=2,
+        )
+    return digest
+
+
+def remove(repo: str) -> int:
+    """Delete the hub's ``repo`` from the cache, with what broken downloads left of it.
+
+    The digests that were recorded stay, so that the same revision has to come again as it was.
+
+    Returns:
+        Bytes that are free now; 0 when nothing of it was here.
+    """
+    folder = _cache() / f"models--{repo.replace('/', '--')}"
+    if not folder.is_dir():
+        return 0
+    cached = _huggingface_hub().scan_cache_dir(_cache())
+    found = [one for one in cached.repos if one.repo_id == repo and one.repo_type == "model"]
+    revisions = [revision.commit_hash for one in found for revision in one.revisions]
+    if revisions:
+        plan = cached.delete_revisions(*revisions)
+        plan.execute()
+        return plan.expected_freed_size
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    shutil.rmtree(folder)  # no download of it was ever complete
+    return size
+
+
+def digests_file() -> Path:
+    """The JSON file of the digests recorded at first downloads, beside the hub's cache."""
+    return _cache().with_name("leadline-digests.json")
 
 
 def fetch_file(repo: str, file: str) -> Path | None:
@@ -85,7 +164,8 @@ def address(weights: WeightsFile) -> str:
     """Where people can fetch ``weights`` from: a URL, or ``"inside the package"``."""
     if weights.repo is None:
         return "inside the package"
-    return _huggingface_hub().hf_hub_url(weights.repo, weights.file)
+    hub = _huggingface_hub()
+    return hub.hf_hub_url(weights.repo, weights.file, revision=weights.revision)
 
 
 def sha256_of(path: str | Path) -> str:
@@ -149,12 +229,30 @@ def repo_of(path: str | Path) -> str | None:
 
 def _download(repo: str, weights: WeightsFile, needed_by: str) -> Path:
     hub = _huggingface_hub()
+    where = {"repo_id": repo, "filename": weights.file, "revision": weights.revision}
     try:
         # Ask once before downloading: without a network the download alone would try for 23 s.
-        hub.get_hf_file_metadata(hub.hf_hub_url(repo, weights.file))
-        return Path(hub.hf_hub_download(repo, weights.file))
+        found = hub.get_hf_file_metadata(hub.hf_hub_url(**where))
+        _announce(weights, found.size)
+        path = Path(hub.hf_hub_download(**where))
     except Exception as error:  # the transport's own errors differ between versions of the hub
         raise _undelivered(weights, needed_by, error) from error
+    is_digest = re.fullmatch(r"[0-9a-f]{64}", found.etag or "")  # of large files; others' are SHA-1
+    verify(weights, path, stated=found.etag if is_digest else None)
+    return path
+
+
+def _announce(weights: WeightsFile, size: int | None) -> None:
+    """Say what is about to be downloaded, where huggingface_hub shows its progress too."""
+    from huggingface_hub.utils import are_progress_bars_disabled
+
+    if size is None or size < _SMALL or are_progress_bars_disabled():
+        return
+    print(
+        f"leadline: downloading {weights.file} from {weights.repo}, {size / 1e6:.1f} MB, licence "
+        f"{weights.licence}{describe_use(weights.licence)}",
+        file=sys.stderr,
+    )
 
 
 def _undelivered(weights: WeightsFile, needed_by: str, error: Exception) -> MissingWeightsError:
@@ -169,23 +267,45 @@ def _undelivered(weights: WeightsFile, needed_by: str, error: Exception) -> Miss
     )
 
 
-def _check_digest(path: Path, weights: WeightsFile) -> None:
-    if weights.sha256 is None:
+def _cache() -> Path:
+    return Path(_huggingface_hub().constants.HF_HUB_CACHE)
+
+
+def _recorded(weights: WeightsFile, revision: str) -> str | None:
+    return _read_digests().get(f"{weights.repo}/{weights.file}", {}).get(revision)
+
+
+def _record(weights: WeightsFile, revision: str, digest: str) -> None:
+    if _recorded(weights, revision) == digest:
         return
-    digest = sha256_of(path)
-    if digest != weights.sha256:
-        path.resolve().unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+    file = digests_file()
+    with _huggingface_hub().utils.WeakFileLock(file.with_suffix(".lock")):
+        digests = _read_digests()
+        digests.setdefault(f"{weights.repo}/{weights.file}", {})[revision] = digest
+        write_text(file, json.dumps(digests, indent=2, sort_keys=True) + "\n")
+
+
+def _read_digests() -> dict[str, dict[str, str]]:
+    """``owner/name/file`` -> revision -> SHA-256."""
+    file = digests_file()
+    if not file.is_file():
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return {name: dict(revisions) for name, revisions in found.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(
-            f"{weights.file} from {weights.repo} has the SHA-256 {digest}, but {weights.sha256} is "
-            "needed. It was removed; try again, or tell whoever runs the mirror."
-        )
+            f"{file}, the record of downloaded files, cannot be read ({error}); restore it, or "
+            "delete it to trust the next downloads anew."
+        ) from error
 
 
 def _huggingface_hub() -> ModuleType:
     try:
         import huggingface_hub
+        import huggingface_hub.constants
         import huggingface_hub.errors
+        import huggingface_hub.utils
     except ImportError as error:
         raise MissingDependencyError("huggingface_hub", "downloading weights", "all") from error
     return huggingface_hub

@@ -200,6 +200,7 @@ class WeightsFile:
     Attributes:
         file: file name inside the package (``embedded``) or on the hub.
         repo: hub id ``owner/name``; None when the file ships inside the package.
+        revision: the hub's commit to take; None: the newest at the first download.
         size_mb: size on disk in 10^6 bytes.
         sha256: digest of the file, or None when the authors do not publish one.
         licence: SPDX name or short words.
@@ -210,6 +211,7 @@ class WeightsFile:
     size_mb: float | None = None
     sha256: str | None = None
     licence: str = "unknown"
+    revision: str | None = None
 
     @property
     def embedded(self) -> bool:

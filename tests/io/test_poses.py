@@ -140,3 +140,15 @@ def test_what_is_written_says_whether_it_is_in_metres(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_poses(file, FRAMES), poses(), atol=1e-8)
     with pytest.raises(InputError, match="up to one scale"):
         read_poses(file, FRAMES, metres=True)
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".json"])
+def test_written_poses_say_whether_they_are_metres(suffix: str, tmp_path: Path) -> None:
+    for metric in (True, False):
+        file = tmp_path / f"{metric}{suffix}"
+        write_poses(file, dict(zip(FRAMES, poses(), strict=True)), metric=metric)
+        for found, true in zip(read_poses(file, FRAMES), poses(), strict=True):
+            np.testing.assert_allclose(found, true, atol=1e-7)
+    read_poses(tmp_path / f"True{suffix}", FRAMES, metres=True)
+    with pytest.raises(InputError, match="up to one scale"):
+        read_poses(tmp_path / f"False{suffix}", FRAMES, metres=True)

@@ -15,13 +15,14 @@ from leadline.cli.export import export
 from leadline.cli.finetune import finetune
 from leadline.cli.label import label
 from leadline.cli.leaderboard import leaderboard
-from leadline.cli.models import models
+from leadline.cli.model_files import models
 from leadline.cli.predict import predict
 from leadline.cli.quantize import quantize
 from leadline.cli.segment import segment
 from leadline.cli.stereo import stereo
 from leadline.cli.train import train
 from leadline.cli.triangulate import triangulate
+from leadline.cli.views import views
 from leadline.version import __version__
 
 app = typer.Typer(
@@ -40,13 +41,14 @@ app.command()(export)
 app.command()(evaluate)
 app.command()(leaderboard)
 app.command()(triangulate)
+app.command()(views)
 app.command()(epipolar)
 app.command()(stereo)
 app.command()(quantize)
 app.command()(benchmark)
 app.command()(segment)
-app.command()(models)
 app.command()(doctor)
+app.add_typer(models, name="models")
 app.add_typer(datasets, name="datasets")
 
 

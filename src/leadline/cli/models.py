@@ -32,6 +32,10 @@ def models(
         ),
     ] = False,
     runs: Annotated[int, typer.Option(min=1, help="Timed runs of --latency.")] = 5,
+    licence: Annotated[
+        bool,
+        typer.Option("--licence", help="Licences of the weights, and whether they are commercial."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List the models: kind, size, licence, whether weights are here and where they come from."""
@@ -40,6 +44,11 @@ def models(
     specs = [catalog.get(name) for name in names] if names else list(catalog.MODELS.values())
     if verbose or latency:
         _print_costs(specs, runs if latency else 0, as_json)
+        return
+    if licence:
+        from leadline.cli.licences import print_licences
+
+        print_licences(specs, as_json)
         return
     entries = [_entry(spec) for spec in specs]
     if as_json:

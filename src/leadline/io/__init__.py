@@ -1,6 +1,7 @@
 """Files in and out: pictures, their EXIF cameras, lists of inputs, map and point formats."""
 
 from leadline.io.cameras import read_camera, read_cameras
+from leadline.io.colmap import write_colmap
 from leadline.io.depth_files import DEPTH_SUFFIXES, Hole, find_holes, hole_mask, read_depth_map
 from leadline.io.formats import FORMATS, format_of, output_suffixes
 from leadline.io.images import list_images, read_image
@@ -57,6 +58,7 @@ __all__ = [
     "read_poses",
     "read_video",
     "record_chunk",
+    "write_colmap",
     "write_npz",
     "write_pfm",
     "write_ply",

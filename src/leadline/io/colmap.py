@@ -1,7 +1,7 @@
-"""COLMAP's models: cameras and posed images, as text or binary.
+"""COLMAP's models: cameras and posed images, as text or binary; written as text.
 
 COLMAP counts pixels from the corner of the picture, so half a pixel is taken off its principal
-points; its images hold ``camera_from_world``.
+points (and added to ours); its images hold ``camera_from_world``.
 
 Source: the output format page of COLMAP's documentation; src/colmap/sensor/models.h for the order
 of parameters.
@@ -20,13 +20,15 @@ import numpy as np
 from leadline.errors import InputError
 from leadline.io.boundary import open_file, size_of
 from leadline.io.pinhole import make_camera
-from leadline.io.poses import pose_of_quaternion
+from leadline.io.poses import pose_of_quaternion, quaternion_of_pose
 from leadline.io.text import read_text
+from leadline.jobs import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from leadline.camera import Camera
+    from leadline.io.ply import PointCloud
 
 NEEDED = "a model of COLMAP is needed (cameras.txt and images.txt, or both as .bin)."
 
@@ -94,6 +96,59 @@ def read_colmap(path: Path) -> dict[str, Camera]:
     if missing or not views:
         raise InputError(f"{images} names cameras {sorted(missing)} that are not there; {NEEDED}")
     return {view.name: _camera(cameras[view.camera], str(images), view) for view in views}
+
+
+def write_colmap(
+    folder: str | os.PathLike[str],
+    cameras: Mapping[str, Camera],
+    cloud: PointCloud | None = None,
+) -> list[Path]:
+    """Write ``cameras.txt``, ``images.txt`` and ``points3D.txt``.
+
+    Args:
+        folder: where to; COLMAP and its followers look in ``sparse/0``.
+        cameras: image name -> its camera with its pose; each becomes a PINHOLE camera of its own.
+        cloud: points in the world's frame, which no image is noted to have observed.
+
+    Returns:
+        The three files.
+
+    Raises:
+        InputError: a camera without a pose, or a name that a line cannot hold.
+    """
+    lenses, images = [], []
+    for number, (name, camera) in enumerate(cameras.items(), start=1):
+        if camera.world_from_camera is None:
+            raise InputError(f"{name}: its camera has no pose; give it world_from_camera.")
+        if not name.strip() or name != name.strip() or not name.isprintable():
+            raise InputError(f"{name!r}: an image name of printable letters is needed for COLMAP.")
+        x, y, z, *q, w = quaternion_of_pose(np.linalg.inv(camera.world_from_camera))
+        lens = (camera.fx, camera.fy, camera.cx + 0.5, camera.cy + 0.5)
+        lenses.append(f"{number} PINHOLE {camera.width} {camera.height} {_numbers(lens)}")
+        images += [f"{number} {_numbers((w, *q, x, y, z))} {number} {name}", ""]
+    text = {
+        "cameras": ["# CAMERA_ID, MODEL, WIDTH, HEIGHT, fx, fy, cx, cy", *lenses],
+        "images": ["# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME; POINTS2D[]", *images],
+        "points3D": ["# POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[]", *_point_lines(cloud)],
+    }
+    files = [Path(folder) / f"{name}.txt" for name in text]
+    for file, lines in zip(files, text.values(), strict=True):
+        write_text(file, "\n".join(lines) + "\n")
+    return files
+
+
+def _point_lines(cloud: PointCloud | None) -> Iterator[str]:
+    if cloud is None:
+        return
+    grey = np.full(cloud.points.shape, 128, np.uint8)
+    colors = grey if cloud.colors is None else cloud.colors
+    rows = zip(cloud.points.tolist(), colors.tolist(), strict=True)
+    for number, ((x, y, z), (red, green, blue)) in enumerate(rows, start=1):
+        yield f"{number} {x:.7g} {y:.7g} {z:.7g} {red} {green} {blue} 0"
+
+
+def _numbers(values: Iterable[float]) -> str:
+    return " ".join(f"{value:.9g}" for value in values)
 
 
 def _cameras_file(path: Path) -> Path:

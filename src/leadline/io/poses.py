@@ -12,15 +12,16 @@ Poses with times belong to the pictures whose names are times (1305031102.175304
 or 1403636579763555584.png, in nanoseconds): each picture takes the nearest pose within
 :data:`MAX_GAP_S`. Pictures without times in their names are refused: their order proves nothing.
 
-A ``.json`` file holds a list of 4x4 matrices or a table of frame name -> matrix; a folder holds
-``NAME.pose.txt`` or ``NAME.txt`` with a 4x4 matrix each (7-Scenes).
+A ``.json`` file holds a list of 4x4 matrices or a table of frame name -> matrix, either alone or
+under ``poses``; a folder holds ``NAME.pose.txt`` or ``NAME.txt`` with a 4x4 matrix each (7-Scenes).
 
-Lines that begin with ``#`` are comments; ``# kind: scaled_depth`` says that the positions are right
-up to one scale only, as those of a single camera are.
+Lines that begin with ``#`` are comments; ``# kind: scaled_depth``, in JSON ``"kind"`` beside
+``poses``, says that the positions are right up to one scale only, as those of a single camera are.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,14 +51,19 @@ _ROTATION_ERROR = 0.02  # of its product with its transpose; text files round
 
 
 def write_poses(path: str | os.PathLike[str], poses: Mapping[str, Pose], *, metric: bool) -> None:
-    """Write a 3x4 matrix per line, the frame's name in front.
+    """Write a 3x4 matrix per line, the frame's name in front; or a table of 4x4 matrices as JSON.
 
     Args:
-        path: the text file.
+        path: the file; JSON where its suffix is ``.json``, else text.
         poses: frame's name, with or without its folder -> ``world_from_camera``.
         metric: whether the positions are in metres; otherwise right up to one scale.
     """
-    lines = [f"{_KIND}{DepthKind.METRIC_DEPTH if metric else DepthKind.SCALED_DEPTH}"]
+    kind = DepthKind.METRIC_DEPTH if metric else DepthKind.SCALED_DEPTH
+    if Path(path).suffix.lower() == ".json":
+        table = {Path(name).name: pose.tolist() for name, pose in poses.items()}
+        write_text(path, json.dumps({"kind": kind, "poses": table}, indent=2) + "\n")
+        return
+    lines = [f"{_KIND}{kind}"]
     for name, pose in poses.items():
         row = " ".join(f"{value:.9g}" for value in pose[:3].ravel())
         lines.append(f"{Path(name).name.replace(' ', '_')} {row}")
@@ -94,7 +100,9 @@ def read_poses(
         return [
             _rigid(_of_frame(path, Path(frame)), f"{path}/{Path(frame).name}") for frame in frames
         ]
-    names, poses = _from_json(path) if path.suffix.lower() == ".json" else _from_text(path, metres)
+    names, poses = (
+        _from_json(path, metres) if path.suffix.lower() == ".json" else _from_text(path, metres)
+    )
     checked = [_rigid(pose, f"{path}, pose {i + 1}") for i, pose in enumerate(poses)]
     if names:
         times = _times(names)
@@ -113,11 +121,7 @@ def read_poses(
 def _from_text(path: Path, metres: bool) -> tuple[list[str], list[np.ndarray]]:
     lines = read_text(path, _NEEDED).splitlines()
     if metres and f"{_KIND}{DepthKind.SCALED_DEPTH}" in lines:
-        raise InputError(
-            f"{path} says that its poses are right up to one scale ({DepthKind.SCALED_DEPTH}), and "
-            "metres are needed; make them with `leadline triangulate --baseline-m METRES` "
-            "or --camera-height-m METRES."
-        )
+        raise _no_metres(path)
     rows = [line.replace(",", " ").split() for line in lines]
     rows = [row for row in rows if row and not row[0].startswith("#")]
     if not rows:
@@ -157,6 +161,25 @@ def pose_of_quaternion(row: np.ndarray) -> Pose:
     return pose
 
 
+def quaternion_of_pose(pose: Pose) -> Float[np.ndarray, " 7"]:
+    """``tx ty tz qx qy qz qw`` of a 4x4 matrix, with qw >= 0.
+
+    Source: Bar-Itzhack, New Method for Extracting the Quaternion from a Rotation Matrix, 2000: the
+    eigenvector of the largest eigenvalue, exact for every angle.
+    """
+    (a, b, c), (d, e, f), (g, h, i) = pose[:3, :3]
+    matrix = np.array(
+        [
+            [a - e - i, d + b, g + c, h - f],
+            [d + b, e - a - i, h + f, c - g],
+            [g + c, h + f, i - a - e, d - b],
+            [h - f, c - g, d - b, a + e + i],
+        ]
+    )
+    quaternion = np.linalg.eigh(matrix)[1][:, -1]
+    return np.array([*pose[:3, 3], *(-quaternion if quaternion[3] < 0 else quaternion)])
+
+
 def _matrix(row: np.ndarray) -> np.ndarray:
     if len(row) < 12:
         return pose_of_quaternion(row)
@@ -165,8 +188,20 @@ def _matrix(row: np.ndarray) -> np.ndarray:
     return pose
 
 
-def _from_json(path: Path) -> tuple[list[str], list[np.ndarray]]:
+def _no_metres(path: Path) -> InputError:
+    return InputError(
+        f"{path} says that its poses are right up to one scale ({DepthKind.SCALED_DEPTH}), and "
+        "metres are needed; make them with `leadline triangulate --baseline-m METRES` or "
+        "--camera-height-m METRES."
+    )
+
+
+def _from_json(path: Path, metres: bool) -> tuple[list[str], list[np.ndarray]]:
     data = read_json(path, _NEEDED)
+    if isinstance(data, dict) and "poses" in data:
+        if metres and data.get("kind") == DepthKind.SCALED_DEPTH:
+            raise _no_metres(path)
+        data = data["poses"]
     with reading(str(path), _NEEDED):
         names = [str(name) for name in data] if isinstance(data, dict) else []
         values = list(data.values()) if isinstance(data, dict) else data
