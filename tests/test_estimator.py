@@ -6,7 +6,7 @@ import pytest
 
 import leadline
 from leadline.decode import decode
-from leadline.errors import DeviceError, InputError, UnknownNameError
+from leadline.errors import DeviceError, InputError, MissingWeightsError, UnknownNameError
 from leadline.estimator import DepthEstimator
 from leadline.kinds import DepthKind
 from leadline.load_options import resize_input
@@ -222,13 +222,15 @@ def test_an_export_on_the_hub_loads_by_its_id(
     }
     with serve_hub(files) as hub:
         use_hub(monkeypatch, hub.url, tmp_path / "cache")
-        estimator = leadline.load(prefix, precision="f32")
+        with pytest.raises(MissingWeightsError, match=f"hf:{prefix}"):
+            leadline.load(prefix)  # may be a folder that is not there
+        estimator = leadline.load(f"hf:{prefix}", precision="f32")
     prediction = estimator.predict(picture(60, 80))
     assert estimator.prepare(picture(60, 80)).input_size == (56, 70)
     assert prediction.size == (60, 80)
     assert prediction.model == "depth-anything-v2-vits"
     assert prediction.kind is DepthKind.AFFINE_DISPARITY
-    again = leadline.load(prefix, precision="f32")  # the hub is gone, the cache is there
+    again = leadline.load(f"hf:{prefix}", precision="f32")  # the hub is gone, the cache is there
     np.testing.assert_array_equal(
         again.predict(picture(60, 80)).values, estimator.predict(picture(60, 80)).values
     )

@@ -135,8 +135,8 @@ def _decode_width_disparity(
 ) -> _Decoded:
     """Disparities in widths of the network's input become pixels of the map (Monodepth)."""
     del camera
-    values, width = roles["depth"], prepared.box[3] - prepared.box[2] + 2 * prepared.margin[1]
-    pixels = values * np.float32(values.shape[1] * width / prepared.size[1])
+    values = roles["depth"]
+    pixels = values * np.float32(values.shape[1] * prepared.seen_width / prepared.size[1])
     return _Decoded(values=pixels, kind=spec.kind)
 
 

@@ -13,7 +13,8 @@ LeadlineError
 └── JobError                                a long job that could not go on; what is done is kept
 ```
 
-Each message says what was given, what is needed, and what to do.
+Each message says what was given, what is needed, and what to do. What is worth knowing but no
+error is a LeadlineWarning (UserWarning), also one line.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ from collections.abc import Iterable
 
 class LeadlineError(Exception):
     """Base of every error raised on purpose; the command line prints it as one line."""
+
+
+class LeadlineWarning(UserWarning):
+    """A result that is there, but not as it should be; the command line prints it as one line."""
 
 
 class InputError(LeadlineError, ValueError):

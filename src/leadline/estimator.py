@@ -8,6 +8,7 @@ prediction = estimator.predict("photo.jpg")
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from leadline.decode import decode
-from leadline.errors import InputError, UnknownNameError
+from leadline.errors import InputError, LeadlineWarning, UnknownNameError
 from leadline.image import Image
 from leadline.io import read_image
 from leadline.multi_view import MultiView
@@ -27,9 +28,7 @@ from leadline.preprocess import (
     reflect_margin,
     stack,
 )
-from leadline.runtime import (
-    Runtime,
-)
+from leadline.runtime import Runtime
 from leadline.spec import ModelSpec
 from leadline.tiles import TileBlend, tile_boxes
 from leadline.view_batch import check_distinct
@@ -117,9 +116,14 @@ class DepthEstimator:
                 Image.
 
         Raises:
-            InputError: not a picture that can be read; the message says why.
+            InputError: not a picture that can be read, or one of which the network gives no finite
+                value; the message says why.
         """
         return self.predict_prepared(self.prepare(source))
+
+    def predict_unchecked(self, source: ImageSource) -> Prediction:
+        """As :meth:`predict`, with all that the network gave: evaluation counts its failures."""
+        return self._predict(self.prepare(source))
 
     def prepare(self, source: ImageSource) -> Prepared:
         """Read a picture and bring it to the network's size; safe to call in other threads."""
@@ -129,6 +133,9 @@ class DepthEstimator:
 
     def predict_prepared(self, prepared: Prepared) -> Prediction:
         """The second half of :meth:`predict`: run the network and go back to the picture's size."""
+        return _keep_finite(self._predict(prepared), prepared.image.name)
+
+    def _predict(self, prepared: Prepared) -> Prediction:
         outputs = self._run(prepared.arrays)
         return self._sharpen(self._decode(outputs, prepared, 0), prepared.image)
 
@@ -136,11 +143,11 @@ class DepthEstimator:
         """The network's own map at its own size, as the evaluators of papers take it.
 
         Where it does not cover the picture (a network that sees the middle alone, a margin), or
-        tiles follow, this is :meth:`predict`.
+        tiles follow, this is :meth:`predict_unchecked`.
         """
         prepared = self.prepare(source)
         if self.tiles > 1:
-            return self.predict_prepared(prepared)
+            return self._predict(prepared)
         return self._decode(self._run(prepared.arrays), prepared, 0, resized=False)
 
     def predict_batch(
@@ -170,7 +177,10 @@ class DepthEstimator:
         return [done[index] for index in sorted(done)]
 
     def predict_many(self, prepared: Sequence[Prepared]) -> list[Prediction]:
-        """Depth of pictures from :meth:`prepare` that have one input size, in one run."""
+        """Depth of pictures from :meth:`prepare` that have one input size, in one run.
+
+        A map without a finite value is returned as it is, for the sake of the others.
+        """
         outputs = self._run(stack(prepared))
         return [
             self._sharpen(self._decode(outputs, one, place), one.image)
@@ -205,7 +215,10 @@ class DepthEstimator:
 
     def _predict_group(self, group: list[tuple[int, Prepared]]) -> dict[int, Prediction]:
         made = self.predict_many([prepared for _, prepared in group])
-        return {index: one for (index, _), one in zip(group, made, strict=True)}
+        return {
+            index: _keep_finite(one, prepared.image.name)
+            for (index, prepared), one in zip(group, made, strict=True)
+        }
 
     def _sharpen(self, whole: Prediction, image: Image, *, batch_size: int = 4) -> Prediction:
         """The whole picture's prediction with the detail of its tiles in map and points."""
@@ -248,3 +261,33 @@ class DepthEstimator:
     ) -> Prediction:
         arrays = self.preprocess.restore(outputs, prepared, index=index, resized=resized)
         return decode(arrays, self.spec, prepared)
+
+
+def _keep_finite(prediction: Prediction, name: str) -> Prediction:
+    """The prediction with NaN where the network failed, which is said in one line.
+
+    Raises:
+        InputError: it failed everywhere.
+    """
+    finite = np.isfinite(prediction.values)
+    failed = ~finite if prediction.valid is None else ~finite & prediction.valid
+    of = f"{name or 'the picture'}: {prediction.model or 'the network'} gives"
+    if not finite.any():
+        raise InputError(
+            f"{of} no finite value (NaN or infinity everywhere); its weights or its arithmetic "
+            "fail on this picture. Try --precision f32, another --size, or other weights."
+        )
+    if not failed.any():
+        return prediction
+    warnings.warn(
+        f"{of} NaN or infinity at {np.count_nonzero(failed)} of {failed.size} pixels, which are "
+        "NaN in the map.",
+        LeadlineWarning,
+        stacklevel=2,
+    )
+    points = prediction.points
+    return replace(
+        prediction,
+        values=np.where(failed, np.nan, prediction.values),
+        points=None if points is None else np.where(failed[..., None], np.nan, points),
+    )

@@ -8,6 +8,7 @@ Embedded files lie inside the package. All others come from a Hugging Face hub t
 from __future__ import annotations
 
 import hashlib
+import json
 import mmap
 import re
 from pathlib import Path
@@ -18,6 +19,9 @@ from leadline.spec import WeightsFile
 
 EMBEDDED_FOLDER = Path(__file__).parent / "weights"
 """Folder of the weights that ship inside the package."""
+
+INDEX_SUFFIX = ".index.json"
+"""Of the file that names the parts of a checkpoint."""
 
 _ONNX_LOCATION = rb"(?s)\x0a\x08location\x12([\x01-\x7f])"
 """Begin of a StringStringEntryProto of ONNX's external_data; what follows is the file's name."""
@@ -100,11 +104,14 @@ def sha256_of_model(path: str | Path) -> str:
 
 
 def weights_beside(path: str | Path) -> list[Path]:
-    """Files that hold the weights of an exported network whose own file is the graph alone.
+    """Files that hold the weights of a network whose own file is a graph or an index alone.
 
-    OpenVINO's ``.xml`` has a ``.bin``; an ``.onnx`` names its files, and may name none.
+    OpenVINO's ``.xml`` has a ``.bin``; an ``.onnx`` names its files, and may name none; the index
+    of a checkpoint in parts names these.
     """
     path = Path(path)
+    if path.name.endswith(INDEX_SUFFIX):
+        return read_index(path)
     if path.suffix.lower() == ".xml":
         return [path.with_suffix(".bin")]
     if path.suffix.lower() != ".onnx" or path.stat().st_size == 0:
@@ -113,6 +120,23 @@ def weights_beside(path: str | Path) -> list[Path]:
         places = re.finditer(_ONNX_LOCATION, data)
         names = {data[p.end() : p.end() + p[1][0]].decode(errors="replace") for p in places}
     return [path.parent / name for name in sorted(names)]
+
+
+def read_index(path: Path) -> list[Path]:
+    """The parts of a checkpoint that its index names; they lie beside it.
+
+    Raises:
+        WeightsError: not such an index.
+    """
+    try:
+        parts = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise WeightsError(
+            f"{path} is no index of a checkpoint in parts ({error}); copy it again."
+        ) from error
+    if not parts or not all(isinstance(p, str) and p and Path(p).name == p for p in parts):
+        raise WeightsError(f"{path} names parts that are no files beside it; copy it again.")
+    return [path.with_name(part) for part in sorted(parts)]
 
 
 def repo_of(path: str | Path) -> str | None:

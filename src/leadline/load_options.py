@@ -8,6 +8,7 @@ estimator = leadline.load("depth-anything-v2-vits", device="cuda")
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -15,17 +16,19 @@ from typing import Any
 from leadline.errors import InputError
 from leadline.estimator import DepthEstimator, Policy
 from leadline.hub import sha256_of, sha256_of_model, weights_beside
-from leadline.resolve import Form, Origin, identify
+from leadline.resolve import GRAPH_ALONE, Form, Origin, identify
 from leadline.runtime import (
     Choice,
     ModelFile,
     Runtime,
+    fit_to_ports,
     open_file,
     open_superpixel,
     open_weights,
+    read_ports,
     select,
 )
-from leadline.spec import PreprocessSpec
+from leadline.spec import NORMALIZE, PreprocessSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,7 @@ class LoadOptions:
     Attributes:
         model: a name of ``leadline.list_models()``, an exported network (``.onnx``, ``.xml``), a
             checkpoint (``.pth``, ``.safetensors``), a folder that holds one, or a hub id
-            ``owner/name``. None takes the embedded model.
+            ``hf:owner/name``; ids in the catalogue need no ``hf:``. None takes the embedded model.
         weights: a file, folder or hub id to take in place of the published weights of ``model``.
         runtime: ``auto``, ``openvino``, ``onnxruntime`` or ``torch``.
         device: ``auto``, ``cpu``, ``cuda`` (``gpu`` means it too) or ``mps``.
@@ -48,6 +51,10 @@ class LoadOptions:
             larger is sharper and slower. See :func:`resize_input`.
         max_depth: metres at full output, for metric checkpoints that do not say it.
         threads: number of threads; None takes one per physical core.
+        kind: a :class:`~leadline.kinds.DepthKind`: what the map of an exported network means, where
+            no description lies beside its file.
+        normalize: ``imagenet``, ``half``, ``unit`` or ``none``: what such a network takes; see
+            :data:`~leadline.spec.NORMALIZE`.
     """
 
     model: str | os.PathLike[str] | None = None
@@ -60,6 +67,8 @@ class LoadOptions:
     size: int | None = None
     max_depth: float | None = None
     threads: int | None = None
+    kind: str | None = None
+    normalize: str | None = None
 
     def __post_init__(self) -> None:
         if self.device == "gpu":
@@ -84,11 +93,45 @@ class LoadOptions:
             prefer = "graph"
         elif prefer is None and (self.runtime == "torch" or self.device in ("cuda", "mps")):
             prefer = "checkpoint"
-        origin = identify(self.model, weights=self.weights, max_depth=self.max_depth, prefer=prefer)
+        origin = identify(
+            self.model,
+            weights=self.weights,
+            max_depth=self.max_depth,
+            prefer=prefer,
+            kind=self.kind,
+            normalize=self.normalize,
+        )
+        if origin.is_graph and not origin.complete:
+            origin = self._fit(origin)
         if self.size is None:
             return origin
-        preprocess = resize_input(origin.spec.preprocess, self.size)
-        return replace(origin, spec=replace(origin.spec, preprocess=preprocess))
+        spec = origin.spec.preprocess
+        if origin.told_by == GRAPH_ALONE and spec.resize != "exact":
+            # Networks halve their input five times, or cut it into patches of 14 pixels.
+            spec = replace(spec, multiple_of=math.gcd(self.size, math.lcm(14, 32)))
+        return replace(origin, spec=replace(origin.spec, preprocess=resize_input(spec, self.size)))
+
+    def _fit(self, origin: Origin) -> Origin:
+        """The model with what the graph of its file says.
+
+        Raises:
+            InputError: ``size`` or ``normalize`` is what the file cannot take.
+        """
+        ports = read_ports(origin.path)
+        spec, inputs, outputs = fit_to_ports(origin.spec, origin.inputs, origin.outputs, ports)
+        fitted, asked = spec.preprocess, NORMALIZE.get(self.normalize or "")
+        if asked not in (None, (fitted.mean, fitted.std)):
+            raise InputError(
+                f"normalize={self.normalize} for {origin.path.name}, which takes whole grey levels "
+                "and normalises them itself; leave it out, or say none."
+            )
+        fixed = fitted.resize in ("exact", "letterbox") and fitted != origin.spec.preprocess
+        if self.size not in (None, min(fitted.size)) and fixed:
+            raise InputError(
+                f"size={self.size} for {origin.path.name}, which takes {fitted.size[0]}x"
+                f"{fitted.size[1]} alone; leave it out, or export it with dynamic sides."
+            )
+        return replace(origin, spec=spec, inputs=inputs, outputs=outputs)
 
     def select(self, origin: Origin) -> Choice:
         """What will run the model here, and why.
@@ -156,10 +199,11 @@ def load(model: str | os.PathLike[str] | None = None, **options: Any) -> DepthEs
     """Make a model ready to predict.
 
     Args:
-        model: a name of ``leadline.list_models()``, a file, a folder or a hub id ``owner/name``.
-            None takes the embedded model.
+        model: a name of ``leadline.list_models()``, a file, a folder or a hub id
+            ``hf:owner/name``. None takes the embedded model.
         **options: the other fields of :class:`LoadOptions`: ``weights``, ``runtime``, ``device``,
-            ``precision``, ``policy``, ``tiles``, ``size``, ``max_depth``, ``threads``.
+            ``precision``, ``policy``, ``tiles``, ``size``, ``max_depth``, ``threads``, ``kind``,
+            ``normalize``.
 
     Raises:
         TypeError: an option of another name.
@@ -194,7 +238,12 @@ def _open(origin: Origin, choice: Choice, threads: int | None) -> Runtime:
     if origin.spec.runtime == "superpixel":
         return open_superpixel(origin.path)
     if origin.is_graph:
-        model = ModelFile(path=origin.path, inputs=origin.inputs, outputs=origin.outputs)
+        model = ModelFile(
+            path=origin.path,
+            inputs=origin.inputs,
+            outputs=origin.outputs,
+            output_specs=origin.spec.outputs,
+        )
         return open_file(choice, model, threads=threads)
     if origin.spec.architecture is None:
         raise InputError(

@@ -43,12 +43,15 @@ class Prepared:
         image: the picture that it was made from.
         box: (top, bottom, left, right) of the part of it that the network sees.
         margin: (rows, columns) that were added on each side; see :func:`reflect_margin`.
+        inner: (top, bottom, left, right) of the picture in the network's input, where grey lies
+            around it; None: it fills the input.
     """
 
     arrays: Mapping[str, np.ndarray]
     image: Image
     box: tuple[int, int, int, int]
     margin: tuple[int, int] = (0, 0)
+    inner: tuple[int, int, int, int] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -77,13 +80,27 @@ class Prepared:
             return None
         left, top, width, height = self._seen
         seen = self.camera.cropped(left, top, width, height)
-        return seen.resized(*self.input_size[::-1])
+        top, bottom, left, right = self._inner
+        filled = seen.resized(right - left, bottom - top)
+        return filled.cropped(-left, -top, *self.input_size[::-1])
 
     def to_picture_camera(self, input_camera: Camera) -> Camera:
         """The camera of the original picture, from that of the network's input."""
+        top, bottom, left, right = self._inner
+        filled = input_camera.cropped(left, top, right - left, bottom - top)
         left, top, width, height = self._seen
-        seen = input_camera.resized(width, height)
+        seen = filled.resized(width, height)
         return seen.cropped(-left, -top, *self.size[::-1])
+
+    @property
+    def seen_width(self) -> float:
+        """Width of the network's input, in pixels of the picture."""
+        _, _, left, right = self._inner
+        return self._seen[2] * self.input_size[1] / (right - left)
+
+    @property
+    def _inner(self) -> tuple[int, int, int, int]:
+        return self.inner or (0, self.input_size[0], 0, self.input_size[1])
 
     @property
     def _seen(self) -> tuple[int, int, int, int]:
@@ -97,7 +114,8 @@ class Prepared:
     @property
     def whole(self) -> bool:
         """Whether the network's map covers the picture, no less and no more."""
-        return self.margin == (0, 0) and self.box == (0, self.size[0], 0, self.size[1])
+        fills = self.inner is None and self.margin == (0, 0)
+        return fills and self.box == (0, self.size[0], 0, self.size[1])
 
 
 class Preprocess:
@@ -125,6 +143,8 @@ class Preprocess:
             raise UnknownNameError("resize rule", spec.resize, get_args(ResizeRule))
         if not all(0 < share <= 1 for share in spec.crop):
             raise InputError(f"crop={spec.crop}: shares above 0 and up to 1 are needed.")
+        if not all(spec.std):
+            raise InputError(f"std={spec.std}: no deviation may be 0.")
         self.spec = spec
         self.inputs = tuple(inputs)
         self.outputs = name_outputs("depth") if outputs is None else outputs
@@ -144,10 +164,13 @@ class Preprocess:
         if rows or columns:
             sides = ((rows, rows), (columns, columns), (0, 0))
             pixels = np.pad(pixels, sides, mode="reflect")
-        batch = self._resample(np.moveaxis(pixels, 2, 0))
+        batch, inner = self._resample(np.moveaxis(pixels, 2, 0)), None
+        if self.spec.resize == "letterbox":
+            batch, inner = self._letterbox(batch)
         batch *= self._gain
         batch += self._offset
-        alone = Prepared(arrays={"image": batch[None]}, image=image, box=box, margin=margin)
+        arrays = {"image": batch[None]}
+        alone = Prepared(arrays=arrays, image=image, box=box, margin=margin, inner=inner)
         if self.inputs == ("image",):
             return alone
         others = {name: _MAKERS[name](alone) for name in self.inputs if name != "image"}
@@ -160,12 +183,28 @@ class Preprocess:
             for size in self._two_sizes(height, width):
                 planes = resample_levels(planes, size)
             return planes.astype(np.float32)
+        size = self.input_size(height, width)
+        if self.spec.resize == "letterbox":
+            size = self._letter(height, width)
         return resize_planes(
-            planes,
-            self.input_size(height, width),
-            self.spec.interpolation,
-            align_corners=self.spec.input_align_corners,
+            planes, size, self.spec.interpolation, align_corners=self.spec.input_align_corners
         )
+
+    def _letter(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of a picture inside its letterbox."""
+        rows, columns = self.input_size(height, width)
+        scale = min(rows / height, columns / width)
+        return max(1, round(scale * height)), max(1, round(scale * width))
+
+    def _letterbox(self, planes: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int, int] | None]:
+        """Planes with grey around them, and (top, bottom, left, right) of themselves in it."""
+        (rows, columns), (height, width) = self.input_size(1, 1), planes.shape[1:]
+        if (rows, columns) == (height, width):
+            return planes, None
+        top, left = (rows - height) // 2, (columns - width) // 2
+        filled = np.full((3, rows, columns), self.spec.letterbox_level, np.float32)
+        filled[:, top : top + height, left : left + width] = planes
+        return filled, (top, top + height, left, left + width)
 
     def _two_sizes(self, height: float, width: float) -> tuple[tuple[int, int], tuple[int, int]]:
         spec = self.spec
@@ -216,7 +255,7 @@ class Preprocess:
 
     def _bounded(self, height: int, width: int) -> tuple[float, float]:
         limit = self.spec.max_aspect
-        if limit is None or self.spec.resize == "exact":
+        if limit is None or self.spec.resize in ("exact", "letterbox"):
             return height, width
         return min(height, limit * width), min(width, limit * height)
 
@@ -281,6 +320,8 @@ class Preprocess:
         """One map at the picture's size, and where it says something; None: everywhere."""
         if not resized and prepared.whole:
             return values, self._find_covered(values)
+        if prepared.inner is not None:
+            values = _cut_letter(values, prepared.inner, prepared.input_size)
         (top, bottom, left, right), (rows, columns) = prepared.box, prepared.margin
         height, width = bottom - top, right - left
         values, valid = self._resize(values, (height + 2 * rows, width + 2 * columns))
@@ -315,6 +356,16 @@ class Preprocess:
         """Where the network gives a value, be it wrong; None: everywhere."""
         holes = np.isnan(values) if self.spec.nan_is_hole else None
         return None if holes is None or not holes.any() else ~holes
+
+
+def _cut_letter(
+    values: np.ndarray, inner: tuple[int, int, int, int], size: tuple[int, int]
+) -> np.ndarray:
+    """The picture's part of a letterbox's map, which may be smaller than the input."""
+    rows, columns = values.shape[0] / size[0], values.shape[1] / size[1]
+    top, bottom = round(inner[0] * rows), round(inner[1] * rows)
+    left, right = round(inner[2] * columns), round(inner[3] * columns)
+    return values[top : max(bottom, top + 1), left : max(right, left + 1)]
 
 
 def _camera_of(prepared: Prepared) -> Camera:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +18,17 @@ from typing import Any, Literal
 
 from leadline import catalog, hub
 from leadline.errors import InputError, MissingWeightsError, UnknownNameError, WeightsError
+from leadline.hub_config import describe_config, describe_preprocessor, read_config, read_text
 from leadline.kinds import DepthKind
-from leadline.spec import ModelSpec, PreprocessSpec, Sidecar, WeightsFile, sidecar_path
+from leadline.runtime import find_image, read_ports
+from leadline.spec import (
+    NORMALIZE,
+    ModelSpec,
+    PreprocessSpec,
+    Sidecar,
+    WeightsFile,
+    sidecar_path,
+)
 
 GRAPH_SUFFIXES = (".onnx", ".xml")
 """Files that hold a whole network."""
@@ -28,12 +38,22 @@ CHECKPOINT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
 
 _FOLDER_FILES = (
     "model.safetensors",
+    "model.safetensors.index.json",
     "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
     "onnx/model.onnx",
     "model.onnx",
     "encoder.pth",
 )
 
+
+HUB = "hf:"
+"""Before a hub id, so that no missing folder is looked for elsewhere."""
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+GRAPH_ALONE = "its graph"
+"""``Origin.told_by`` of an exported network that nothing else describes."""
 
 Form = Literal["graph", "checkpoint"]
 """A file holds a whole network, or only its weights."""
@@ -48,6 +68,7 @@ class Origin:
         path: the file on this machine.
         inputs, outputs: the file's tensor name -> ours, for files that hold a whole network.
         told_by: what decided, for people.
+        complete: the description was written with the file, so that the graph need not be asked.
     """
 
     spec: ModelSpec
@@ -55,6 +76,7 @@ class Origin:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     told_by: str
+    complete: bool = False
 
     @property
     def is_graph(self) -> bool:
@@ -68,24 +90,30 @@ def identify(
     weights: str | os.PathLike[str] | None = None,
     max_depth: float | None = None,
     prefer: Form | None = None,
+    kind: str | None = None,
+    normalize: str | None = None,
 ) -> Origin:
     """Find the model and its file, downloading the file when it has to come from the hub.
 
     Args:
-        model: a name of the catalogue, a file, a folder, or a hub id ``owner/name``; None takes
+        model: a name of the catalogue, a file, a folder, or a hub id ``hf:owner/name``; None takes
             ``weights``, or the embedded model.
         weights: a file, folder or hub id to take in place of the catalogue's.
         max_depth: metres at the network's full output; says that a checkpoint is metric.
         prefer: which of the catalogue's files to take where there are both: one that holds the
             whole network, or one that holds its weights for PyTorch. None takes the first that is
             here.
+        kind: what the values of an exported network mean, where nothing beside it says so.
+        normalize: name of :data:`~leadline.spec.NORMALIZE`: what such a network takes.
 
     Raises:
         UnknownNameError: neither a name, nor a file, nor a hub id.
         MissingWeightsError: the weights are not here and cannot be had.
         WeightsError: the file does not tell whose it is, or is another model's.
-        InputError: ``max_depth`` for a model that has none.
+        InputError: ``max_depth`` for a model that has none, or a kind or normalisation that
+            contradicts what is known.
     """
+    _check_words(kind, normalize)
     if max_depth is not None and not max_depth > 0:
         raise InputError(f"max_depth={max_depth}: a positive number of metres is needed.")
     if model is None:
@@ -96,8 +124,38 @@ def identify(
     elif weights is not None:
         raise UnknownNameError("model", model, catalog.names())
     else:
-        found = _unnamed(model, max_depth)
+        found = _unnamed(model, max_depth, kind, normalize)
+    found = _with_words(found, kind, normalize)
     return found if max_depth is None else _with_max_depth(found, max_depth)
+
+
+def _check_words(kind: str | None, normalize: str | None) -> None:
+    if kind is not None and kind not in list(DepthKind):
+        raise UnknownNameError("depth kind", kind, list(DepthKind))
+    if normalize is not None and normalize not in NORMALIZE:
+        raise UnknownNameError("normalisation", normalize, NORMALIZE)
+
+
+def _with_words(found: Origin, kind: str | None, normalize: str | None) -> Origin:
+    """The model with the kind and normalisation that the user gives, where nothing else does."""
+    spec, told = found.spec, {}
+    if kind is not None and kind != spec.kind:
+        told["kind"] = (kind, str(spec.kind))
+    if normalize is not None and NORMALIZE[normalize] != (
+        spec.preprocess.mean,
+        spec.preprocess.std,
+    ):
+        told["normalize"] = (normalize, f"mean {spec.preprocess.mean}, std {spec.preprocess.std}")
+    for name, (given, known) in told.items():
+        if not found.is_graph or found.told_by == sidecar_path(found.path).name:
+            raise InputError(
+                f"{name}={given} for {found.path.name}, but {found.told_by} says {known}; leave "
+                f"--{name} out, which is for exported networks without a description."
+            )
+    if normalize is not None:
+        mean, std = NORMALIZE[normalize]
+        spec = replace(spec, preprocess=replace(spec.preprocess, mean=mean, std=std))
+    return replace(found, spec=spec if kind is None else replace(spec, kind=DepthKind(kind)))
 
 
 def _published(spec: ModelSpec, prefer: Form | None) -> Origin:
@@ -131,19 +189,39 @@ def _named(spec: ModelSpec, weights: str | os.PathLike[str]) -> Origin:
     return known
 
 
-def _unnamed(model: str | os.PathLike[str], max_depth: float | None) -> Origin:
+def _unnamed(
+    model: str | os.PathLike[str],
+    max_depth: float | None,
+    kind: str | None,
+    normalize: str | None,
+) -> Origin:
     path = _find(model)
     known = _recognise(path)
     if known is not None:
         return known
     if path.suffix.lower() in GRAPH_SUFFIXES:
+        return _from_graph(path, kind, normalize)
+    return _from_tensors(path, max_depth)
+
+
+def _from_graph(path: Path, kind: str | None, normalize: str | None) -> Origin:
+    """An exported network of which only the user and its own graph say anything."""
+    if kind is not None and normalize is None:
+        image = find_image(read_ports(path))
+        if image is not None and not image.type.startswith("float"):
+            normalize = "none"  # whole grey levels go in, so that it normalises them itself
+    if kind is None or normalize is None:
         raise WeightsError(
             f"{path} has no description beside it ({sidecar_path(path).name}), so its "
-            "preprocessing and the kind of its output are unknown. Export it again with `leadline "
-            "export`, or say which model it is: "
-            f"leadline.load('depth-anything-v2-vits', weights={path.name!r})."
+            "preprocessing and the kind of its output are unknown. Say both, "
+            f"--kind {'|'.join(DepthKind)} and --normalize {'|'.join(NORMALIZE)} (in Python kind= "
+            "and normalize=), or which model it is: --model depth-anything-v2-vits --weights "
+            f"{path.name}. docs/bring-your-own-onnx.md shows how to describe it once for all."
         )
-    return _from_tensors(path, max_depth)
+    mean, std = NORMALIZE[normalize]
+    preprocess = PreprocessSpec(size=(518, 518), multiple_of=14, mean=mean, std=std)
+    spec = ModelSpec(name=path.stem, kind=DepthKind(kind), preprocess=preprocess)
+    return _origin(spec, path, GRAPH_ALONE)
 
 
 def _find(given: str | os.PathLike[str]) -> Path:
@@ -157,10 +235,14 @@ def _find(given: str | os.PathLike[str]) -> Path:
                 return path / name
         return _only_one(path)
     text = os.fspath(given)
+    repo = text.removeprefix(HUB)
+    if repo != text or catalog.by_repo(repo) is not None:
+        return _find_on_hub(repo)
     if path.suffix.lower() in (*GRAPH_SUFFIXES, *CHECKPOINT_SUFFIXES):
         raise MissingWeightsError(f"{path}: no such file; check the path.")
-    if text.count("/") == 1 and not text.startswith((".", "/", "~")):
-        return _find_on_hub(text)
+    if path.name != text:
+        hint = f" A repository of the hub is {HUB}{text}." if _HUB_ID.fullmatch(text) else ""
+        raise MissingWeightsError(f"no file or folder {text} here; check the path.{hint}")
     raise UnknownNameError("model", text, catalog.names())
 
 
@@ -181,6 +263,8 @@ def _form(file: str) -> Form:
 
 
 def _find_on_hub(repo: str) -> Path:
+    if _HUB_ID.fullmatch(repo) is None:
+        raise InputError(f"{HUB}{repo}: the hub's ids read owner/name; write {HUB}owner/name.")
     spec = catalog.by_repo(repo)
     if spec is not None:
         file = next(weights for weights in spec.weights if weights.repo == repo)
@@ -194,6 +278,8 @@ def _find_on_hub(repo: str) -> Path:
         for name in _FOLDER_FILES:
             path = hub.fetch_file(repo, name)
             if path is not None:
+                for beside in hub.weights_beside(path):
+                    hub.fetch_file(repo, Path(name).with_name(beside.name).as_posix())
                 return path
     raise WeightsError(
         f"the hub's {repo} holds no config.json with {' or '.join(_FOLDER_FILES)}; give a file of "
@@ -204,13 +290,13 @@ def _find_on_hub(repo: str) -> Path:
 def _recognise(path: Path) -> Origin | None:
     """What the surroundings of a file tell, or None."""
     graph = path.suffix.lower() in GRAPH_SUFFIXES
-    if sidecar_path(path).is_file():
+    if sidecar_path(path).is_file() and sidecar_path(path) != path:
         return _from_sidecar(path)
     repo = hub.repo_of(path)
     spec = catalog.by_repo(repo) if repo else None
     if spec is not None and not graph:
         return _origin(spec, path, f"the hub id {repo}")
-    config = _config_beside(path)
+    config = read_config(path)
     if config is not None:
         return _from_config(path, config)
     spec = catalog.MODELS.get(_architecture_in(path))
@@ -223,7 +309,7 @@ def _recognise(path: Path) -> Origin | None:
 
 def _from_sidecar(path: Path) -> Origin:
     beside = sidecar_path(path)
-    sidecar = Sidecar.from_json(beside.read_text(encoding="utf-8"), where=str(beside))
+    sidecar = Sidecar.from_json(read_text(beside), where=str(beside))
     stale = sidecar.digest is not None and hub.sha256_of(path) != sidecar.digest
     if stale and _form(path.name) == "graph":
         raise WeightsError(
@@ -236,66 +322,23 @@ def _from_sidecar(path: Path) -> Origin:
         path=path,
         inputs=sidecar.inputs,
         outputs=sidecar.outputs,
-        told_by=f"{beside.name}",
+        told_by=beside.name,
+        complete=bool(sidecar.leadline_version),
     )
 
 
-def _config_beside(path: Path) -> dict[str, Any] | None:
-    """The ``config.json`` of a folder in transformers' layout that holds ``path``, or None."""
-    folders = [path.parent, path.parent.parent] if path.parent.name == "onnx" else [path.parent]
-    for folder in folders:
-        config = _read_json(folder / "config.json")
-        if config is not None and config.get("model_type") == "depth_anything":
-            return config | {"preprocessor": _read_json(folder / "preprocessor_config.json")}
-    return None
-
-
-def _from_config(path: Path, config: dict[str, Any]) -> Origin:
+def _from_config(path: Path, config: Mapping[str, Any]) -> Origin:
     """Depth Anything as transformers and its ONNX exports describe it."""
-    backbone = config.get("backbone_config") or {}
-    size = {384: "vits", 768: "vitb", 1024: "vitl", 1536: "vitg"}.get(backbone.get("hidden_size"))
-    taps = backbone.get("out_indices") or [
-        int(stage.removeprefix("stage")) for stage in backbone.get("out_features", [])
-    ]
-    if size is None or len(taps) != 4:
-        raise WeightsError(
-            f"the config.json beside {path} says depth_anything, but its backbone (hidden_size "
-            f"{backbone.get('hidden_size')}, out_indices {taps}) is none of the published ones."
-        )
-    version = "v1" if taps[3] - taps[0] == 3 else "v2"
-    metric = config.get("depth_estimation_type", "relative") == "metric"
-    max_depth = float(config.get("max_depth") or 1) if metric else None
-    place = "" if max_depth is None else "metric-outdoor-" if max_depth > 40 else "metric-indoor-"
-    spec = catalog.get(f"depth-anything-{version}-{place}{size}")
-    if path.suffix.lower() not in GRAPH_SUFFIXES:
-        found = _origin(spec, path, "config.json")
-    else:
-        spec = replace(spec, preprocess=_preprocess_of(config["preprocessor"]))
-        found = Origin(
-            spec=spec,
-            path=path,
-            inputs={"pixel_values": "image"},
-            outputs={"predicted_depth": "depth"},
-            told_by="config.json",
-        )
+    spec, max_depth = describe_config(config, path)
+    graph = path.suffix.lower() in GRAPH_SUFFIXES
+    if graph or config["preprocessor"] is not None:
+        spec = replace(spec, preprocess=describe_preprocessor(config["preprocessor"]))
+    found = _origin(spec, path, "config.json")
+    if graph:
+        names = {"inputs": {"pixel_values": "image"}, "outputs": {"predicted_depth": "depth"}}
+        found = replace(found, **names)
     same = max_depth is None or max_depth == spec.max_depth
     return found if same else _with_max_depth(found, max_depth or 1)
-
-
-def _preprocess_of(config: dict[str, Any] | None) -> PreprocessSpec:
-    """The settings of transformers' DPTImageProcessor as a PreprocessSpec."""
-    usual = catalog.PREPROCESS["depth-anything-transformers"]
-    if config is None:
-        return usual
-    size = config.get("size") or {}
-    return replace(
-        usual,
-        size=(int(size.get("height", usual.size[0])), int(size.get("width", usual.size[1]))),
-        resize="minimal" if config.get("keep_aspect_ratio", True) else "exact",
-        multiple_of=int(config.get("ensure_multiple_of", usual.multiple_of)),
-        mean=tuple(config.get("image_mean", usual.mean)),
-        std=tuple(config.get("image_std", usual.std)),
-    )
 
 
 def _architecture_in(path: Path) -> str:
@@ -334,7 +377,7 @@ def _from_tensors(path: Path, max_depth: float | None) -> Origin:
 
 def _fitting(path: Path) -> tuple[str, ...]:
     """Names of the models that have exactly this file's tensors."""
-    if path.suffix.lower() not in CHECKPOINT_SUFFIXES:
+    if not path.name.endswith((*CHECKPOINT_SUFFIXES, hub.INDEX_SUFFIX)):
         raise WeightsError(
             f"{path} is not a model file that Leadline knows; one that ends in "
             f"{', '.join((*GRAPH_SUFFIXES, *CHECKPOINT_SUFFIXES))} is needed."
@@ -368,13 +411,3 @@ def _origin(spec: ModelSpec, path: Path, told_by: str) -> Origin:
         outputs={name: name for name in spec.outputs},
         told_by=told_by,
     )
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path} cannot be read as JSON ({error}); copy it again.") from error
-    return data if isinstance(data, dict) else None

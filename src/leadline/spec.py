@@ -10,9 +10,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from leadline.errors import InputError, UnknownNameError
+from leadline.field_types import check_fields
 from leadline.kinds import DepthKind
 from leadline.version import __version__
 
@@ -24,6 +25,7 @@ ResizeRule = Literal[
     "area",
     "exact",
     "keep",
+    "letterbox",
     "upper_bound_twice",
     "lower_bound_twice",
 ]
@@ -36,6 +38,8 @@ ResizeRule = Literal[
 - ``area``: as many pixels as the size has, so that pictures of every shape take the same time;
 - ``exact``: stretch to (height, width), losing the aspect (DenseDepth, Monodepth);
 - ``keep``: as it is; the network resizes it itself (MoGe);
+- ``letterbox``: both sides at most the size, and grey around the picture up to it; the map of the
+  grey is cut off before the way back (Ultralytics);
 - ``upper_bound_twice``, ``lower_bound_twice``: the long or the short side becomes the size's first
   number, and then each side the nearest multiple, in two resamplings of whole grey levels, by area
   where no side grows and cubic elsewhere (Depth Anything 3).
@@ -63,6 +67,7 @@ class PreprocessSpec:
         input_align_corners: the same for the way in; ``nearest`` and ``linear`` only.
         max_aspect: the long side counts as at most this many short sides, so that memory stays
             bounded; None: as it is, as the originals do.
+        letterbox_level: grey level, 0 to 255, around the picture where ``resize`` is ``letterbox``.
         nan_is_hole: a NaN of the network says that its map ends there (Eigen 2014 with
             ``full_frame``); otherwise it is a failure, as what is infinite always is.
     """
@@ -78,7 +83,22 @@ class PreprocessSpec:
     output_align_corners: bool = False
     input_align_corners: bool = False
     max_aspect: float | None = 4.0
+    letterbox_level: int = 114
     nan_is_hole: bool = False
+
+
+_Channels = tuple[float, float, float]
+
+NORMALIZE: Mapping[str, tuple[_Channels, _Channels]] = MappingProxyType(
+    {
+        "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        "unit": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+        "none": ((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)),
+    }
+)
+"""Usual normalisations -> mean and std for RGB in [0, 1]: ImageNet's; to [-1, 1]; to [0, 1]; none,
+so that the network gets grey levels 0 to 255 and normalises them itself."""
 
 
 # fmt: off
@@ -348,21 +368,23 @@ class Sidecar:
             InputError: not JSON, unknown or missing keys, or an unknown kind.
         """
         try:
-            data = _upgrade(json.loads(text))
+            data = _with_tuples(_upgrade(json.loads(text)))
             data["kind"] = DepthKind(data["kind"])
-            data["preprocess"] = PreprocessSpec(**_with_tuples(data["preprocess"]))
-            data["options"] = _with_tuples(data.get("options", {}))
-            data["output_specs"] = {
-                name: OutputSpec(**spec) for name, spec in data.get("output_specs", {}).items()
-            }
-            return cls(**data)
+            data["preprocess"] = _make(PreprocessSpec, data["preprocess"])
+            specs = data.get("output_specs", {})
+            data["output_specs"] = {name: _make(OutputSpec, spec) for name, spec in specs.items()}
+            return _make(cls, data)
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             known = ", ".join(f.name for f in fields(cls))
             raise InputError(
-                f"{where} cannot be read as a model description ({error}). It needs the keys "
-                f"{known}; export the model again with `leadline export`."
+                f"{where} cannot be read as a model description ({' '.join(str(error).split())}). "
+                f"name, kind and preprocess are needed; {known} are known, and preprocess knows "
+                f"{', '.join(f.name for f in fields(PreprocessSpec))}. Correct it "
+                "(docs/bring-your-own-onnx.md), or export the model again with `leadline export`."
             ) from error
 
+
+_T = TypeVar("_T")
 
 _SHARED = (
     *("name", "kind", "preprocess", "architecture", "options", "decoder", "canonical_focal_px"),
@@ -388,12 +410,13 @@ def _upgrade(data: dict[str, Any]) -> dict[str, Any]:
         decoder = "canonical_depth"
     elif in_widths and data["kind"] == DepthKind.PIXEL_DISPARITY:
         decoder = "width_disparity"
-    return data | {
-        "preprocess": preprocess,
-        "decoder": decoder,
-        "canonical_focal_px": focal_px,
-        "schema": SCHEMA,
-    }
+    said_before = {"decoder": decoder, "canonical_focal_px": focal_px}
+    return said_before | data | {"preprocess": preprocess, "schema": SCHEMA}
+
+
+def _make(cls: type[_T], values: Any) -> _T:
+    check_fields(cls, values)
+    return cls(**values)
 
 
 def _known_inputs(names: Collection[str]) -> tuple[InputName, ...]:

@@ -73,10 +73,14 @@ def test_other_programs_files_and_skipping(folder, capsys):
 
 def test_what_is_told_of_files_is_refused_without_files(folder, capsys):
     options = ("--dataset", "folder", "--per-metre", "1000", "--root", str(folder))
-    for given in (("--kind", "metric_depth"), ("--pred-per-metre", "256")):
-        code, _, err = run(capsys, "evaluate", *options, "-m", "constant", *given)
+    for model, given, message in (
+        ("constant", ("--kind", "metric_depth"), "which is affine_disparity"),
+        ("lite", ("--kind", "metric_depth"), "says affine_disparity; leave --kind out"),
+        ("constant", ("--pred-per-metre", "256"), "--pred-per-metre tells what files hold"),
+    ):
+        code, _, err = run(capsys, "evaluate", *options, "-m", model, *given)
         assert code == 2
-        assert f"{given[0]} tells what files hold" in err
+        assert message in err
 
 
 @pytest.mark.parametrize(

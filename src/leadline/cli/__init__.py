@@ -6,10 +6,12 @@ Nothing heavy is imported before a command runs: every command imports what it n
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from leadline.cli.foreign_flags import answer_to
-from leadline.errors import LeadlineError
+from leadline.errors import LeadlineError, LeadlineWarning
 
 FAILED_SOME = 1
 """Exit code when some inputs failed and the rest was done."""
@@ -27,8 +29,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(CANNOT_START)
     from leadline.cli.app import app
 
+    warnings.showwarning = _show_warning
     try:
         app(args=given, prog_name="leadline")
     except LeadlineError as error:
         print(f"leadline: {error}", file=sys.stderr)
         sys.exit(CANNOT_START)
+
+
+_show_any = warnings.showwarning
+
+
+def _show_warning(message: Warning | str, *rest: Any, **named: Any) -> None:
+    """Our own warnings as one line, others as Python shows them."""
+    if isinstance(message, LeadlineWarning):
+        print(f"leadline: {message}", file=sys.stderr)
+    else:
+        _show_any(message, *rest, **named)

@@ -41,10 +41,6 @@ def evaluate(
             help="Folder of another program's files (npz, npy, pfm, png).", show_default=False
         ),
     ] = None,
-    kind: Annotated[
-        str | None,
-        typer.Option(help="What those files hold; default: what they say, or metric_depth."),
-    ] = None,
     pred_per_metre: Annotated[
         float | None, typer.Option(help="Codes per metre of their 16-bit PNGs.")
     ] = None,
@@ -61,6 +57,8 @@ def evaluate(
 ) -> None:
     """Score a model on a data set by a published protocol; write the report to --out.
 
+    The files of --predictions hold what they say, or what --kind says, or else metric_depth.
+
     Exit code: 0 done, 1 some frames were left out, 2 could not start or a frame cannot be used.
     """
     from leadline.cli.progress import progress_bar
@@ -72,7 +70,7 @@ def evaluate(
     chosen = protocols.get(protocol or get(dataset).protocol)
     options = Options(split=split, every=every, per_metre=per_metre)
     refs = open_dataset(dataset, root, options)
-    predict, name = _predictor(load, predictions, kind, pred_per_metre)
+    predict, name = _predictor(load, predictions, pred_per_metre)
     with progress_bar("frames") as (show, say):
         report = run(
             predict,
@@ -95,7 +93,7 @@ def evaluate(
 
 
 def _predictor(
-    load: LoadOptions, predictions: Path | None, kind: str | None, per_metre: float | None
+    load: LoadOptions, predictions: Path | None, per_metre: float | None
 ) -> tuple[Predictor, str]:
     from leadline.errors import UnknownNameError
     from leadline.evaluation.predictors import open_folder, open_predictor
@@ -103,15 +101,13 @@ def _predictor(
 
     if load.model is not None and predictions is not None:
         raise InputError("--model and --predictions are both given; one of them is needed.")
-    of_files = {"--kind": kind, "--pred-per-metre": per_metre}
-    given = [name for name, value in of_files.items() if value is not None]
-    if given and predictions is None:
+    if per_metre is not None and predictions is None:
         raise InputError(
-            f"{' and '.join(given)} tells what files hold, and a model tells that itself; give "
+            "--pred-per-metre tells what files hold, and a model tells that itself; give "
             "--predictions FOLDER, or leave it out."
         )
-    if kind is not None and kind not in list(DepthKind):
-        raise UnknownNameError("depth kind", kind, list(DepthKind))
+    if load.kind is not None and load.kind not in list(DepthKind):
+        raise UnknownNameError("depth kind", load.kind, list(DepthKind))
     if predictions is not None:
-        return open_folder(predictions, kind=kind, per_metre=per_metre), predictions.name
+        return open_folder(predictions, kind=load.kind, per_metre=per_metre), predictions.name
     return open_predictor(load), str(load.model or load.weights or "lite")

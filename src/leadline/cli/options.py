@@ -86,10 +86,26 @@ _LOAD = {
         typer.Option(help="Tiles along the short side, for sharper maps of large pictures."),
     ),
     "threads": (int | None, None, typer.Option(help="Threads of the network.")),
+    "kind": (
+        str | None,
+        None,
+        typer.Option(
+            help="What the values of a file mean that does not say it itself: metric_depth, "
+            "affine_disparity, ..."
+        ),
+    ),
+    "normalize": (
+        str | None,
+        None,
+        typer.Option(
+            help="What an exported network without a description takes: imagenet, half (-1..1), "
+            "unit (0..1) or none (grey levels; it normalises itself)."
+        ),
+    ),
 }
 """Option of every command that runs a model -> type, default, what typer shows."""
 
-_NAME = "Name (see `leadline models`), file, folder or hub id."
+_NAME = "Name (see `leadline models`), file, folder or hub id (hf:owner/name)."
 
 
 def with_load_options(

@@ -59,19 +59,27 @@ class ModelPredictor:
 
     def __call__(self, frame: Frame) -> Prediction:
         """The map at the picture's size."""
-        return self.estimator.predict(frame.image)
+        return self.estimator.predict_unchecked(frame.image)
 
     def adapt(self, protocol: Protocol) -> Predictor:
         """The maps that a protocol is defined on."""
         estimator = self.estimator
         own = protocol.map_source == "network"
-        predict = estimator.predict_unresized if own else estimator.predict
+        predict = estimator.predict_unresized if own else estimator.predict_unchecked
         return lambda frame: predict(protocol.view(frame.image))
 
 
 def open_predictor(options: LoadOptions) -> Predictor:
-    """Open a model, or a guess of :data:`BASELINES`, which needs nothing but its name."""
+    """Open a model, or a guess of :data:`BASELINES`, which needs nothing but its name.
+
+    Raises:
+        InputError: a guess of a kind that it is not.
+    """
     guess = BASELINES.get(str(options.model))
+    if guess is not None and options.kind not in (None, DepthKind.AFFINE_DISPARITY):
+        raise InputError(
+            f"kind={options.kind} for {options.model}, which is affine_disparity; leave it out."
+        )
     return ModelPredictor(options.open()) if guess is None else guess
 
 

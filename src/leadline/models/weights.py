@@ -6,7 +6,7 @@ import os
 import pickle
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,25 @@ import torch
 from torch import Tensor, nn
 
 from leadline.errors import MissingDependencyError, MissingWeightsError, WeightsError
+from leadline.hub import INDEX_SUFFIX, read_index
 from leadline.models.base import DepthModule
 from leadline.models.signatures import SIGNATURES, Signature
 
-WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "params", "net")
-"""Keys under which training scripts put the tensors, tried in this order."""
+WRAPPERS = (
+    *("state_dict_ema", "model_ema", "ema_state_dict", "ema", "ema_model", "teacher"),
+    *("state_dict", "model_state_dict", "model", "module", "params", "net", "network"),
+    *("depth_model", "weights", "student", "shadow"),
+)
+"""Keys under which training scripts put the tensors, tried in this order: of a run's last weights
+and their running mean (EMA), the mean is what its authors evaluate."""
 
-PREFIXES = ("module.", "_orig_mod.", "model.")
-"""What DataParallel, torch.compile and Lightning put before every name."""
+PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "depth_model.")
+PREFIXES += ("student.", "teacher.", "ema.", "ema_model.")
+"""What DataParallel, torch.compile, Lightning and distillation put before every name, in any order
+and depth."""
 
 FILES = ("model.safetensors", "pytorch_model.bin")
+FILES += tuple(name + INDEX_SUFFIX for name in FILES)
 """What a folder saved by transformers holds."""
 
 _SHOWN = 3  # tensors named in a message
@@ -47,14 +56,7 @@ def load_weights(module: nn.Module, source: str | Path | Mapping[str, Any]) -> N
             foreign = module.read_foreign(Path(source))
         tensors = read_weights(source) if foreign is None else dict(foreign)
     needed = module.state_dict()
-    tensors = _strip_prefixes(tensors, needed)
-    found = tensors
-    if isinstance(module, DepthModule):
-        tensors = module.convert_state_dict(tensors)
-    tensors = _with_counters(tensors, needed)
-    problems = _differences(tensors, needed)
-    if problems:
-        raise WeightsError(_mismatch(module, label, problems, found))
+    tensors = _fit(module, tensors, needed, label)
     on_meta = any(tensor.is_meta for tensor in needed.values())
     if on_meta:
         # Copies: a tensor that stays mapped onto its file would change or vanish with the file.
@@ -62,17 +64,61 @@ def load_weights(module: nn.Module, source: str | Path | Mapping[str, Any]) -> N
     module.load_state_dict(tensors, strict=True, assign=on_meta)
 
 
+def _fit(
+    module: nn.Module, tensors: dict[str, Tensor], needed: Mapping[str, Tensor], label: str
+) -> dict[str, Tensor]:
+    """The tensors by the module's names, with as many prefixes off as make them fit.
+
+    Raises:
+        WeightsError: they are those of no such module, whatever is taken off.
+    """
+    tries: list[tuple[int, str]] = []  # tensors that are missing, and the refusal
+    for found in strip_prefixes(tensors):
+        named = module.convert_state_dict(found) if isinstance(module, DepthModule) else found
+        named = _with_counters(named, needed)
+        problems = _differences(named, needed)
+        if not problems:
+            return named
+        extra = [name for name in named if name not in needed]
+        own = {name: tensor for name, tensor in named.items() if name in needed}
+        advice = _advice_on_extra(extra) if not _differences(own, needed) else None
+        missing = len(needed) - len(own)
+        tries.append((missing, _mismatch(module, label, problems, found, advice)))
+    raise WeightsError(min(tries, key=lambda one: one[0])[1])
+
+
+def strip_prefixes(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """The tensors as they are, and then with one prefix of :data:`PREFIXES` after another off.
+
+    A prefix is taken off when more than half of the names have it; what training keeps beside the
+    network (a loss's own tensors, a counter) stays as it is, to be named where it is refused.
+    """
+    stripped = dict(tensors)
+    yield stripped
+    while True:
+        found = (p for p in PREFIXES if 2 * sum(n.startswith(p) for n in stripped) > len(stripped))
+        prefix = next(found, None)
+        names = {name: name.removeprefix(prefix or "") for name in stripped}
+        if prefix is None or len(set(names.values())) < len(names):
+            return
+        stripped = {names[name]: tensor for name, tensor in stripped.items()}
+        yield stripped
+
+
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a weights file, wrappers taken off, on the CPU.
 
     Args:
-        path: a safetensors or torch file, recognised by content, or a folder that holds one.
+        path: a safetensors or torch file, recognised by content, the index of one in parts, or a
+            folder that holds one of these.
 
     Raises:
         MissingWeightsError: nothing there.
         WeightsError: damaged, not a weights file, or a pickle that would run code.
     """
     path = _weights_file(Path(path))
+    if path.name.endswith(INDEX_SUFFIX):
+        return {name: t for part in read_index(path) for name, t in read_weights(part).items()}
     kind = _kind_of(path)
     raw = _read_safetensors(path) if kind == "safetensors" else read_torch(path)
     return unwrap(raw, label=path.name)
@@ -109,26 +155,35 @@ def unwrap(raw: object, *, label: str = "the state dict") -> dict[str, Tensor]:
     Raises:
         WeightsError: no tensors under any of :data:`WRAPPERS`.
     """
-    inner: Any = raw
-    while isinstance(inner, Mapping):
-        tensors = {name: _as_tensor(value) for name, value in inner.items()}
-        if any(tensor is not None for tensor in tensors.values()):
-            others = [name for name, tensor in tensors.items() if tensor is None]
-            if others:
-                raise WeightsError(
-                    f"{label} holds values that are not tensors among its tensors: "
-                    f"{_shown(others)}. Save module.state_dict() alone, or under 'state_dict'."
-                )
-            return {str(name): tensor for name, tensor in tensors.items() if tensor is not None}
-        key = next((k for k in WRAPPERS if isinstance(inner.get(k), Mapping)), None)
-        if key is None:
-            break
-        inner = inner[key]
+    tensors = _find_tensors(raw, label)
+    if tensors is not None:
+        return tensors
     keys = _shown([str(k) for k in raw]) if isinstance(raw, Mapping) else type(raw).__name__
     raise WeightsError(
         f"{label} holds no tensors where they are looked for (it holds {keys or 'nothing'}). A "
         f"state dict is needed, plain or under one of {', '.join(WRAPPERS)}."
     )
+
+
+def _find_tensors(raw: object, label: str) -> dict[str, Tensor] | None:
+    """The first table of tensors, the likeliest wrappers first; None: there is none."""
+    if not isinstance(raw, Mapping):
+        return None
+    for key in WRAPPERS:
+        inner = raw.get(key)
+        if isinstance(inner, Mapping):
+            found = _find_tensors(inner, label)
+            if found is not None:
+                return found
+    tensors = {str(name): _as_tensor(value) for name, value in raw.items()}
+    others = [name for name, tensor in tensors.items() if tensor is None]
+    if others and len(others) < len(tensors):
+        raise WeightsError(
+            f"{label} holds values that are not tensors among its tensors: {_shown(others)}. Save "
+            "module.state_dict() alone, or under 'state_dict'."
+        )
+    held = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+    return held or None
 
 
 def _weights_file(path: Path) -> Path:
@@ -241,19 +296,6 @@ def _as_tensor(value: Any) -> Tensor | None:
     return torch.from_numpy(value) if isinstance(value, np.ndarray) else None
 
 
-def _strip_prefixes(tensors: dict[str, Tensor], needed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take off prefixes that every tensor has and that the module's own names do not."""
-    stripping = True
-    while stripping:
-        stripping = False
-        for prefix in PREFIXES:
-            own = any(name.startswith(prefix) for name in needed)
-            if not own and all(name.startswith(prefix) for name in tensors):
-                tensors = {name[len(prefix) :]: tensor for name, tensor in tensors.items()}
-                stripping = True
-    return tensors
-
-
 def _with_counters(
     tensors: Mapping[str, Tensor], needed: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
@@ -291,14 +333,25 @@ def _differences(tensors: Mapping[str, Tensor], needed: Mapping[str, Tensor]) ->
 
 
 def _mismatch(
-    module: nn.Module, label: str, problems: list[str], found: Mapping[str, Tensor]
+    module: nn.Module,
+    label: str,
+    problems: list[str],
+    found: Mapping[str, Tensor],
+    advice: str | None,
 ) -> str:
     name = module.name if isinstance(module, DepthModule) else ""
     name = name or type(module).__name__
     wanted = len(module.state_dict())
     return (
         f"{label} ({len(found)} tensors) does not fit {name} ({wanted} tensors): "
-        f"{'; '.join(problems)}. {_advice(name, guess(found))}"
+        f"{'; '.join(problems)}. {advice or _advice(name, guess(found))}"
+    )
+
+
+def _advice_on_extra(extra: list[str]) -> str:
+    return (
+        f"All that it needs is there; what training kept beside it ({_shown(extra)}) is not the "
+        "network's. Save the file again without these."
     )
 
 

@@ -7,7 +7,6 @@ from leadline.runtime.base import (
     PRECISIONS,
     RUNTIMES,
     DeviceName,
-    ModelFile,
     Precision,
     Runtime,
     RuntimeName,
@@ -19,8 +18,10 @@ from leadline.runtime.choice import (
     open_file,
     open_superpixel,
     open_weights,
+    read_ports,
     select,
 )
+from leadline.runtime.ports import ModelFile, Ports, find_image, fit_to_ports
 
 __all__ = [
     "DEVICES",
@@ -29,13 +30,17 @@ __all__ = [
     "Choice",
     "DeviceName",
     "ModelFile",
+    "Ports",
     "Precision",
     "Runtime",
     "RuntimeName",
     "devices",
+    "find_image",
+    "fit_to_ports",
     "installed",
     "open_file",
     "open_superpixel",
     "open_weights",
+    "read_ports",
     "select",
 ]

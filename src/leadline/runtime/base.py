@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
@@ -52,48 +52,8 @@ class Runtime(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelFile:
-    """A network in a file that describes its own graph (``.onnx``, ``.xml``).
-
-    Attributes:
-        path: the file.
-        inputs, outputs: the file's tensor name -> ours (``image``; ``depth`` ...).
-    """
-
-    path: Path
-    inputs: Mapping[str, str] = field(default_factory=lambda: {"image": "image"})
-    outputs: Mapping[str, str] = field(default_factory=lambda: {"depth": "depth"})
-
-    def check_names(self, inputs: list[str], outputs: list[str]) -> None:
-        """Raise WeightsError unless the file has the tensors that this description names."""
-        missing = sorted((set(self.inputs) - set(inputs)) | (set(self.outputs) - set(outputs)))
-        if missing:
-            raise WeightsError(
-                f"{self.path} has inputs {inputs} and outputs {outputs}, but its description names "
-                f"{missing}; it is the description of another file. Export the model again with "
-                "`leadline export`."
-            )
-
-    def feeds(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Our arrays under the file's names.
-
-        Raises:
-            InputError: an input that the network needs is not among ``arrays``.
-        """
-        missing = sorted(set(self.inputs.values()) - set(arrays))
-        if missing:
-            raise InputError(
-                f"arrays {sorted(arrays)} were given; {self.path.name} also needs {missing}."
-            )
-        return {
-            theirs: np.ascontiguousarray(arrays[ours], dtype=np.float32)
-            for theirs, ours in self.inputs.items()
-        }
-
-
-def unreadable(path: Path, error: Exception) -> WeightsError:
-    """The one-line error for a network file that a runtime cannot read."""
+def cannot_open(path: Path, error: Exception) -> WeightsError:
+    """The one-line error for a network file that a runtime does not open."""
     if not path.is_file():
         return WeightsError(f"{path} is not a file; give the path of an exported network.")
     missing = [file.name for file in weights_beside(path) if not file.is_file()]
@@ -102,20 +62,36 @@ def unreadable(path: Path, error: Exception) -> WeightsError:
             f"{path} is the graph alone; its weights, {' and '.join(missing)}, are needed beside "
             "it. Copy them too, or export the model again with `leadline export`."
         )
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    detail = lines[-1][:200] if lines else type(error).__name__
+    said = reason_of(error)
+    if re.search("pars|unable to read|no graph", said, re.IGNORECASE):
+        return WeightsError(
+            f"{path} ({path.stat().st_size} bytes) cannot be read as a network: it may be "
+            f"truncated or of another format. Copy or export it again. The reader said: {said}"
+        )
     return WeightsError(
-        f"{path} ({path.stat().st_size} bytes) cannot be read as a network: it may be truncated or "
-        f"of another format. Copy or export it again. The reader said: {detail}"
+        f"{path} is a network that this runtime does not run: {said}. Try another --runtime, or "
+        "export it again with an opset and operations that this one has."
     )
 
 
-def wrong_shape(path: Path, arrays: Mapping[str, np.ndarray], error: Exception) -> InputError:
-    """The one-line error for arrays that the network cannot take."""
-    shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    detail = lines[-1][:200] if lines else type(error).__name__
-    return InputError(
-        f"{path.name} cannot run on {shapes}: a network exported for one size needs exactly that "
-        f"size. Export it with dynamic sizes, or correct its sidecar. The runtime said: {detail}"
-    )
+def cannot_run(path: Path, feeds: Mapping[str, np.ndarray], why: str) -> InputError:
+    """The one-line error for a network that fails on its arrays."""
+    given = ", ".join(f"{name} {array.shape} of {array.dtype}" for name, array in feeds.items())
+    return InputError(f"{path.name} cannot run on {given}: {why}")
+
+
+def reason_of(error: Exception) -> str:
+    """What a runtime says, in one line without the places in its own code."""
+    text = _PLACES.sub(" ", str(error))
+    lines = (line.strip(" -:") for line in text.splitlines())
+    said = "; ".join(line for line in lines if line and not line.startswith(_FRAMES))
+    return " ".join(said.split())[:400].rstrip(".; ") or type(error).__name__
+
+
+_FRAMES = (
+    *("Exception from", "Check '", "FrontEnd API", "Summary", "While validating", "Model wasn't"),
+)
+_PLACES = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : |Load model from .*? failed:|"
+    r"/onnxruntime_src/\S+ .*?\)(?=\s)|Check '[^']*' failed at \S+|failed at src/\S+"
+)

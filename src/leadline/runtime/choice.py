@@ -14,11 +14,11 @@ from leadline.runtime.base import (
     PRECISIONS,
     RUNTIMES,
     DeviceName,
-    ModelFile,
     Precision,
     Runtime,
     RuntimeName,
 )
+from leadline.runtime.ports import ModelFile, Ports
 
 READERS: dict[str, tuple[RuntimeName, ...]] = {
     ".onnx": ("openvino", "onnxruntime"),
@@ -27,6 +27,7 @@ READERS: dict[str, tuple[RuntimeName, ...]] = {
     ".pt": ("torch",),
     ".bin": ("torch",),
     ".safetensors": ("torch",),
+    ".json": ("torch",),  # the index of a checkpoint in parts
     # What the authors of older models wrote; those models read it themselves.
     ".h5": ("torch",),
     ".index": ("torch",),
@@ -114,6 +115,24 @@ def open_file(choice: Choice, model: ModelFile, *, threads: int | None = None) -
     from leadline.runtime.onnxruntime import OnnxRuntime
 
     return OnnxRuntime(model, device=choice.device, precision=choice.precision, threads=threads)
+
+
+def read_ports(path: Path) -> Ports:
+    """What the graph of an exported network says that it takes and gives.
+
+    Raises:
+        WeightsError: no installed runtime opens the file.
+    """
+    from leadline.runtime import openvino
+
+    try:
+        return openvino.read_ports(path)
+    except WeightsError:
+        if path.suffix.lower() != ".onnx" or not installed("onnxruntime"):
+            raise
+        from leadline.runtime import onnxruntime
+
+        return onnxruntime.read_ports(path)
 
 
 def open_weights(

@@ -6,12 +6,14 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from leadline.errors import DeviceError
-from leadline.runtime.base import ModelFile, Precision, unreadable, wrong_shape
+from leadline.runtime.base import Precision, cannot_open, cannot_run, reason_of
+from leadline.runtime.ports import Exchange, ModelFile, Port, Ports
 
 _Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 _SPECIAL = 2
@@ -53,11 +55,8 @@ class OpenVinoRuntime:
         }
         if threads is not None:
             self._config["INFERENCE_NUM_THREADS"] = threads
-        try:
-            graph = _core().read_model(model.path)
-        except RuntimeError as error:
-            raise unreadable(model.path, error) from error
-        model.check_names(_names(graph.inputs), _names(graph.outputs))
+        graph = _read(model.path)
+        self._exchange = Exchange(model, _ports_of(graph))
         self.precision: str = precision
         self._model = model
         self._special: dict[_Shapes, Any] = {}  # the one used last is at the end
@@ -75,14 +74,17 @@ class OpenVinoRuntime:
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """See :class:`~leadline.runtime.base.Runtime`."""
-        feeds = self._model.feeds(arrays)
         with self._lock:
-            try:
-                results = self._compiled(feeds)(feeds)
-            except RuntimeError as error:
-                raise wrong_shape(self._model.path, feeds, error) from error
-            outputs = self._model.outputs.items()
-            return {ours: np.array(results[theirs]) for theirs, ours in outputs}
+            runs = [self._run_once(feeds) for feeds in self._exchange.split(arrays)]
+        return self._exchange.join(runs, arrays)
+
+    def _run_once(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        try:
+            results = self._compiled(feeds)(feeds)
+        except RuntimeError as error:
+            why = self._exchange.explain(feeds, reason_of(error))
+            raise cannot_run(self._model.path, feeds, why) from error
+        return {name: np.array(results[name]) for name in self._model.outputs}
 
     def _compiled(self, feeds: Mapping[str, np.ndarray]) -> Any:
         """The best compilation for these shapes."""
@@ -95,7 +97,7 @@ class OpenVinoRuntime:
                 return self._for_all()
             if len(self._special) == _SPECIAL:
                 del self._special[next(iter(self._special))]
-            graph = _core().read_model(self._model.path)
+            graph = _read(self._model.path)
             graph.reshape({name: list(shape) for name, shape in shapes})
             self._special[shapes] = self._compile(graph)
         self._special[shapes] = self._special.pop(shapes)
@@ -107,7 +109,7 @@ class OpenVinoRuntime:
 
     def _for_all(self) -> Any:
         if self._general is None:
-            self._general = self._compile(_core().read_model(self._model.path))
+            self._general = self._compile(_read(self._model.path))
         return self._general
 
     def _compile(self, graph: Any) -> Any:
@@ -131,6 +133,15 @@ def precisions() -> tuple[Precision, ...]:
     return ("f32", "bf16") if "BF16" in capabilities else ("f32",)
 
 
+def read_ports(path: Path) -> Ports:
+    """What the graph of a file says that it takes and gives.
+
+    Raises:
+        WeightsError: not a file that OpenVINO reads.
+    """
+    return _ports_of(_read(path))
+
+
 def processor_name() -> str:
     """The processor's name, as OpenVINO tells it."""
     return str(_core().get_property("CPU", "FULL_DEVICE_NAME"))
@@ -149,5 +160,36 @@ def _shape(array: np.ndarray) -> Any:
     return ov.PartialShape(list(array.shape))
 
 
-def _names(ports: list[Any]) -> list[str]:
-    return [name for port in ports for name in sorted(port.get_names())]
+def _read(path: Path) -> Any:
+    try:
+        return _core().read_model(path)
+    except RuntimeError as error:
+        raise cannot_open(path, error) from error
+
+
+def _ports_of(graph: Any) -> Ports:
+    return Ports(
+        inputs=tuple(port for node in graph.inputs for port in _ports(node)),
+        outputs=tuple(port for node in graph.outputs for port in _ports(node)),
+    )
+
+
+def _ports(node: Any) -> list[Port]:
+    """A tensor under each of its names."""
+    sides, held = node.get_partial_shape(), node.get_element_type().get_type_name()
+    shape = None
+    if sides.rank.is_static:
+        shape = tuple(side.get_length() if side.is_static else None for side in sides)
+    names = sorted(node.get_names())
+    return [Port(name=name, shape=shape, type=_TYPES.get(held, held)) for name in names]
+
+
+_TYPES = {
+    "f32": "float32",
+    "f16": "float16",
+    "f64": "float64",
+    "u8": "uint8",
+    "i32": "int32",
+    "i64": "int64",
+}
+"""OpenVINO's word for a type -> numpy's."""

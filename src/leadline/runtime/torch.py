@@ -5,6 +5,7 @@ The only module of the torch-free half that imports torch, and it does so when i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -45,12 +46,15 @@ class TorchRuntime:
         self.device: str = device
         self.precision: str = precision
         self._module = module.to(device).eval()
+        self._process = os.getpid()
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """See :class:`~leadline.runtime.base.Runtime`."""
         torch = _torch()
         if "image" not in arrays:
             raise InputError(f"arrays {sorted(arrays)} were given; 'image' is needed.")
+        if os.getpid() != self._process:
+            self._settle_in_fork()
         tensors = {
             name: torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self.device)
             for name, array in arrays.items()
@@ -58,6 +62,20 @@ class TorchRuntime:
         with torch.inference_mode(), self._autocast():
             outputs = self._module.outputs(**tensors)
         return {name: output.float().cpu().numpy() for name, output in outputs.items()}
+
+    def _settle_in_fork(self) -> None:
+        """Run on one thread from now on: a forked process has none of its parent's threads.
+
+        Raises:
+            DeviceError: on a GPU, whose state no fork takes along.
+        """
+        if self.device != "cpu":
+            raise DeviceError(
+                f"this network was opened on {self.device} before the process forked; open it "
+                "again in the new process (leadline.load), or start processes by spawn."
+            )
+        _torch().set_num_threads(1)
+        self._process = os.getpid()
 
     def _autocast(self) -> Any:
         torch = _torch()
@@ -105,14 +123,10 @@ def models_that_fit(weights: Path) -> tuple[str, ...]:
         WeightsError: damaged file, or a pickle that would run code.
     """
     _torch()
-    from leadline.models.weights import PREFIXES, guess, read_weights
+    from leadline.models.weights import guess, read_weights, strip_prefixes
 
-    tensors = read_weights(weights)
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    signature = guess(tensors)
-    return signature.models if signature is not None else ()
+    guesses = (guess(tensors) for tensors in strip_prefixes(read_weights(weights)))
+    return next((signature.models for signature in guesses if signature is not None), ())
 
 
 def devices() -> tuple[DeviceName, ...]:
