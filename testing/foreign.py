@@ -93,14 +93,16 @@ def write_nodes(
     constants: dict[str, np.ndarray],
     opset: int = 17,
     channels: int = 3,
+    channels_out: int | None = None,
 ) -> Path:
-    """A file of a few nodes that make ``depth`` of ``image``, both (b, channels, h, w)."""
+    """A file of a few nodes that make ``depth`` of ``image``, (b, channels, h, w) each."""
     shape = ["b", channels, "h", "w"]
+    made = ["b", channels_out or channels, "h", "w"]
     graph = helper.make_graph(
         list(nodes),
         "odd",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("depth", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("depth", TensorProto.FLOAT, made)],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     return save_graph(path, graph, opset=opset)

@@ -5,9 +5,16 @@ import numpy as np
 import pytest
 
 import leadline
+from leadline.catalog import PREPROCESS
 from leadline.decode import decode
-from leadline.errors import DeviceError, InputError, MissingWeightsError, UnknownNameError
-from leadline.estimator import DepthEstimator
+from leadline.errors import (
+    DeviceError,
+    InputError,
+    LeadlineWarning,
+    MissingWeightsError,
+    UnknownNameError,
+)
+from leadline.estimator import DepthEstimator, Policy
 from leadline.kinds import DepthKind
 from leadline.load_options import resize_input
 from leadline.preprocess import Preprocess
@@ -234,3 +241,121 @@ def test_an_export_on_the_hub_loads_by_its_id(
     np.testing.assert_array_equal(
         again.predict(picture(60, 80)).values, estimator.predict(picture(60, 80)).values
     )
+
+
+# --- a network that fails ------------------------------------------------------------------------
+
+
+class Failing:
+    """A runtime whose map is 2, but NaN and infinite in its first quarter or everywhere."""
+
+    name, device, precision = "failing", "cpu", "f32"
+
+    def __init__(self, *, everywhere: bool = False) -> None:
+        self.everywhere = everywhere
+
+    def run(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        b, _, h, w = arrays["image"].shape
+        depth = np.full((b, h, w), 2, np.float32)
+        rows, columns = (h, w) if self.everywhere else (h // 2, w // 2)
+        depth[:, :rows, :columns] = np.inf
+        depth[:, :rows, : columns // 2] = np.nan
+        return {"depth": depth}
+
+
+VARIANTS = {
+    **PREPROCESS,
+    "letterbox": PreprocessSpec(size=(64, 64), resize="letterbox"),
+    "cubic, corners": PreprocessSpec(
+        size=(64, 64), output_interpolation="cubic", output_align_corners=True
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_where_a_network_fails_the_map_is_nan_and_one_line_says_so(name: str) -> None:
+    spec = ModelSpec(name="odd", kind=DepthKind.METRIC_DEPTH, preprocess=VARIANTS[name])
+    estimator = DepthEstimator(Failing(), spec)
+    source = leadline.Image(pixels=picture(90, 120), name="a.png")
+    with pytest.warns(LeadlineWarning) as said:
+        prediction = estimator.predict(source)
+    assert len(said) == 1
+    assert str(said[0].message).startswith("a.png: odd gives NaN or infinity at ")
+    values = prediction.values
+    assert not np.isinf(values).any()
+    np.testing.assert_allclose(values[60:80, 60:110], 2, rtol=1e-5)
+    assert np.isnan(values[20:35, 10:50]).all()
+    assert 0.6 < np.isfinite(values).mean() < 0.9
+    with pytest.raises(InputError, match=r"a\.png: odd gives no finite value"):
+        DepthEstimator(Failing(everywhere=True), spec).predict(source)
+    with pytest.raises(InputError, match="no finite value"):
+        DepthEstimator(Failing(everywhere=True), spec).predict_batch([source])
+
+
+def test_evaluation_sees_what_the_network_gave() -> None:
+    estimator = DepthEstimator(Failing(), SPEC)
+    for predict in (estimator.predict_unchecked, estimator.predict_unresized):
+        assert np.isinf(predict(picture(64, 64)).values).any()
+
+
+@pytest.mark.parametrize("policy", ["flip", "pad", "pad-flip"])
+def test_a_failure_shows_under_every_policy(policy: Policy) -> None:
+    with pytest.warns(LeadlineWarning, match="NaN or infinity"):
+        values = DepthEstimator(Failing(), SPEC, policy=policy).predict(picture(90, 120)).values
+    assert np.isnan(values[10, 10])
+    assert np.isfinite(values[80, 60])
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_an_exported_network_that_fails_is_told(tmp_path: Path, runtime: str) -> None:
+    """The logarithm of grey levels less 100: NaN where they are below, everywhere on black."""
+    pytest.importorskip("onnx")
+    pytest.importorskip(runtime)
+    from onnx import helper
+
+    from testing.foreign import write_nodes
+
+    path = write_nodes(
+        tmp_path / "log.onnx",
+        helper.make_node("Sub", ["image", "level"], ["above"]),
+        helper.make_node("Log", ["above"], ["three"]),
+        helper.make_node("ReduceMax", ["three"], ["depth"], axes=[1], keepdims=1),
+        constants={"level": np.array(100, np.float32)},
+        channels_out=1,
+    )
+    estimator = leadline.load(
+        path, kind="metric_depth", normalize="none", size=64, runtime=runtime, threads=1
+    )
+    half = np.zeros((64, 64, 3), np.uint8)
+    half[:, 32:] = 201
+    with pytest.warns(LeadlineWarning, match="log gives NaN"):
+        values = estimator.predict(half).values
+    assert np.isnan(values[:, :24]).all()
+    np.testing.assert_allclose(values[:, 40:], np.log(101), rtol=1e-4)
+    with pytest.raises(InputError, match="no finite value"):
+        estimator.predict(np.zeros((64, 64, 3), np.uint8))
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "torch"])
+def test_the_embedded_model_that_fails_is_told(
+    runtime: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(runtime)
+    estimator = leadline.load(runtime=runtime, threads=1)
+    run = estimator.runtime.run
+
+    def lose_half(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        depth = run(arrays)["depth"]
+        depth[..., : depth.shape[-1] // 2] = np.nan
+        return {"depth": depth}
+
+    monkeypatch.setattr(estimator.runtime, "run", lose_half)
+    whole = leadline.load(threads=1).predict(picture(64, 96)).values
+    with pytest.warns(LeadlineWarning, match="lite gives NaN"):
+        values = estimator.predict(picture(64, 96)).values
+    assert np.isnan(values[:, :40]).all()
+    np.testing.assert_allclose(values[:, 56:], whole[:, 56:], rtol=0.05)
+    lost = {"depth": np.full((1, 64, 64), np.nan, np.float32)}
+    monkeypatch.setattr(estimator.runtime, "run", lambda arrays: lost)
+    with pytest.raises(InputError, match="no finite value"):
+        estimator.predict(picture(64, 96))

@@ -252,6 +252,72 @@ def test_picture_to_map_equals_depth_anything_v2():
             assert golden.relative_error(f"{number}/depth_{size}", back.values) < 1e-4
 
 
+# --- letterbox -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("picture", "inner"),
+    [
+        ((48, 64), (8, 56, 0, 64)),
+        ((64, 48), (0, 64, 8, 56)),
+        ((33, 64), (15, 48, 0, 64)),  # the odd row of grey goes below
+        ((10, 20), (16, 48, 0, 64)),  # small pictures are enlarged
+        ((1, 500), (31, 32, 0, 64)),
+    ],
+)
+def test_a_letterbox_keeps_the_aspect_and_fills_up_with_grey(picture, inner):
+    spec = PreprocessSpec(size=(64, 64), resize="letterbox", mean=(0, 0, 0), std=(1, 1, 1))
+    item = Preprocess(spec)(Image(pixels=np.zeros((*picture, 3), np.uint8)))
+    (batch,) = item.arrays["image"]
+    assert item.inner == inner
+    assert item.input_size == (64, 64)
+    top, bottom, left, right = inner
+    assert (batch[:, top:bottom, left:right] == 0).all()
+    outside = np.ones((64, 64), bool)
+    outside[top:bottom, left:right] = False
+    np.testing.assert_allclose(batch[:, outside], 114 / 255, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+@pytest.mark.parametrize("margin", [(0, 0), (4, 6)])
+def test_the_map_of_the_grey_is_cut_off_before_the_way_back(scale, margin):
+    """A map that is 7 on the picture and 1000 on the grey comes back as 7 everywhere."""
+    spec = PreprocessSpec(size=(64, 64), resize="letterbox")
+    preprocess = Preprocess(spec)
+    item = preprocess(Image(pixels=np.zeros((48, 96, 3), np.uint8)), margin=margin)
+    depth = np.full((64, 64), 1000.0, np.float32)
+    top, bottom, left, right = item.inner
+    depth[top:bottom, left:right] = 7
+    given = {"depth": depth[None, scale // 2 :: scale, scale // 2 :: scale]}
+    back = decode_restored(preprocess, given, item, kind=DepthKind.METRIC_DEPTH, resized=False)
+    assert back.values.shape == (48, 96)
+    np.testing.assert_allclose(back.values, 7, rtol=1e-6)
+
+
+def test_a_map_in_a_letterbox_goes_back_to_its_pixels():
+    preprocess = Preprocess(PreprocessSpec(size=(96, 96), resize="letterbox"))
+    ramp = np.arange(64, dtype=np.float32) + np.zeros((48, 1), np.float32)
+    item = preprocess(Image(pixels=np.zeros((48, 64, 3), np.uint8)))
+    depth = np.zeros((1, 96, 96), np.float32)
+    top, bottom, left, right = item.inner
+    depth[0, top:bottom, left:right] = (np.arange(96) + 0.5) / 1.5 - 0.5
+    back = decode_restored(preprocess, {"depth": depth}, item, kind=DepthKind.METRIC_DEPTH)
+    np.testing.assert_allclose(back.values[:, 1:-1], ramp[:, 1:-1], atol=1e-4)
+
+
+def test_the_camera_of_a_letterbox_is_that_of_its_pixels(image):
+    item = Preprocess(PreprocessSpec(size=(96, 96), resize="letterbox"))(image)  # 48 x 64
+    camera = item.input_camera
+    assert (camera.width, camera.height) == (96, 96)
+    assert camera.fx == pytest.approx(1.5 * image.camera.fx)
+    assert camera.cy == pytest.approx(1.5 * (image.camera.cy + 0.5) - 0.5 + 12)
+    back = item.to_picture_camera(camera)
+    assert back.matrix == pytest.approx(image.camera.matrix)
+    assert item.seen_width == 64
+    tall = Preprocess(PreprocessSpec(size=(96, 192), resize="letterbox"))(image)
+    assert tall.seen_width == 96  # a third of the input's width shows no picture
+
+
 # --- networks that see the middle ----------------------------------------------------------------
 
 
@@ -346,6 +412,8 @@ def test_disparities_in_widths_of_the_input_become_pixels(image, crop, margin):
 def test_specs_that_make_no_sense_are_refused():
     with pytest.raises(UnknownNameError, match="lower_bound, upper_bound"):
         Preprocess(PreprocessSpec(size=(8, 8), resize="strech"))
+    with pytest.raises(InputError, match="std="):
+        Preprocess(PreprocessSpec(size=(8, 8), std=(1, 0, 1)))
     for crop in ((0.0, 1.0), (1.0, 1.5)):
         with pytest.raises(InputError, match="crop="):
             Preprocess(PreprocessSpec(size=(8, 8), crop=crop))

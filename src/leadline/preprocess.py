@@ -349,7 +349,7 @@ class Preprocess:
         if covered is not None:
             covered = resize(covered, size, "linear", align_corners=corners) > 0.5
         failed = np.where(finite, np.nan, values)  # an infinite value stays one
-        failed = resize(failed, size, "nearest", align_corners=corners)
+        failed = resize(failed, size, "nearest")  # whose corners are no question
         return np.where(enough, total / np.where(enough, weight, 1), failed), covered
 
     def _find_covered(self, values: np.ndarray) -> np.ndarray | None:
