@@ -61,18 +61,23 @@ def fetch(weights: WeightsFile, *, needed_by: str = "this model") -> Path:
     return path
 
 
-def fetch_file(repo: str, file: str) -> Path | None:
+def fetch_file(repo: str, file: str, *, revision: str | None = None) -> Path | None:
     """Path of any ``file`` of the hub's ``repo``, or None when the repository does not have it.
+
+    Args:
+        repo: hub id ``owner/name``.
+        file: path inside the repository.
+        revision: commit, tag or branch; None: the main branch as it was first downloaded.
 
     Raises:
         MissingWeightsError: the hub cannot be reached and the file is not in the cache.
     """
     hub = _huggingface_hub()
-    cached = hub.try_to_load_from_cache(repo, file)
+    cached = hub.try_to_load_from_cache(repo, file, revision=revision)
     if isinstance(cached, str):
         return Path(cached)
     try:
-        return _download(repo, WeightsFile(repo=repo, file=file), repo)
+        return _download(repo, WeightsFile(repo=repo, file=file), repo, revision)
     except MissingWeightsError as error:
         cause = error.__cause__
         absent = isinstance(cause, hub.errors.EntryNotFoundError)
@@ -147,12 +152,12 @@ def repo_of(path: str | Path) -> str | None:
     return None
 
 
-def _download(repo: str, weights: WeightsFile, needed_by: str) -> Path:
+def _download(repo: str, weights: WeightsFile, needed_by: str, revision: str | None = None) -> Path:
     hub = _huggingface_hub()
     try:
         # Ask once before downloading: without a network the download alone would try for 23 s.
-        hub.get_hf_file_metadata(hub.hf_hub_url(repo, weights.file))
-        return Path(hub.hf_hub_download(repo, weights.file))
+        hub.get_hf_file_metadata(hub.hf_hub_url(repo, weights.file, revision=revision))
+        return Path(hub.hf_hub_download(repo, weights.file, revision=revision))
     except Exception as error:  # the transport's own errors differ between versions of the hub
         raise _undelivered(weights, needed_by, error) from error
 

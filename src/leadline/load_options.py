@@ -24,6 +24,7 @@ from leadline.runtime import (
     fit_to_ports,
     open_file,
     open_superpixel,
+    open_transformers,
     open_weights,
     read_ports,
     select,
@@ -38,9 +39,10 @@ class LoadOptions:
     Attributes:
         model: a name of ``leadline.list_models()``, an exported network (``.onnx``, ``.xml``), a
             checkpoint (``.pth``, ``.safetensors``), a folder that holds one, or a hub id
-            ``hf:owner/name``; ids in the catalogue need no ``hf:``. None takes the embedded model.
+            ``hf:owner/name`` or ``hf:folder``; these also open any depth network of transformers.
+            Ids in the catalogue need no ``hf:``. None takes the embedded model.
         weights: a file, folder or hub id to take in place of the published weights of ``model``.
-        runtime: ``auto``, ``openvino``, ``onnxruntime`` or ``torch``.
+        runtime: ``auto``, ``openvino``, ``onnxruntime``, ``torch`` or ``transformers``.
         device: ``auto``, ``cpu``, ``cuda`` (``gpu`` means it too) or ``mps``.
         precision: ``auto``, ``f32``, ``bf16`` or ``f16``; ``auto`` takes the fastest that the model
             is known to be right in and the device is built for.
@@ -52,7 +54,8 @@ class LoadOptions:
         max_depth: metres at full output, for metric checkpoints that do not say it.
         threads: number of threads; None takes one per physical core.
         kind: a :class:`~leadline.kinds.DepthKind`: what the map of an exported network means, where
-            no description lies beside its file.
+            no description lies beside its file, or that of a network of transformers, where its
+            config.json does not say it.
         normalize: ``imagenet``, ``half``, ``unit`` or ``none``: what such a network takes; see
             :data:`~leadline.spec.NORMALIZE`.
     """
@@ -222,8 +225,14 @@ def resize_input(spec: PreprocessSpec, size: int) -> PreprocessSpec:
             many pixels and a shorter short side.
 
     Raises:
-        InputError: smaller than the network's step, or so large that memory would run out.
+        InputError: smaller than the network's step, so large that memory would run out, or of a
+            network that resizes the picture itself.
     """
+    if spec.resize == "keep":
+        raise InputError(
+            f"size={size} for a network that gets the picture as it is and resizes it itself; "
+            "leave it out."
+        )
     largest = 4096
     if not spec.multiple_of <= size <= largest:
         raise InputError(
@@ -237,6 +246,8 @@ def resize_input(spec: PreprocessSpec, size: int) -> PreprocessSpec:
 def _open(origin: Origin, choice: Choice, threads: int | None) -> Runtime:
     if origin.spec.runtime == "superpixel":
         return open_superpixel(origin.path)
+    if origin.spec.runtime == "transformers":
+        return open_transformers(choice, origin.path.parent, threads=threads)
     if origin.is_graph:
         model = ModelFile(
             path=origin.path,

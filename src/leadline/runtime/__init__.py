@@ -1,4 +1,4 @@
-"""Runtimes: OpenVINO, ONNX Runtime, PyTorch and the statistical model behind one protocol."""
+"""Runtimes: OpenVINO, ONNX Runtime, PyTorch, transformers ... behind one protocol."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from leadline.runtime.base import (
 from leadline.runtime.choice import (
     Choice,
     devices,
+    families,
     installed,
     open_file,
     open_superpixel,
+    open_transformers,
     open_weights,
     read_ports,
     select,
@@ -35,11 +37,13 @@ __all__ = [
     "Runtime",
     "RuntimeName",
     "devices",
+    "families",
     "find_image",
     "fit_to_ports",
     "installed",
     "open_file",
     "open_superpixel",
+    "open_transformers",
     "open_weights",
     "read_ports",
     "select",
