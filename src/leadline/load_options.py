@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from leadline.hub import sha256_of, sha256_of_model, weights_beside
 from leadline.resolve import GRAPH_ALONE, Form, Origin, identify
 from leadline.runtime import (
     Choice,
+    FunctionRuntime,
     ModelFile,
     Runtime,
     fit_to_ports,
@@ -29,7 +31,7 @@ from leadline.runtime import (
     read_ports,
     select,
 )
-from leadline.spec import NORMALIZE, PreprocessSpec
+from leadline.spec import NORMALIZE, ModelSpec, PreprocessSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +215,37 @@ def load(model: str | os.PathLike[str] | None = None, **options: Any) -> DepthEs
         LeadlineError: as :meth:`LoadOptions.open` does.
     """
     return LoadOptions(model=model, **options).open()
+
+
+def wrap(
+    function: Callable[[Any], Any], spec: ModelSpec, *, policy: Policy = "single", tiles: int = 1
+) -> DepthEstimator:
+    """Make any Python function that runs a network ready to predict.
+
+    Args:
+        function: takes the pictures as ``spec.preprocess`` makes them, a (b, 3, h, w) float32
+            array; where ``spec.inputs`` names more than the image, a dict of arrays by these names.
+            Returns the map, (b, h, w) or (b, 1, h, w), or a dict of arrays by the names of
+            ``spec.outputs``.
+        spec: what the network is, takes and gives; ``name``, ``kind`` and ``preprocess`` are
+            enough for a picture that becomes a map.
+        policy: see :data:`~leadline.estimator.Policy`.
+        tiles: as in :class:`LoadOptions`.
+
+    Raises:
+        InputError: the policy or the tiles do not fit the model.
+
+    >>> import numpy as np
+    >>> from leadline.kinds import DepthKind
+    >>> from leadline.spec import NORMALIZE, ModelSpec, PreprocessSpec
+    >>> mean, std = NORMALIZE["unit"]
+    >>> preprocess = PreprocessSpec(size=(28, 28), multiple_of=14, mean=mean, std=std)
+    >>> spec = ModelSpec(name="red", kind=DepthKind.AFFINE_DISPARITY, preprocess=preprocess)
+    >>> estimator = wrap(lambda images: images[:, 0], spec)  # red is near
+    >>> estimator.predict(np.full((60, 80, 3), 255, np.uint8)).values.shape
+    (60, 80)
+    """
+    return DepthEstimator(FunctionRuntime(function, spec), spec, policy=policy, tiles=tiles)
 
 
 def resize_input(spec: PreprocessSpec, size: int) -> PreprocessSpec:

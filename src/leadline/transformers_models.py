@@ -40,7 +40,10 @@ _KINDS: Mapping[str, DepthKind] = MappingProxyType(
         "zoedepth": DepthKind.METRIC_DEPTH,
     }
 )
-"""Families whose maps all mean the same; ``dpt`` is MiDaS', and fine-tunes of it may differ."""
+"""Families whose maps all mean the same; fine-tunes of ``dpt`` may differ."""
+
+_MIDAS_BACKBONES = (None, "bit", "beit", "swin", "swinv2", "levit")
+"""Those of MiDaS 3 and 3.1; a ``dpt`` with another one is none of them."""
 
 _ESTIMATION_TYPES = {"relative": DepthKind.AFFINE_DISPARITY, "metric": DepthKind.METRIC_DEPTH}
 """``depth_estimation_type`` of ``depth_anything``."""
@@ -75,7 +78,7 @@ def find_network(given: str, kind: DepthKind | None = None) -> tuple[ModelSpec, 
         WeightsError: files are missing or damaged.
     """
     folder, (repo, _, revision) = Path(given).expanduser(), given.partition("@")
-    _refuse_moge_3(given)
+    _refuse_moge_3(repo)
     if folder.is_dir():
         repo, name = "", folder.resolve().name
         path: Path | None = folder / "config.json"
@@ -139,6 +142,9 @@ def _find_kind(config: Mapping[str, Any], name: str) -> DepthKind | None:
             f"{name} is a chmv2, which gives the height of plants above the ground in pictures "
             "from satellites. Leadline needs depth from a camera; load another model."
         )
+    if family == "dpt":
+        backbone = (config.get("backbone_config") or {}).get("model_type")
+        return _KINDS[family] if backbone in _MIDAS_BACKBONES else None
     if family == "depth_anything":
         return _ESTIMATION_TYPES.get(config.get("depth_estimation_type") or "relative")
     if family not in _KINDS and family not in families():

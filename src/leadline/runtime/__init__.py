@@ -23,6 +23,7 @@ from leadline.runtime.choice import (
     read_ports,
     select,
 )
+from leadline.runtime.function import FunctionRuntime
 from leadline.runtime.ports import ModelFile, Ports, find_image, fit_to_ports
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "RUNTIMES",
     "Choice",
     "DeviceName",
+    "FunctionRuntime",
     "ModelFile",
     "Ports",
     "Precision",

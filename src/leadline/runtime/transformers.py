@@ -7,6 +7,8 @@ that lies beside the weights decides on input size, normalisation and the way ba
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -37,13 +39,14 @@ class TransformersNetwork:
     """
 
     def __init__(self, folder: Path) -> None:
-        package, rules = _import_transformers(), {"trust_remote_code": False}
-        rules["local_files_only"] = True
+        package = _import_transformers()
+        rules = {"trust_remote_code": False, "local_files_only": True}
         try:
-            self._processor = package.AutoImageProcessor.from_pretrained(folder, **rules)
-            self._network, report = package.AutoModelForDepthEstimation.from_pretrained(
-                folder, output_loading_info=True, **rules
-            )
+            with _quiet(package.utils.logging):
+                self._processor = package.AutoImageProcessor.from_pretrained(folder, **rules)
+                self._network, report = package.AutoModelForDepthEstimation.from_pretrained(
+                    folder, output_loading_info=True, **rules
+                )
         except Exception as error:  # its errors are of many classes
             raise WeightsError(
                 f"{folder} cannot be opened by transformers {package.__version__}: "
@@ -115,7 +118,7 @@ class TransformersNetwork:
             depth[place] = one["predicted_depth"].reshape(height, width)
         if self._family != "depth_pro":
             return {"depth": depth}
-        if outputs["field_of_view"] is None:
+        if outputs.get("field_of_view") is None:
             return {"canonical_inverse_depth": 1 / depth}
         focal_px = like.new_tensor([float(one["focal_length"]) for one in made])  # (b,)
         inverse = focal_px[:, None, None] / (width * depth)
@@ -162,6 +165,20 @@ def _import_transformers() -> Any:
     except ImportError as error:
         raise MissingDependencyError("transformers", "a network of transformers", "hf") from error
     return transformers
+
+
+@contextmanager
+def _quiet(logging: Any) -> Iterator[None]:
+    """Without progress bars and reports: what matters of these is raised."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _shorten(error: Exception) -> str:
