@@ -137,6 +137,127 @@ def test_an_export_in_the_hubs_layout_loads_with_its_own_preprocessing(tmp_path:
     assert found.spec.preprocess.interpolation == "pil_bicubic"
 
 
+def test_a_checkpoint_in_the_hubs_layout_brings_its_own_preprocessing(tmp_path: Path) -> None:
+    write_config(tmp_path)
+    blank(tmp_path / "model.safetensors")
+    assert identify(tmp_path).spec.preprocess == catalog.PREPROCESS["depth-anything-v2"]
+    own = {
+        "size": {"height": 392, "width": 518},
+        "image_mean": [0.5, 0.4, 0.3],
+        "image_std": [0.1, 0.2, 0.3],
+        "ensure_multiple_of": 28,
+        "keep_aspect_ratio": False,
+    }
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(own))
+    preprocess = identify(tmp_path).spec.preprocess
+    assert (preprocess.size, preprocess.multiple_of) == ((392, 518), 28)
+    assert (preprocess.mean, preprocess.std) == ((0.5, 0.4, 0.3), (0.1, 0.2, 0.3))
+    assert preprocess.resize == "exact"
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(own | {"do_normalize": False}))
+    assert identify(tmp_path).spec.preprocess.std == (1, 1, 1)
+    blank(tmp_path / "onnx" / "model.onnx")
+    twin = identify(tmp_path / "onnx" / "model.onnx").spec.preprocess
+    assert twin == identify(tmp_path / "model.safetensors").spec.preprocess
+
+
+def test_a_checkpoint_in_parts_is_found_by_its_index(tmp_path: Path) -> None:
+    write_config(tmp_path)
+    parts = [f"model-{n:05}-of-00002.safetensors" for n in (1, 2)]
+    for part in parts:
+        blank(tmp_path / part)
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": parts[0], "b": parts[1]}}))
+    found = identify(tmp_path)
+    assert (found.path, found.is_graph, found.told_by) == (index, False, "config.json")
+    assert hub.weights_beside(index) == [tmp_path / part for part in parts]
+    before = hub.sha256_of_model(index)
+    (tmp_path / parts[1]).write_bytes(b"other")
+    assert hub.sha256_of_model(index) != before
+
+
+@pytest.mark.parametrize(
+    "text", ["runs/mine", "./runs/mine", "/runs/mine", "a/b/c", "runs\\mine/x"]
+)
+def test_a_missing_path_is_not_asked_of_the_hub(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("the hub was asked")
+
+    for name in ("locate", "fetch", "fetch_file"):
+        monkeypatch.setattr(hub, name, fail)
+    with pytest.raises(MissingWeightsError, match="no file or folder") as caught:
+        identify(text)
+    assert ("hf:runs/mine" in str(caught.value)) == (text == "runs/mine")
+    with pytest.raises(MissingWeightsError, match="no file or folder"):
+        identify("depth-anything-v2-vits", weights=text)
+
+
+def test_hub_ids_are_marked_or_of_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(
+        "leadline.resolve._find_on_hub", lambda repo: asked.append(repo) or Path("x.pth")
+    )
+    for text in ("hf:me/mine", "depth-anything/Depth-Anything-V2-Small", "LiheYoung/none"):
+        with pytest.raises(MissingWeightsError):
+            identify(text)
+    assert asked == ["me/mine", "depth-anything/Depth-Anything-V2-Small"]
+
+
+@pytest.mark.parametrize("text", ["hf:", "hf:mine", "hf:a/b/c", "hf:../x"])
+def test_what_is_no_hub_id_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="owner/name"):
+        identify(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"name": "\x9b', "cannot be read as text"),
+        (b"[" * 100_000, "cannot be read as a model description"),
+        (b'{"name": "x", "kind": "metric_depth", "preprocess": 7}', "cannot be read as a model"),
+    ],
+)
+def test_a_damaged_description_is_one_line(tiny_model: Path, content: bytes, message: str) -> None:
+    sidecar_path(tiny_model).write_bytes(content)
+    with pytest.raises((InputError, WeightsError), match=message) as caught:
+        identify(tiny_model)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"options": 2**63}, "options = 9223372036854775808: a table is needed"),
+        ({"crop": [[None], 1.0]}, r"crop = .*\[a number, a number\] is needed"),
+        ({"mean": [0.5, 0.5]}, r"\[a number, a number, a number\] is needed"),
+        ({"size": [64, 64.5]}, "a whole number"),
+        ({"resize": "letterbx"}, "letterbox"),
+        ({"sise": [1, 1]}, "sise.*preprocess knows size, resize"),
+        ({"inputs": {"x": 3}}, "inputs"),
+        ({"outputs": None}, "outputs = None"),
+        ({"std": [float("nan")] * 3}, "std"),
+    ],
+)
+def test_values_that_a_description_cannot_have_are_named(
+    tiny_model: Path, changes: dict, wanted: str
+) -> None:
+    beside = sidecar_path(tiny_model)
+    record = json.loads(beside.read_text())
+    place = record if set(changes) & set(record) else record["preprocess"]
+    place |= changes
+    beside.write_text(json.dumps(record))
+    with pytest.raises(InputError, match=wanted):
+        identify(tiny_model)
+
+
+def test_a_description_without_a_schema_keeps_what_it_says(tiny_model: Path) -> None:
+    beside = sidecar_path(tiny_model)
+    record = {"name": "mine", "kind": "scaled_depth", "preprocess": {"size": [64, 64]}}
+    record |= {"decoder": "canonical_depth", "canonical_focal_px": 500.0}
+    beside.write_text(json.dumps(record))
+    spec = identify(tiny_model).spec
+    assert (spec.decoder, spec.canonical_focal_px) == ("canonical_depth", 500.0)
+
+
 def test_a_sidecar_tells(tiny_model: Path) -> None:
     found = identify(tiny_model)
     assert (found.spec.name, found.told_by) == ("tiny", "tiny.json")

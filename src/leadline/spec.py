@@ -24,8 +24,8 @@ ResizeRule = Literal[
     "short_side",
     "area",
     "exact",
-    "keep",
     "letterbox",
+    "keep",
     "upper_bound_twice",
     "lower_bound_twice",
 ]
@@ -37,9 +37,9 @@ ResizeRule = Literal[
 - ``short_side``: the short side becomes the size's smaller number;
 - ``area``: as many pixels as the size has, so that pictures of every shape take the same time;
 - ``exact``: stretch to (height, width), losing the aspect (DenseDepth, Monodepth);
-- ``keep``: as it is; the network resizes it itself (MoGe);
 - ``letterbox``: both sides at most the size, and grey around the picture up to it; the map of the
   grey is cut off before the way back (Ultralytics);
+- ``keep``: as it is; the network resizes it itself (MoGe);
 - ``upper_bound_twice``, ``lower_bound_twice``: the long or the short side becomes the size's first
   number, and then each side the nearest multiple, in two resamplings of whole grey levels, by area
   where no side grows and cubic elsewhere (Depth Anything 3).

@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -404,3 +405,58 @@ def test_an_odd_camera_is_told_once_and_first(
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "camera fx = 'wide'" in said
+
+
+# --- networks of others, and networks that fail ---------------------------------------------------
+
+
+def write_log_network(path: Path) -> Path:
+    """The logarithm of grey levels less 100: NaN where they are below."""
+    from onnx import helper
+
+    from testing.foreign import write_nodes
+
+    return write_nodes(
+        path,
+        helper.make_node("Sub", ["image", "level"], ["above"]),
+        helper.make_node("Log", ["above"], ["three"]),
+        helper.make_node("ReduceMax", ["three"], ["depth"], axes=[1], keepdims=1),
+        constants={"level": np.array(100, np.float32)},
+        channels_out=1,
+    )
+
+
+def test_a_network_of_others_is_told_by_two_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = write_log_network(tmp_path / "log.onnx")
+    pixels = np.zeros((3, 64, 64, 3), np.uint8)
+    pixels[0], pixels[1, :, 32:] = 200, 200
+    pictures = [tmp_path / f"{name}.png" for name in ("bright", "half", "dark")]
+    for picture, rgb in zip(pictures, pixels, strict=True):
+        PilImage.fromarray(rgb).save(picture)
+    out = tmp_path / "out"
+    words = ["predict", *map(str, pictures), "--out", str(out), "--model", str(network)]
+    words += ["--size", "64", "--format", "npz", "--threads", "1"]
+
+    def run(*more: str) -> tuple[int, list[str]]:
+        with pytest.raises(SystemExit) as caught:
+            main([*words, *more])
+        lines = capsys.readouterr().err.splitlines()
+        return int(caught.value.code or 0), [line for line in lines if line.startswith("leadline:")]
+
+    code, lines = run()
+    assert code == 2
+    assert "--kind" in lines[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        code, lines = run("--kind", "metric_depth", "--normalize", "none")
+    assert code == 1
+    assert [line.split(": ")[1].rpartition("/")[2] for line in lines] == ["half.png", "dark.png"]
+    assert "NaN or infinity at 2" in lines[0]
+    assert "no finite value" in lines[1]
+    assert written(out) == ["bright.npz", "half.npz"]
+    half = leadline.read_prediction(out / "half.npz")
+    assert half.kind == "metric_depth"
+    assert np.isnan(half.values[:, :24]).all()
+    np.testing.assert_allclose(half.values[:, 40:], np.log(100), rtol=1e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from pathlib import Path
@@ -87,6 +88,18 @@ LAYOUTS: dict[str, Callable[[dict[str, Tensor]], Any]] = {
     "DataParallel under model": lambda w: {"model": prefixed("module.", w)},
     "compiled": lambda w: prefixed("_orig_mod.", w),
     "compiled DataParallel": lambda w: prefixed("module._orig_mod.", w),
+    "compiled inside DataParallel": lambda w: prefixed("_orig_mod.module.", w),
+    "Lightning on DataParallel": lambda w: {"state_dict": prefixed("model.module.", w)},
+    "Lightning, net": lambda w: {"state_dict": prefixed("net.", w), "epoch": 3},
+    "three deep": lambda w: prefixed("student.model._orig_mod.", w),
+    "mean alone": lambda w: {"ema": w, "epoch": 3},
+    "mean of a run": lambda w: {"model": prefixed("", {k: v + 1 for k, v in w.items()}), "ema": w},
+    "mean of timm": lambda w: {"state_dict": {}, "state_dict_ema": prefixed("module.", w)},
+    "teacher": lambda w: {"student": {k: v + 1 for k, v in w.items()}, "teacher": w},
+    "settings under ema": lambda w: {"ema": {"decay": 0.99}, "model": w},
+    "a loss beside the weights": lambda w: {"model": w, "loss": torch.tensor(0.5), "step": 3},
+    "under weights": lambda w: {"weights": w},
+    "under depth_model": lambda w: {"depth_model": prefixed("module.", w)},
     "Lightning": lambda w: {"state_dict": prefixed("model.", w), "pytorch-lightning_version": "2"},
     "transformers, saved": to_transformers,
     "transformers, in memory": lambda w: to_transformers(w, in_memory=True),
@@ -154,6 +167,54 @@ def test_a_folder_gives_its_file(
     save(weights, tmp_path / name)
     load_weights(module, tmp_path)
     assert_holds(module, weights)
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+def test_a_checkpoint_in_parts_loads_by_its_index(
+    suffix: str, module: DepthAnything, weights: dict[str, Tensor], tmp_path: Path
+) -> None:
+    name = {"safetensors": "model", "bin": "pytorch_model"}[suffix]
+    names, save = list(weights), save_file if suffix == "safetensors" else torch.save
+    places = {}
+    for number, part in enumerate((names[:50], names[50:]), start=1):
+        file = f"{name}-{number:05}-of-00002.{suffix}"
+        save({tensor: weights[tensor] for tensor in part}, tmp_path / file)
+        places |= dict.fromkeys(part, file)
+    index = tmp_path / f"{name}.{suffix}.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    for source in (tmp_path, index):
+        fresh = DepthAnything(module.config)
+        load_weights(fresh, source)
+        assert_holds(fresh, weights)
+    (tmp_path / places[names[-1]]).unlink()
+    assert "00002-of-00002" in refusal(module, tmp_path)
+    for text in ("{}", '{"weight_map": {"a": "../a.bin"}}', "[" * 100_000, '{"weight_map": {}}'):
+        index.write_text(text)
+        assert f"{index} " in refusal(module, index)
+
+
+def test_what_training_kept_beside_the_network_is_named(
+    module: DepthAnything, weights: dict[str, Tensor]
+) -> None:
+    one = torch.ones(1)
+    for source, extra in (
+        (prefixed("model.", weights) | {"criterion.weight": one}, "criterion.weight"),
+        (prefixed("module.", weights) | {"n_averaged": one}, "n_averaged"),
+        ({"model": weights | {"n_averaged": one}}, "n_averaged"),
+    ):
+        message = refusal(module, source)
+        assert f"1 unexpected ({extra})" in message
+        assert f"what training kept beside it ({extra}) is not the network's" in message
+
+
+@pytest.mark.parametrize("layout", ["compiled inside DataParallel", "three deep", "mean alone"])
+def test_whose_tensors_they_are_is_seen_behind_prefixes(layout: str, tmp_path: Path) -> None:
+    from leadline.runtime.torch import models_that_fit
+
+    marks = next(s.marks for s in SIGNATURES if s.models == ("lite",))
+    tensors = {name: torch.zeros(shape) for name, shape in marks.items()}
+    torch.save(LAYOUTS[layout](tensors), tmp_path / "x.pth")
+    assert models_that_fit(tmp_path / "x.pth") == ("lite",)
 
 
 def test_a_folder_with_two_files_is_not_guessed(module: DepthAnything, tmp_path: Path) -> None:

@@ -16,7 +16,24 @@ import numpy as np
 import leadline
 
 model, runtime = sys.argv[1:]
-estimator = leadline.load(model, runtime=runtime, threads=2)
+if runtime == "torch":
+    import torch
+    from leadline.models.base import DepthModule
+    from leadline.runtime.torch import TorchRuntime
+
+    class Convolutions(DepthModule):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = torch.nn.Conv2d(3, 64, 3), torch.nn.Conv2d(64, 1, 3)
+
+        def forward(self, batch):
+            return self.last(self.first(batch).relu())[:, 0]
+
+    torch.set_num_threads(2)
+    spec = leadline.load(model).spec
+    estimator = leadline.DepthEstimator(TorchRuntime(Convolutions()), spec)
+else:
+    estimator = leadline.load(model, runtime=runtime, threads=2)
 picture = np.random.default_rng(0).integers(0, 256, (96, 128, 3)).astype(np.uint8)
 wanted = estimator.predict(picture).values
 
@@ -25,25 +42,20 @@ def run(queue):
 
 context = multiprocessing.get_context("fork")
 queue = context.Queue()
-child = context.Process(target=run, args=(queue,))
+child = context.Process(target=run, args=(queue,), daemon=True)
 child.start()
-for given in queue.get(timeout=60):
+for given in queue.get(timeout=30):
     np.testing.assert_allclose(given, wanted, rtol=1e-3, atol=1e-3 * np.ptp(wanted))
 child.join()
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-@pytest.mark.parametrize(
-    ("model", "runtime"), [("tiny", "openvino"), ("tiny", "onnxruntime"), ("lite", "torch")]
-)
-def test_a_used_estimator_works_in_a_forked_process(
-    model: str, runtime: str, tiny_model: Path
-) -> None:
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime", "torch"])
+def test_a_used_estimator_works_in_a_forked_process(runtime: str, tiny_model: Path) -> None:
     pytest.importorskip(runtime)
-    given = str(tiny_model) if model == "tiny" else model
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", SCRIPT, given, runtime],
+        [sys.executable, "-W", "ignore", "-c", SCRIPT, str(tiny_model), runtime],
         check=False,
         capture_output=True,
         text=True,
