@@ -6,13 +6,24 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
-import transformers
 from torch import nn
 
-_VIT = {"hidden_size": 24, "num_hidden_layers": 4, "num_attention_heads": 2, "patch_size": 14}
-_DPT = {"neck_hidden_sizes": [8, 12, 16, 20], "fusion_hidden_size": 16}
-_DINO = {"image_size": 56, "reshape_hidden_states": False, "out_indices": [1, 2, 3, 4]}
+transformers: Any = pytest.importorskip("transformers", minversion="5")
+
+_VIT: dict[str, Any] = {
+    "hidden_size": 24,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 2,
+    "patch_size": 14,
+}
+_DPT: dict[str, Any] = {"neck_hidden_sizes": [8, 12, 16, 20], "fusion_hidden_size": 16}
+_DINO: dict[str, Any] = {
+    "image_size": 56,
+    "reshape_hidden_states": False,
+    "out_indices": [1, 2, 3, 4],
+}
 
 
 def _make_dpt(**more: Any) -> tuple[Any, Any]:
@@ -93,7 +104,7 @@ def _make_zoedepth(**more: Any) -> tuple[Any, Any]:
 
 
 def _make_depth_pro(*, use_fov_model: bool = True) -> tuple[Any, Any]:
-    encoder = {
+    encoder: dict[str, Any] = {
         "model_type": "dinov2",
         **_VIT,
         "patch_size": 16,
@@ -118,7 +129,12 @@ def _make_depth_pro(*, use_fov_model: bool = True) -> tuple[Any, Any]:
 
 
 def _make_tipsv2_dpt(**more: Any) -> tuple[Any, Any]:
-    backbone = {"model_type": "tipsv2_vision_model", **_VIT, **_DINO, "apply_layernorm": True}
+    backbone: dict[str, Any] = {
+        "model_type": "tipsv2_vision_model",
+        **_VIT,
+        **_DINO,
+        "apply_layernorm": True,
+    }
     config = transformers.Tipsv2DptConfig(
         backbone_config=backbone, **_DPT, num_depth_bins=16, **more
     )

@@ -249,7 +249,7 @@ def _find(given: str | os.PathLike[str]) -> Path:
         return _only_one(path)
     text = os.fspath(given)
     repo = text.removeprefix(HUB)
-    if repo != text and Path(repo).expanduser().exists():
+    if repo not in (text, "") and Path(repo).expanduser().exists():
         return _find(Path(repo).expanduser())
     if repo != text or catalog.by_repo(repo) is not None:
         return _find_on_hub(repo)

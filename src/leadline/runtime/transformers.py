@@ -7,7 +7,7 @@ that lies beside the weights decides on input size, normalisation and the way ba
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -168,7 +168,7 @@ def _import_transformers() -> Any:
 
 
 @contextmanager
-def _quiet(logging: Any) -> Iterator[None]:
+def _quiet(logging: Any) -> Generator[None]:
     """Without progress bars and reports: what matters of these is raised."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
