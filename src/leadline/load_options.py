@@ -197,6 +197,7 @@ class LoadOptions:
             "size": self.size,
             "max_depth": spec.max_depth,
             "preprocess": json.loads(json.dumps(asdict(spec.preprocess))),  # as it is read
+            **{file.name: sha256_of(file) for file in origin.settings},
         }
 
 

@@ -69,6 +69,7 @@ class Origin:
         path: the file on this machine.
         inputs, outputs: the file's tensor name -> ours, for files that hold a whole network.
         told_by: what decided, for people.
+        settings: other files that change what the network gives.
         complete: the description was written with the file, so that the graph need not be asked.
     """
 
@@ -77,6 +78,7 @@ class Origin:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     told_by: str
+    settings: tuple[Path, ...] = ()
     complete: bool = False
 
     @property
@@ -199,7 +201,10 @@ def _of_transformers(model: str | os.PathLike[str], kind: str | None) -> Origin 
     if not Path(repo).expanduser().is_dir() and _HUB_ID.fullmatch(repo.partition("@")[0]) is None:
         return None
     found = find_network(repo, None if kind is None else DepthKind(kind))
-    return None if found is None else _origin(*found, "its config.json")
+    if found is None:
+        return None
+    settings = tuple(sorted(found[1].parent.glob("*config.json")))
+    return replace(_origin(*found, "its config.json"), settings=settings)
 
 
 def _unnamed(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import doctest
 import pickle
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as PilImage
 
 import leadline
 from leadline import load_options
@@ -30,6 +33,16 @@ def test_the_example_in_the_docstring_is_true() -> None:
     test = doctest.DocTestFinder().find(leadline.wrap, "wrap", globs=vars(load_options).copy())[0]
     assert test.examples
     assert doctest.DocTestRunner().run(test).failed == 0
+
+
+def test_the_examples_in_the_documents_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).parents[2] / "docs" / "bring-your-own-network.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    PilImage.fromarray(PIXELS).save("photo.jpg")
+    names = {"my_network": lambda images: images[:, 0]}
+    exec("\n".join(block for block in blocks if "ModelSpec(" in block), names)
+    assert leadline.read_prediction("depth.npz").size == (60, 80)
 
 
 def test_a_function_gets_pictures_and_gives_a_map() -> None:

@@ -286,9 +286,28 @@ def test_code_of_a_repository_is_never_run(saved: Saved, tmp_path: Path) -> None
     assert not (tmp_path / "ran").exists()
 
 
-def test_the_description_holds_the_hash_of_the_weights(saved: Saved) -> None:
-    options = leadline.LoadOptions(model=f"hf:{saved('glpn')}")
-    described = options.describe()
+def test_the_description_changes_with_weights_and_processor(saved: Saved, tmp_path: Path) -> None:
+    folder = shutil.copytree(saved("glpn"), tmp_path / "glpn")
+    options = leadline.LoadOptions(model=f"hf:{folder}")
+    described, stamp = options.describe(), options.stamp()
     assert described["model"] == "glpn"
     assert len(described["model_sha256"]) == 64
-    assert options.stamp()["stamps"]
+    processor = folder / "preprocessor_config.json"
+    processor.write_text(processor.read_text().replace("32", "64"))
+    assert options.describe() != described
+    assert options.stamp() != stamp
+
+
+def test_the_command_line_takes_it(saved: Saved, tmp_path: Path) -> None:
+    from leadline.cli import main
+
+    PilImage.fromarray(picture()).save(tmp_path / "photo.png")
+    folder = saved("glpn")
+    words = ["predict", str(tmp_path / "photo.png"), "--model", f"hf:{folder}", "--format", "npz"]
+    with pytest.raises(SystemExit) as caught:
+        main([*words, "--out", str(tmp_path / "out")])
+    assert not caught.value.code
+    (file,) = (tmp_path / "out").rglob("*.npz")
+    made = leadline.read_prediction(file)
+    assert made.kind is METRES
+    np.testing.assert_allclose(made.values, pipe(folder, picture()), rtol=1e-3)

@@ -97,7 +97,8 @@ class TransformersNetwork:
         try:
             inputs = self._processor(images=pictures, return_tensors="pt", **prompt)
             outputs = self._network(**inputs.to(image.device))
-            outputs["predicted_depth"] = outputs["predicted_depth"].float()
+            for name in {"predicted_depth", "field_of_view"} & set(outputs):
+                outputs[name] = outputs[name].float()  # from lower precisions
             return self._restore(outputs, image)
         except (RuntimeError, ValueError, ZeroDivisionError) as error:
             height, width = image.shape[2:]
