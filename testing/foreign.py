@@ -1,6 +1,7 @@
 """The tiny network as others would export it: their names, layouts, types, sides and batches."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -45,7 +46,7 @@ def write_foreign_model(
     shown = [batch if n == "b" else n for n in OUTPUTS[output]] + [h, w]
     nodes = [helper.make_node("Cast", [names[0]], ["float"], to=TensorProto.FLOAT)]
 
-    def add(kind: str, *more: str, **options: object) -> None:
+    def add(kind: str, *more: str, **options: Any) -> None:
         nodes.append(
             helper.make_node(kind, [nodes[-1].output[0], *more], [f"n{len(nodes)}"], **options)
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TextIO
 
 from leadline.cli.foreign_flags import answer_to
 from leadline.errors import LeadlineError, LeadlineWarning
@@ -40,9 +40,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 _show_any = warnings.showwarning
 
 
-def _show_warning(message: Warning | str, *rest: Any, **named: Any) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """Our own warnings as one line, others as Python shows them."""
     if isinstance(message, LeadlineWarning):
         print(f"leadline: {message}", file=sys.stderr)
     else:
-        _show_any(message, *rest, **named)
+        _show_any(message, category, filename, lineno, file, line)
