@@ -57,7 +57,8 @@ def describe_config(config: Mapping[str, Any], path: Path) -> tuple[ModelSpec, f
 def is_published(config: Mapping[str, Any]) -> bool:
     """Whether a config is of a Depth Anything with one of the published backbones."""
     size, taps = _find_backbone(config)
-    return config.get("model_type") == "depth_anything" and size is not None and len(taps) == 4
+    layers = {"vits": 12, "vitb": 12, "vitl": 24, "vitg": 40}.get(size or "")
+    return config.get("model_type") == "depth_anything" and taps[3:] == [layers]
 
 
 def _find_backbone(config: Mapping[str, Any]) -> tuple[str | None, list[int]]:

@@ -25,6 +25,7 @@ from leadline.errors import (  # noqa: E402
     MissingWeightsError,
     WeightsError,
 )
+from leadline.hub_config import is_published  # noqa: E402
 from leadline.image import Image  # noqa: E402
 from leadline.kinds import DepthKind  # noqa: E402
 from leadline.runtime import families  # noqa: E402
@@ -241,6 +242,16 @@ def test_damaged_weights(saved: Saved, tmp_path: Path) -> None:
     (folder / "model.safetensors").write_bytes(content[:1000])
     with pytest.raises(WeightsError, match="cannot be opened by transformers"):
         leadline.load(f"hf:{folder}")
+
+
+def test_our_own_depth_anything_comes_first() -> None:
+    backbone = {"hidden_size": 384, "out_indices": [3, 6, 9, 12]}
+    published = {"model_type": "depth_anything", "backbone_config": backbone}
+    assert is_published(published)
+    assert not is_published(published | {"model_type": "prompt_depth_anything"})
+    assert not is_published(published | {"backbone_config": backbone | {"hidden_size": 24}})
+    shallow = backbone | {"out_indices": [1, 2, 3, 4]}
+    assert not is_published(published | {"backbone_config": shallow})
 
 
 # --- the hub -------------------------------------------------------------------------------------
