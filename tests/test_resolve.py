@@ -196,6 +196,7 @@ def test_hub_ids_are_marked_or_of_the_catalogue(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(
         "leadline.resolve._find_on_hub", lambda repo: asked.append(repo) or Path("x.pth")
     )
+    monkeypatch.setattr("leadline.resolve.find_network", lambda *_: None)
     for text in ("hf:me/mine", "depth-anything/Depth-Anything-V2-Small", "LiheYoung/none"):
         with pytest.raises(MissingWeightsError):
             identify(text)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from leadline.image import Image
     from leadline.io import read_image
     from leadline.kinds import DepthKind
-    from leadline.load_options import LoadOptions, load
+    from leadline.load_options import LoadOptions, load, wrap
     from leadline.multi_view import MultiView
     from leadline.prediction import Prediction, read_prediction
 
@@ -68,6 +68,7 @@ _HOMES = {
     "models": "leadline.models:",
     "read_image": "leadline.io",
     "read_prediction": "leadline.prediction",
+    "wrap": "leadline.load_options",
 }
 """Public name -> module, with ``:name`` where it has another name there; ``:`` = the module."""
 
@@ -96,6 +97,7 @@ __all__ = [
     "models",
     "read_image",
     "read_prediction",
+    "wrap",
 ]
 
 

@@ -140,18 +140,24 @@ def digests_file() -> Path:
     return _cache().with_name("leadline-digests.json")
 
 
-def fetch_file(repo: str, file: str) -> Path | None:
+def fetch_file(repo: str, file: str, *, revision: str | None = None) -> Path | None:
     """Path of any ``file`` of the hub's ``repo``, or None when the repository does not have it.
+
+    Args:
+        repo: hub id ``owner/name``.
+        file: path inside the repository.
+        revision: commit, tag or branch; None: the main branch as it was first downloaded.
 
     Raises:
         MissingWeightsError: the hub cannot be reached and the file is not in the cache.
     """
     hub = _huggingface_hub()
-    cached = hub.try_to_load_from_cache(repo, file)
+    cached = hub.try_to_load_from_cache(repo, file, revision=revision)
     if isinstance(cached, str):
         return Path(cached)
     try:
-        return _download(repo, WeightsFile(repo=repo, file=file), repo)
+        weights = WeightsFile(repo=repo, file=file, revision=revision)
+        return _download(repo, weights, repo)
     except MissingWeightsError as error:
         cause = error.__cause__
         absent = isinstance(cause, hub.errors.EntryNotFoundError)

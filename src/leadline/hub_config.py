@@ -24,9 +24,9 @@ def read_config(path: Path) -> dict[str, Any] | None:
     """
     folders = [path.parent, path.parent.parent] if path.parent.name == "onnx" else [path.parent]
     for folder in folders:
-        config = _read_json(folder / "config.json")
+        config = read_json(folder / "config.json")
         if config is not None and config.get("model_type") == "depth_anything":
-            return config | {"preprocessor": _read_json(folder / "preprocessor_config.json")}
+            return config | {"preprocessor": read_json(folder / "preprocessor_config.json")}
     return None
 
 
@@ -40,21 +40,35 @@ def describe_config(config: Mapping[str, Any], path: Path) -> tuple[ModelSpec, f
     Raises:
         WeightsError: none of the published backbones.
     """
-    backbone = config.get("backbone_config") or {}
-    size = {384: "vits", 768: "vitb", 1024: "vitl", 1536: "vitg"}.get(backbone.get("hidden_size"))
-    taps = backbone.get("out_indices") or [
-        int(stage.removeprefix("stage")) for stage in backbone.get("out_features", [])
-    ]
+    size, taps = _find_backbone(config)
     if size is None or len(taps) != 4:
         raise WeightsError(
             f"the config.json beside {path} says depth_anything, but its backbone (hidden_size "
-            f"{backbone.get('hidden_size')}, out_indices {taps}) is none of the published ones."
+            f"{(config.get('backbone_config') or {}).get('hidden_size')}, out_indices {taps}) is "
+            "none of the published ones."
         )
     version = "v1" if taps[3] - taps[0] == 3 else "v2"
     metric = config.get("depth_estimation_type", "relative") == "metric"
     max_depth = float(config.get("max_depth") or 1) if metric else None
     place = "" if max_depth is None else "metric-outdoor-" if max_depth > 40 else "metric-indoor-"
     return catalog.get(f"depth-anything-{version}-{place}{size}"), max_depth
+
+
+def is_published(config: Mapping[str, Any]) -> bool:
+    """Whether a config is of a Depth Anything with one of the published backbones."""
+    size, taps = _find_backbone(config)
+    layers = {"vits": 12, "vitb": 12, "vitl": 24, "vitg": 40}.get(size or "")
+    return config.get("model_type") == "depth_anything" and taps[3:] == [layers]
+
+
+def _find_backbone(config: Mapping[str, Any]) -> tuple[str | None, list[int]]:
+    """The published backbone that has a config's width, and the layers that the config taps."""
+    backbone = config.get("backbone_config") or {}
+    sizes = {384: "vits", 768: "vitb", 1024: "vitl", 1536: "vitg"}
+    taps = backbone.get("out_indices") or [
+        int(stage.removeprefix("stage")) for stage in backbone.get("out_features", [])
+    ]
+    return sizes.get(backbone.get("hidden_size")), taps
 
 
 def describe_preprocessor(config: Mapping[str, Any] | None) -> PreprocessSpec:
@@ -76,7 +90,12 @@ def describe_preprocessor(config: Mapping[str, Any] | None) -> PreprocessSpec:
     )
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The table in a JSON file; None where there is no such file, or no table in it.
+
+    Raises:
+        WeightsError: a file that cannot be read.
+    """
     if not path.is_file():
         return None
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -19,16 +20,18 @@ from leadline.hub import sha256_of, sha256_of_model, weights_beside
 from leadline.resolve import GRAPH_ALONE, Form, Origin, identify
 from leadline.runtime import (
     Choice,
+    FunctionRuntime,
     ModelFile,
     Runtime,
     fit_to_ports,
     open_file,
     open_superpixel,
+    open_transformers,
     open_weights,
     read_ports,
     select,
 )
-from leadline.spec import NORMALIZE, PreprocessSpec
+from leadline.spec import NORMALIZE, ModelSpec, PreprocessSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +41,10 @@ class LoadOptions:
     Attributes:
         model: a name of ``leadline.list_models()``, an exported network (``.onnx``, ``.xml``), a
             checkpoint (``.pth``, ``.safetensors``), a folder that holds one, or a hub id
-            ``hf:owner/name``; ids in the catalogue need no ``hf:``. None takes the embedded model.
+            ``hf:owner/name`` or ``hf:folder``; these also open any depth network of transformers.
+            Ids in the catalogue need no ``hf:``. None takes the embedded model.
         weights: a file, folder or hub id to take in place of the published weights of ``model``.
-        runtime: ``auto``, ``openvino``, ``onnxruntime`` or ``torch``.
+        runtime: ``auto``, ``openvino``, ``onnxruntime``, ``torch`` or ``transformers``.
         device: ``auto``, ``cpu``, ``cuda`` (``gpu`` means it too) or ``mps``.
         precision: ``auto``, ``f32``, ``bf16`` or ``f16``; ``auto`` takes the fastest that the model
             is known to be right in and the device is built for.
@@ -52,7 +56,8 @@ class LoadOptions:
         max_depth: metres at full output, for metric checkpoints that do not say it.
         threads: number of threads; None takes one per physical core.
         kind: a :class:`~leadline.kinds.DepthKind`: what the map of an exported network means, where
-            no description lies beside its file.
+            no description lies beside its file, or that of a network of transformers, where its
+            config.json does not say it.
         normalize: ``imagenet``, ``half``, ``unit`` or ``none``: what such a network takes; see
             :data:`~leadline.spec.NORMALIZE`.
     """
@@ -192,6 +197,7 @@ class LoadOptions:
             "size": self.size,
             "max_depth": spec.max_depth,
             "preprocess": json.loads(json.dumps(asdict(spec.preprocess))),  # as it is read
+            **{file.name: sha256_of(file) for file in origin.settings},
         }
 
 
@@ -212,6 +218,37 @@ def load(model: str | os.PathLike[str] | None = None, **options: Any) -> DepthEs
     return LoadOptions(model=model, **options).open()
 
 
+def wrap(
+    function: Callable[[Any], Any], spec: ModelSpec, *, policy: Policy = "single", tiles: int = 1
+) -> DepthEstimator:
+    """Make any Python function that runs a network ready to predict.
+
+    Args:
+        function: takes the pictures as ``spec.preprocess`` makes them, a (b, 3, h, w) float32
+            array; where ``spec.inputs`` names more than the image, a dict of arrays by these names.
+            Returns the map, (b, h, w) or (b, 1, h, w), or a dict of arrays by the names of
+            ``spec.outputs``.
+        spec: what the network is, takes and gives; ``name``, ``kind`` and ``preprocess`` are
+            enough for a picture that becomes a map.
+        policy: see :data:`~leadline.estimator.Policy`.
+        tiles: as in :class:`LoadOptions`.
+
+    Raises:
+        InputError: the policy or the tiles do not fit the model.
+
+    >>> import numpy as np
+    >>> from leadline.kinds import DepthKind
+    >>> from leadline.spec import NORMALIZE, ModelSpec, PreprocessSpec
+    >>> mean, std = NORMALIZE["unit"]
+    >>> preprocess = PreprocessSpec(size=(28, 28), multiple_of=14, mean=mean, std=std)
+    >>> spec = ModelSpec(name="red", kind=DepthKind.AFFINE_DISPARITY, preprocess=preprocess)
+    >>> estimator = wrap(lambda images: images[:, 0], spec)  # red is near
+    >>> estimator.predict(np.full((60, 80, 3), 255, np.uint8)).values.shape
+    (60, 80)
+    """
+    return DepthEstimator(FunctionRuntime(function, spec), spec, policy=policy, tiles=tiles)
+
+
 def resize_input(spec: PreprocessSpec, size: int) -> PreprocessSpec:
     """The preprocessing with another input size.
 
@@ -222,8 +259,14 @@ def resize_input(spec: PreprocessSpec, size: int) -> PreprocessSpec:
             many pixels and a shorter short side.
 
     Raises:
-        InputError: smaller than the network's step, or so large that memory would run out.
+        InputError: smaller than the network's step, so large that memory would run out, or of a
+            network that resizes the picture itself.
     """
+    if spec.resize == "keep":
+        raise InputError(
+            f"size={size} for a network that gets the picture as it is and resizes it itself; "
+            "leave it out."
+        )
     largest = 4096
     if not spec.multiple_of <= size <= largest:
         raise InputError(
@@ -237,6 +280,8 @@ def resize_input(spec: PreprocessSpec, size: int) -> PreprocessSpec:
 def _open(origin: Origin, choice: Choice, threads: int | None) -> Runtime:
     if origin.spec.runtime == "superpixel":
         return open_superpixel(origin.path)
+    if origin.spec.runtime == "transformers":
+        return open_transformers(choice, origin.path.parent, threads=threads)
     if origin.is_graph:
         model = ModelFile(
             path=origin.path,

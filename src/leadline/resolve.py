@@ -29,6 +29,7 @@ from leadline.spec import (
     WeightsFile,
     sidecar_path,
 )
+from leadline.transformers_models import find_network
 
 GRAPH_SUFFIXES = (".onnx", ".xml")
 """Files that hold a whole network."""
@@ -68,6 +69,7 @@ class Origin:
         path: the file on this machine.
         inputs, outputs: the file's tensor name -> ours, for files that hold a whole network.
         told_by: what decided, for people.
+        settings: other files that change what the network gives.
         complete: the description was written with the file, so that the graph need not be asked.
     """
 
@@ -76,6 +78,7 @@ class Origin:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     told_by: str
+    settings: tuple[Path, ...] = ()
     complete: bool = False
 
     @property
@@ -126,7 +129,7 @@ def identify(
     elif weights is not None:
         raise UnknownNameError("model", model, catalog.names())
     else:
-        found = _unnamed(model, max_depth, kind, normalize)
+        found = _of_transformers(model, kind) or _unnamed(model, max_depth, kind, normalize)
     found = _with_words(found, kind, normalize)
     return found if max_depth is None else _with_max_depth(found, max_depth)
 
@@ -191,6 +194,21 @@ def _named(spec: ModelSpec, weights: str | os.PathLike[str]) -> Origin:
     return known
 
 
+def _of_transformers(model: str | os.PathLike[str], kind: str | None) -> Origin | None:
+    """A network that transformers has and we have not, behind ``hf:``; None: no such one."""
+    given = os.fspath(model)
+    repo = given.removeprefix(HUB)
+    if repo == given or catalog.by_repo(repo) is not None:
+        return None
+    if not Path(repo).expanduser().is_dir() and _HUB_ID.fullmatch(repo.partition("@")[0]) is None:
+        return None
+    found = find_network(repo, None if kind is None else DepthKind(kind))
+    if found is None:
+        return None
+    settings = tuple(sorted(found[1].parent.glob("*config.json")))
+    return replace(_origin(*found, "its config.json"), settings=settings)
+
+
 def _unnamed(
     model: str | os.PathLike[str],
     max_depth: float | None,
@@ -238,6 +256,8 @@ def _find(given: str | os.PathLike[str]) -> Path:
         return _only_one(path)
     text = os.fspath(given)
     repo = text.removeprefix(HUB)
+    if repo not in (text, "") and Path(repo).expanduser().exists():
+        return _find(Path(repo).expanduser())
     if repo != text or catalog.by_repo(repo) is not None:
         return _find_on_hub(repo)
     if path.suffix.lower() in (*GRAPH_SUFFIXES, *CHECKPOINT_SUFFIXES):
@@ -397,10 +417,11 @@ def _with_max_depth(found: Origin, max_depth: float) -> Origin:
             f"max_depth={max_depth:g} for {spec.name}, which gives {spec.kind} without a unit; "
             "leave max_depth out, or load a metric model."
         )
-    if found.is_graph and max_depth != spec.max_depth:
+    fixed = found.is_graph or spec.runtime == "transformers"
+    if fixed and max_depth != spec.max_depth:
         raise InputError(
             f"max_depth={max_depth:g} for {found.path.name}, whose depth limit is part of the "
-            "exported network; export it again with the limit you need."
+            "network; export it again with the limit you need, or leave max_depth out."
         )
     options = {**spec.options, "max_depth": max_depth}
     return replace(found, spec=replace(spec, options=options, max_depth=max_depth))

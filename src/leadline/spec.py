@@ -265,7 +265,7 @@ class ModelSpec:
     max_views: int = 1
     horizontal_flip_safe: bool = True
     precision: Literal["f32", "bf16"] = "f32"
-    runtime: Literal["superpixel"] | None = None
+    runtime: Literal["superpixel", "transformers"] | None = None
 
 
 SCHEMA = 2

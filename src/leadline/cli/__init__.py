@@ -12,7 +12,7 @@ import threading
 import warnings
 from collections.abc import Sequence
 from types import FrameType
-from typing import Any
+from typing import TextIO
 
 from leadline.cli.foreign_flags import answer_to
 from leadline.errors import JobError, LeadlineError, LeadlineWarning
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(CANNOT_START)
     from leadline.cli.app import app
 
-    warnings.showwarning = _show_warning  # ty: ignore[invalid-assignment] - takes the same
+    warnings.showwarning = _show_warning
     try:
         app(args=given, prog_name="leadline")
     except JobError as error:
@@ -80,9 +80,16 @@ def _end_on_sigterm() -> None:
 _show_any = warnings.showwarning
 
 
-def _show_warning(message: Warning | str, *rest: Any, **named: Any) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """Our own warnings as one line, others as Python shows them."""
     if isinstance(message, LeadlineWarning):
         print(f"leadline: {message}", file=sys.stderr)
     else:
-        _show_any(message, *rest, **named)
+        _show_any(message, category, filename, lineno, file, line)

@@ -83,7 +83,11 @@ _LOAD = {
         typer.Option(help="File to take in place of the model's published weights."),
     ),
     "device": (str, "auto", typer.Option(help="auto, cpu, cuda (or gpu) or mps.")),
-    "runtime": (str, "auto", typer.Option(help="auto, openvino, onnxruntime or torch.")),
+    "runtime": (
+        str,
+        "auto",
+        typer.Option(help="auto, openvino, onnxruntime, torch or transformers."),
+    ),
     "precision": (str, "auto", typer.Option(help="auto, f32, bf16 or f16.")),
     "size": (
         int | None,

@@ -1,4 +1,4 @@
-"""Runtimes: OpenVINO, ONNX Runtime, PyTorch and the statistical model behind one protocol."""
+"""Runtimes: OpenVINO, ONNX Runtime, PyTorch, transformers ... behind one protocol."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from leadline.runtime.base import (
 from leadline.runtime.choice import (
     Choice,
     devices,
+    families,
     installed,
     open_file,
     open_superpixel,
+    open_transformers,
     open_weights,
     read_ports,
     select,
 )
+from leadline.runtime.function import FunctionRuntime
 from leadline.runtime.ports import ModelFile, Ports, find_image, fit_to_ports
 
 __all__ = [
@@ -29,17 +32,20 @@ __all__ = [
     "RUNTIMES",
     "Choice",
     "DeviceName",
+    "FunctionRuntime",
     "ModelFile",
     "Ports",
     "Precision",
     "Runtime",
     "RuntimeName",
     "devices",
+    "families",
     "find_image",
     "fit_to_ports",
     "installed",
     "open_file",
     "open_superpixel",
+    "open_transformers",
     "open_weights",
     "read_ports",
     "select",

@@ -12,7 +12,7 @@ import numpy as np
 from leadline.errors import InputError, WeightsError
 from leadline.hub import weights_beside
 
-RuntimeName = Literal["openvino", "onnxruntime", "torch", "superpixel"]
+RuntimeName = Literal["openvino", "onnxruntime", "torch", "superpixel", "transformers"]
 DeviceName = Literal["cpu", "cuda", "mps"]
 Precision = Literal["f32", "bf16", "f16"]
 

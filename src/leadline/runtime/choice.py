@@ -36,10 +36,15 @@ READERS: dict[str, tuple[RuntimeName, ...]] = {
 """File suffix -> runtimes that read it, preferred first."""
 
 
-PACKAGES: dict[RuntimeName, tuple[str, ...]] = {"superpixel": ("scipy", "skimage")}
+PACKAGES: dict[RuntimeName, tuple[str, ...]] = {
+    "superpixel": ("scipy", "skimage"),
+    "transformers": ("transformers", "torch", "torchvision"),
+}
 """Runtime -> packages that it needs, where it is not itself a package of its name."""
 
-_EXTRAS = {"openvino": "all", "superpixel": "classic"}
+_ON_TORCH: tuple[RuntimeName, ...] = ("torch", "transformers")
+
+_EXTRAS = {"openvino": "all", "superpixel": "classic", "transformers": "hf"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +168,24 @@ def open_superpixel(parameters: Path) -> Runtime:
     return open_parameters(parameters)
 
 
+def open_transformers(choice: Choice, folder: Path, *, threads: int | None = None) -> Runtime:
+    """Open a folder in transformers' layout on what :func:`select` chose."""
+    from leadline.runtime.transformers import open_folder
+
+    return open_folder(folder, device=choice.device, precision=choice.precision, threads=threads)
+
+
+def families() -> tuple[str, ...]:
+    """``model_type`` of every depth network that the installed transformers has.
+
+    Raises:
+        MissingDependencyError: transformers is not installed.
+    """
+    from leadline.runtime import transformers
+
+    return transformers.families()
+
+
 def installed(runtime: RuntimeName) -> bool:
     """Whether the runtime's packages are here; does not import them."""
     packages = PACKAGES.get(runtime, (runtime,))
@@ -220,7 +243,7 @@ def _first_with(
 
 
 def _best_device(runtime: RuntimeName, offered: tuple[DeviceName, ...]) -> DeviceName:
-    wishes: tuple[DeviceName, ...] = ("cuda", "mps") if runtime == "torch" else ()
+    wishes: tuple[DeviceName, ...] = ("cuda", "mps") if runtime in _ON_TORCH else ()
     return next((wish for wish in wishes if wish in offered), "cpu")
 
 
@@ -231,8 +254,11 @@ def _why(runtime: RuntimeName, device: DeviceName, model_file: Path) -> str:
         return "superpixels, regression and planes on the processor; no network"
     if runtime == "onnxruntime":
         return f"reads {model_file.suffix} files, and OpenVINO is not installed"
+    what = f"{model_file.suffix} checkpoints need PyTorch"
+    if runtime == "transformers":
+        what = "networks of transformers run as they are there"
     where = "the processor, as there is no GPU" if device == "cpu" else f"the GPU ({device})"
-    return f"{model_file.suffix} checkpoints need PyTorch; on {where}"
+    return f"{what}; on {where}"
 
 
 def _precision(

@@ -6,43 +6,65 @@ The only module of the torch-free half that imports torch, and it does so when i
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from leadline.errors import DeviceError, InputError, MissingDependencyError
-from leadline.runtime.base import DeviceName, Precision
+from leadline.runtime.base import DeviceName, Precision, RuntimeName
 
 if TYPE_CHECKING:
-    from leadline.models.base import DepthModule
+    from torch import Tensor
+
+
+class Network(Protocol):
+    """What :class:`TorchRuntime` runs; every network of ``leadline.models`` is one."""
+
+    def to(self, device: str, /) -> Any: ...  # noqa: D102
+
+    def eval(self) -> Any: ...  # noqa: D102
+
+    @property
+    def outputs(self) -> Callable[..., dict[str, Tensor]]:
+        """The function from inputs, by name, to outputs."""
+        ...
 
 
 class TorchRuntime:
-    """A torch module in eval mode.
+    """A torch network in eval mode.
 
     Args:
-        module: any network of ``leadline.models``.
+        module: any network of ``leadline.models``, or of transformers.
+        name: the runtime's.
         device: ``cpu``, ``cuda`` or ``mps``.
         precision: ``f32``, or ``bf16`` or ``f16`` through autocast.
+        threads: number of threads for the whole process; None leaves PyTorch's choice.
 
     Raises:
         MissingDependencyError: torch is not installed.
         DeviceError: the device is not here.
     """
 
-    name = "torch"
-
     def __init__(
-        self, module: DepthModule, *, device: DeviceName = "cpu", precision: Precision = "f32"
+        self,
+        module: Network,
+        *,
+        name: RuntimeName = "torch",
+        device: DeviceName = "cpu",
+        precision: Precision = "f32",
+        threads: int | None = None,
     ) -> None:
         if device not in devices():
             raise DeviceError(
                 f"device {device!r}: PyTorch offers {', '.join(devices())} here. Choose one of "
                 "these, or install a PyTorch build for that device."
             )
+        if threads is not None:
+            _torch().set_num_threads(threads)
+        self.name: str = name
         self.device: str = device
         self.precision: str = precision
         self._module = module.to(device).eval()
@@ -107,12 +129,10 @@ def open_checkpoint(
     torch = _torch()
     from leadline import models
 
-    if threads is not None:
-        torch.set_num_threads(threads)
     with torch.device("meta"):
         module = models.build(architecture, **options)
     models.load_weights(module, weights)
-    return TorchRuntime(module, device=device, precision=precision)
+    return TorchRuntime(module, device=device, precision=precision, threads=threads)
 
 
 def models_that_fit(weights: Path) -> tuple[str, ...]:
