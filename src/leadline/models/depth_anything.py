@@ -12,8 +12,8 @@ times ``max_depth`` metres, again with the same names, and ``max_depth`` is in n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -149,16 +149,3 @@ class DepthAnything(DepthModule):
         if self.config.max_depth is not None:
             depth = depth * self.config.max_depth
         return DPTOutputs(depth, features, pyramid.levels[-1], pyramid.paths)
-
-
-def build_depth_anything(name: str, **options: Any) -> DepthAnything:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that :class:`DepthAnythingConfig` does not have, or a bad value.
-    """
-    known = [field.name for field in fields(DepthAnythingConfig)]
-    for option in options:
-        if option not in known:
-            raise InputError(f"{name} has no option {option!r}; it takes {', '.join(known)}.")
-    return DepthAnything(replace(CONFIGS[name], **options))

@@ -23,7 +23,6 @@ from leadline.errors import InputError, UnknownNameError
 from leadline.models import midas
 from leadline.models.base import DepthModule
 from leadline.models.dpt import DPTOutputs, resize
-from leadline.models.variant import with_options
 from leadline.models.zoedepth import CORES, Domain, expected_depth, route_pictures
 from leadline.models.zoedepth_layers import (
     Attractor,
@@ -289,12 +288,3 @@ def _with_relative(core: DPTOutputs) -> Tensor:
     if relative.shape[-2:] != core.features.shape[-2:]:
         relative = resize(relative, size)
     return torch.cat([core.features, relative], dim=1)
-
-
-def build_metric(name: str, build: Callable[..., DepthModule], **options: Any) -> Metric:
-    """A metric head on the relative network ``encoder``; options are :class:`MetricConfig`'s.
-
-    Raises:
-        InputError: an option that :class:`MetricConfig` does not have, or a bad value.
-    """
-    return Metric(with_options(name, MetricConfig(), options), build)

@@ -32,7 +32,6 @@ from torch import Tensor, nn
 from leadline.errors import InputError
 from leadline.models.base import DepthModule
 from leadline.models.encoders import SMALL_WIDTHS, small_resnet
-from leadline.models.variant import with_options
 from leadline.ops import average_mirrored
 
 MAX_DISPARITY = 0.3
@@ -318,15 +317,6 @@ def disparity_to_depth(
         Metres along the optical axis; infinite where the disparity is 0.
     """
     return focal_px * baseline_m / (disparity * width_px)
-
-
-def build_monodepth(name: str, **options: Any) -> Monodepth:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that the config does not have, or a bad value.
-    """
-    return Monodepth(with_options(name, CONFIGS[name], options))
 
 
 def _block(inputs: int, width: int, *, units: int) -> nn.Sequential:

@@ -32,7 +32,6 @@ from torch import Tensor, nn
 from leadline.errors import InputError, UnknownNameError, WeightsError
 from leadline.models.base import DepthModule
 from leadline.models.encoders import SMALL_WIDTHS, imagenet_classifier, small_resnet
-from leadline.models.variant import with_options
 from leadline.ops import rigid_transform
 
 Pose = Literal["separate", "shared", "posecnn", "none"]
@@ -419,15 +418,6 @@ def disp_to_depth(disp: Tensor, min_depth: float, max_depth: float) -> tuple[Ten
     nearest, farthest = 1 / min_depth, 1 / max_depth
     inverse_depth = farthest + (nearest - farthest) * disp
     return inverse_depth, 1 / inverse_depth
-
-
-def build_monodepth2(name: str, **options: Any) -> Monodepth2:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that the config does not have, or a bad value.
-    """
-    return Monodepth2(with_options(name, CONFIGS[name], options))
 
 
 def _small_motions(x: Tensor, motions: int) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -24,7 +24,6 @@ from leadline.models.depth_anything import DepthAnythingConfig
 from leadline.models.depth_anything_names import from_transformers
 from leadline.models.dinov2 import ENCODERS, DinoV2, Positional
 from leadline.models.dpt import DPTHead
-from leadline.models.variant import with_options
 
 _MARK = "pretrained.cls_token"
 
@@ -151,12 +150,3 @@ class PromptDepthAnything(DepthModule):
                 "each picture, are needed. The map may have any size."
             )
         return prompt
-
-
-def build_prompt_depth_anything(name: str, **options: Any) -> PromptDepthAnything:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that :class:`PromptDepthAnythingConfig` does not have, or a bad value.
-    """
-    return PromptDepthAnything(with_options(name, CONFIGS[name], options))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +24,6 @@ from leadline.errors import InputError, UnknownNameError
 from leadline.models.base import DepthModule
 from leadline.models.dinov2 import ENCODERS, DinoV2, LayerScale, attend
 from leadline.models.dpt import Size, resize
-from leadline.models.variant import with_options
 from leadline.ops import resize_antialiased
 
 _HEADS = 8
@@ -369,12 +368,3 @@ def join_intrinsics(camera: Tensor) -> Tensor:
     fx, fy, cx, cy = camera.unbind(dim=1)
     zero, one = torch.zeros_like(fx), torch.ones_like(fx)
     return torch.stack([fx, zero, cx, zero, fy, cy, zero, zero, one], dim=1).unflatten(1, (3, 3))
-
-
-def build_unidepth(name: str, **options: Any) -> UniDepth:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that :class:`UniDepthConfig` does not have, or a bad value.
-    """
-    return UniDepth(with_options(name, CONFIGS[name], options))

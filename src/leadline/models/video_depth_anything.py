@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,6 @@ from leadline.models.depth_anything import CONFIGS as IMAGE_CONFIGS
 from leadline.models.depth_anything import check_head
 from leadline.models.dinov2 import ENCODERS, DinoV2, Positional
 from leadline.models.dpt import DPTHead, Size, size_of
-from leadline.models.variant import with_options
 from leadline.models.video_depth_anything_layers import (
     GROUPS,
     MEMORIES,
@@ -246,15 +245,6 @@ class DepthStream:
         depth = self.module.predict_clip(frame.unsqueeze(1), self._memories).squeeze(1)
         self._shape = shape
         return depth
-
-
-def build_video_depth_anything(name: str, **options: Any) -> VideoDepthAnything:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that :class:`VideoDepthAnythingConfig` does not have, or a bad value.
-    """
-    return VideoDepthAnything(with_options(name, CONFIGS[name], options))
 
 
 def _in_parts(function: Callable[..., tuple[Tensor, ...]], *inputs: Tensor) -> tuple[Tensor, ...]:

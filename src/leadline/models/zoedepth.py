@@ -19,7 +19,7 @@ What differs from the originals, each with an option to go back:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
@@ -29,7 +29,6 @@ from leadline.errors import InputError, UnknownNameError
 from leadline.models import depth_anything, dpt_midas
 from leadline.models.base import DepthModule
 from leadline.models.dpt import DPTOutputs, resize
-from leadline.models.variant import with_options
 from leadline.models.zoedepth_layers import (
     ALPHA,
     GAMMA,
@@ -212,9 +211,9 @@ class Core(nn.Module):
         sizes = {"features": config.features, "out_channels": config.out_channels}
         given = {name: value for name, value in sizes.items() if value is not None}
         self.core: dpt_midas.DPT | depth_anything.DepthAnything = (
-            dpt_midas.build_dpt(config.core, **given)
+            dpt_midas.DPT(replace(dpt_midas.CONFIGS[config.core], **given))
             if config.core in dpt_midas.CONFIGS
-            else depth_anything.build_depth_anything(config.core, **given)
+            else depth_anything.DepthAnything(replace(depth_anything.CONFIGS[config.core], **given))
         )
 
     def forward(self, batch: Tensor) -> DPTOutputs:
@@ -430,13 +429,3 @@ def _inverted(relative: Tensor) -> Tensor:
     inverse = 1 / (relative + 1e-6)
     low, high = inverse.amin((-2, -1), keepdim=True), inverse.amax((-2, -1), keepdim=True)
     return (inverse - low) / (high - low)
-
-
-def build_zoedepth(name: str, **options: Any) -> ZoeDepth | ZoeDepthNK:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that :class:`ZoeDepthConfig` does not have, or a bad value.
-    """
-    config = with_options(name, CONFIGS[name], options)
-    return ZoeDepthNK(config) if config.domains else ZoeDepth(config)
