@@ -24,6 +24,7 @@ from leadline.datasets.frame import (
 )
 from leadline.errors import InputError
 from leadline.io import list_images, read_depth_png
+from leadline.io.poses import pose_of_quaternion
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,15 +121,7 @@ def pose_from_quaternion(row: Float[np.ndarray, " 7"]) -> Float[np.ndarray, "4 4
     """4x4 rigid transform of a translation and a quaternion: tx ty tz qx qy qz qw."""
     if np.shape(row) != (7,) or not np.linalg.norm(row[3:]) > 0:
         raise InputError(f"pose {row}: tx ty tz qx qy qz qw with a quaternion that is not 0.")
-    x, y, z, w = row[3:] / np.linalg.norm(row[3:])
-    pose = np.eye(4)
-    pose[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    pose[:3, 3] = row[:3]
-    return pose
+    return pose_of_quaternion(row)
 
 
 def _seven_scenes_frame(path: Path, matrix: np.ndarray, after: Path | None) -> Frame:
