@@ -25,7 +25,7 @@ from leadline.evaluation.page import embed_picture, render_document
 from leadline.evaluation.report import format_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from jaxtyping import Bool, Float
 
@@ -66,17 +66,13 @@ class FrameAudit:
 
 
 def audit(
-    refs: Sequence[FrameRef],
-    *,
-    against: Sequence[FrameRef] = (),
-    on_frame: Callable[[FrameAudit], None] | None = None,
+    refs: Sequence[FrameRef], *, against: Sequence[FrameRef] = ()
 ) -> tuple[list[FrameAudit], list[str], list[str]]:
     """Audit frames one after another.
 
     Args:
         refs: the frames, in the sequence's order.
         against: the same frames, by name, from another source.
-        on_frame: called with each audit.
 
     Returns:
         The audits, figures as HTML of those with most to show, and what could not be read.
@@ -98,8 +94,6 @@ def audit(
             continue
         result, marked = audit_frame(frame, previous, other)
         found.append(result)
-        if on_frame is not None:
-            on_frame(result)
         worth = float(np.nanmax([result.see_through, result.contradicted, 0.0]))
         figures.append((worth, _figure(frame, marked, result)))
         figures = sorted(figures, key=lambda pair: -pair[0])[:6]
