@@ -20,6 +20,7 @@ from leadline.datasets.frame import (
     read_lines,
     read_numbers,
     read_picture,
+    set_pose,
     zero_unknown,
 )
 from leadline.errors import InputError
@@ -76,7 +77,7 @@ def kinect_refs(root: Path) -> list[FrameRef]:
 
     def read(path: Path, row: np.ndarray) -> Frame:
         depth = read_depth_png(root / "depth" / f"{path.stem}.pgm", per_unit=1000)
-        image = _set_pose(read_picture(path, **_KINECT), pose_from_quaternion(row))
+        image = set_pose(read_picture(path, **_KINECT), pose_from_quaternion(row))
         return _frame(image, depth, root, path.stem)
 
     return [
@@ -137,7 +138,7 @@ def _seven_scenes_frame(path: Path, matrix: np.ndarray, after: Path | None) -> F
 def _seven_scenes_picture(path: Path, matrix: np.ndarray) -> Image:
     fx, fy, cx, cy = matrix[[0, 1, 0, 1], [0, 1, 2, 2]]
     pose = read_numbers(path.parent / f"{path.name.partition('.')[0]}.pose.txt")
-    return _set_pose(read_picture(path, fx=fx, fy=fy, cx=cx, cy=cy), pose)
+    return set_pose(read_picture(path, fx=fx, fy=fy, cx=cx, cy=cy), pose)
 
 
 def _tum_frame(
@@ -145,7 +146,7 @@ def _tum_frame(
 ) -> Frame:
     image = read_picture(root / colour, **intrinsics)
     if pose is not None:
-        image = _set_pose(image, pose_from_quaternion(np.array([float(word) for word in pose])))
+        image = set_pose(image, pose_from_quaternion(np.array([float(word) for word in pose])))
     values = read_depth16(root / depth, per_unit=_TUM_PER_METRE)
     return _frame(image, values, root, colour)
 
@@ -161,10 +162,6 @@ def _stamped(path: Path) -> list[tuple[float, list[str]]]:
 def _nearest(rows: list[tuple[float, list[str]]], time: float) -> list[str] | None:
     near = min(rows, key=lambda row: abs(row[0] - time), default=None)
     return near[1] if near is not None and abs(near[0] - time) <= _TUM_GAP_S else None
-
-
-def _set_pose(image: Image, pose: np.ndarray) -> Image:
-    return replace(image, camera=image.camera and image.camera.moved(pose))
 
 
 def _frame(image: Image, depth: np.ndarray, root: Path, name: str) -> Frame:
