@@ -11,34 +11,17 @@ times ``max_depth`` metres, again with the same names, and ``max_depth`` is in n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from torch import Tensor
 
-from leadline.errors import InputError, UnknownNameError
+from leadline.errors import InputError
 from leadline.models.base import DepthModule
 from leadline.models.depth_anything_names import from_transformers
-from leadline.models.dinov2 import ENCODERS, DinoV2, Positional
+from leadline.models.dinov2 import ENCODERS, DinoV2, Positional, check_taps
 from leadline.models.dpt import DPTHead, DPTOutputs
-
-
-def check_taps(encoder: str, taps: Sequence[int]) -> None:
-    """Refuse an encoder that does not exist, and all but four increasing blocks of it.
-
-    Raises:
-        UnknownNameError: ``encoder`` is no key of :data:`leadline.models.dinov2.ENCODERS`.
-        InputError: ``taps`` are not four of its blocks.
-    """
-    if encoder not in ENCODERS:
-        raise UnknownNameError("encoder", encoder, ENCODERS)
-    depth = ENCODERS[encoder].depth
-    if len(taps) != 4 or list(taps) != sorted(set(taps)) or not 0 <= taps[0] <= taps[-1] < depth:
-        raise InputError(
-            f"taps={taps}: four increasing block numbers from 0 to {depth - 1} are needed for "
-            f"{encoder}."
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from leadline.errors import InputError, UnknownNameError
-from leadline.models.depth_anything import check_taps
 from leadline.models.depth_anything_3_encoder import RefViewStrategy
-from leadline.models.dinov2 import ENCODERS
+from leadline.models.dinov2 import ENCODERS, check_taps
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -123,17 +123,18 @@ def _dpt(name: str, original: Marks, saved: Marks) -> tuple[Signature, Signature
     )
 
 
-def _zoedepth(suffix: str, core: Marks) -> tuple[Signature, ...]:
-    def heads(attractors: str) -> dict[str, dict[str, tuple[int, ...]]]:
-        return {
-            "n": {attractors.format("0"): (16, 128, 1, 1)},
-            "k": {attractors.format("0"): (32, 128, 1, 1)},
-            "nk": {attractors.format("nyu.0"): (16, 128, 1, 1)},
-        }
+_ZOEDEPTH_HEADS = (("n", "0", 16), ("k", "0", 32), ("nk", "nyu.0", 16))
+"""Variant, its first attractor layer, and that layer's outputs."""
 
+
+def _zoedepth(suffix: str, core: Marks) -> tuple[Signature, ...]:
     return tuple(
-        Signature(f"ZoeDepth-{key.upper()}", (f"zoedepth-{key}{suffix}",), {**core, **marks})
-        for key, marks in heads("attractors.{}._net.2.weight").items()
+        Signature(
+            f"ZoeDepth-{key.upper()}",
+            (f"zoedepth-{key}{suffix}",),
+            {**core, f"attractors.{place}._net.2.weight": (count, 128, 1, 1)},
+        )
+        for key, place, count in _ZOEDEPTH_HEADS
     )
 
 
@@ -143,7 +144,7 @@ _ZOEDEPTH_TRANSFORMERS = tuple(
         (f"zoedepth-{key}",),
         {f"metric_head.attractors.{place}.conv2.weight": (count, 128, 1, 1)},
     )
-    for key, place, count in (("n", "0", 16), ("k", "0", 32), ("nk", "nyu.0", 16))
+    for key, place, count in _ZOEDEPTH_HEADS
 )
 
 _DEPTH_PRO = tuple(

@@ -20,9 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leadline.errors import InputError, UnknownNameError
+from leadline.errors import InputError
 from leadline.models.base import DepthModule
-from leadline.models.dinov2 import ENCODERS, DinoV2, LayerScale, attend
+from leadline.models.dinov2 import ENCODERS, DinoV2, LayerScale, attend, check_taps
 from leadline.models.dpt import Size, resize
 from leadline.ops import resize_antialiased
 
@@ -51,15 +51,8 @@ class UniDepthConfig:
     out_dim: int
 
     def __post_init__(self) -> None:
-        if self.encoder not in ENCODERS:
-            raise UnknownNameError("encoder", self.encoder, ENCODERS)
-        depth, taps = ENCODERS[self.encoder].depth, tuple(self.taps)
-        object.__setattr__(self, "taps", taps)
-        if len(taps) != 4 or list(taps) != sorted(set(taps)) or not 0 <= taps[0] < taps[3] < depth:
-            raise InputError(
-                f"taps={self.taps}: four increasing block numbers from 0 to {depth - 1} are "
-                f"needed for {self.encoder}."
-            )
+        object.__setattr__(self, "taps", tuple(self.taps))
+        check_taps(self.encoder, self.taps)
         if self.hidden_dim < 1 or self.hidden_dim % _HEADS or self.out_dim < 1:
             raise InputError(
                 f"hidden_dim={self.hidden_dim}, out_dim={self.out_dim}: a multiple of {_HEADS} "

@@ -259,8 +259,8 @@ class ZoeDepth(DepthModule):
         self.check_batch(batch)
         core: DPTOutputs = self.core(batch)
         x = self.conv2(core.bottleneck)
-        embeddings, last = _embed(x, core.paths, self.seed_projector, self.projectors)
-        centres = _refine(self.seed_bin_regressor(x), embeddings, self.attractors)
+        embeddings, last = embed_paths(x, core.paths, self.seed_projector, self.projectors)
+        centres = refine_centres(self.seed_bin_regressor(x), embeddings, self.attractors)
         relative = _inverted(core.depth) if self.config.inverse_midas else core.depth
         features = torch.cat([core.features, relative.unsqueeze(1)], dim=1)
         depth = expected_depth(self.conditional_log_binomial, features, last, centres)
@@ -323,7 +323,7 @@ class ZoeDepthNK(DepthModule):
         x = self.conv2(core.bottleneck)
         logits = self.mlp_classifier(self.patch_transformer(x)[:, 0])
         chosen = self.route(logits) if domains is None else domains
-        embeddings, last = _embed(x, core.paths, self.seed_projector, self.projectors)
+        embeddings, last = embed_paths(x, core.paths, self.seed_projector, self.projectors)
         inputs = (x, core.features, last, *embeddings)
         depth = route_pictures(self._depth_in, len(self.config.domains), chosen, inputs)
         return ZoeDepthOutputs(depth, logits, core.depth)
@@ -337,7 +337,9 @@ class ZoeDepthNK(DepthModule):
     def _depth_in(self, domain: int, inputs: Sequence[Tensor]) -> Tensor:
         name = self.config.domains[domain].name
         x, features, last, *embeddings = inputs
-        centres = _refine(self.seed_bin_regressors[name](x), embeddings, self.attractors[name])
+        centres = refine_centres(
+            self.seed_bin_regressors[name](x), embeddings, self.attractors[name]
+        )
         return expected_depth(self.conditional_log_binomial[name], features, last, centres)
 
 
@@ -402,7 +404,7 @@ def _attractors(
     )
 
 
-def _embed(
+def embed_paths(
     x: Tensor, paths: Sequence[Tensor], seed: nn.Module, projectors: nn.ModuleList
 ) -> tuple[list[Tensor], Tensor]:
     """What the attractors read at each path's size, and the finest embedding alone."""
@@ -415,7 +417,7 @@ def _embed(
     return joined, embedding
 
 
-def _refine(centres: Tensor, embeddings: Sequence[Tensor], attractors: Any) -> Tensor:
+def refine_centres(centres: Tensor, embeddings: Sequence[Tensor], attractors: Any) -> Tensor:
     """Seed centres in metres -> the centres after all attractors, in metres."""
     bounds: Bounds | None = attractors[0].bounds
     passed = centres if bounds is None else (centres - bounds.near) / (bounds.far - bounds.near)
