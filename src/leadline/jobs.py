@@ -201,10 +201,6 @@ def run_job(
     )
 
 
-Work = Callable[[Item], Result]
-"""Works on one part; it stays where it was made and may hold a network."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Outcome(Generic[Item, Result]):
     """What became of one part: ``result``, or the ``error`` in one line."""

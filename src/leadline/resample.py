@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -201,7 +201,7 @@ def _point_taps(
     t = position - left
     if rule == "linear":
         return _with_offsets(left, 2), np.stack([1 - t, t], 1)
-    weights = [_cubic_far(t + 1), _cubic_near(t), _cubic_near(1 - t)]
+    weights = [cubic_far(t + 1), cubic_near(t), cubic_near(1 - t)]
     weights.append(1 - weights[0] - weights[1] - weights[2])
     return _with_offsets(left - 1, 4), np.stack(weights, 1)
 
@@ -210,12 +210,12 @@ def _with_offsets(left: np.ndarray, count: int) -> np.ndarray:
     return left.astype(np.int64)[:, None] + np.arange(count)
 
 
-def _cubic_near(x: np.ndarray) -> np.ndarray:
-    """Keys' cubic kernel at distances 0 <= x <= 1."""
+def cubic_near(x: Any) -> Any:
+    """Keys' cubic kernel at distances 0 <= x <= 1, of arrays or tensors."""
     return ((_CUBIC_A + 2) * x - (_CUBIC_A + 3)) * x * x + 1
 
 
-def _cubic_far(x: np.ndarray) -> np.ndarray:
+def cubic_far(x: Any) -> Any:
     """Keys' cubic kernel at distances 1 <= x <= 2."""
     return ((_CUBIC_A * x - 5 * _CUBIC_A) * x + 8 * _CUBIC_A) * x - 4 * _CUBIC_A
 

@@ -371,7 +371,7 @@ class Sidecar:
             InputError: not JSON, unknown or missing keys, or an unknown kind.
         """
         try:
-            data = _with_tuples(_upgrade(json.loads(text)))
+            data = freeze_lists(_upgrade(json.loads(text)))
             data["kind"] = DepthKind(data["kind"])
             data["preprocess"] = _make(PreprocessSpec, data["preprocess"])
             specs = data.get("output_specs", {})
@@ -430,10 +430,10 @@ def _known_inputs(names: Collection[str]) -> tuple[InputName, ...]:
     return tuple(known[name] for name in names)
 
 
-def _with_tuples(value: Any) -> Any:
-    """Lists as tuples, which JSON does not have and configs are made of."""
-    if isinstance(value, list):
-        return tuple(_with_tuples(item) for item in value)
-    if isinstance(value, dict):
-        return {key: _with_tuples(item) for key, item in value.items()}
+def freeze_lists(value: Any) -> Any:
+    """Lists as tuples, at any depth: JSON and TOML have no tuples, and configs no lists."""
+    if isinstance(value, (list, tuple)):
+        return tuple(freeze_lists(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: freeze_lists(item) for key, item in value.items()}
     return value

@@ -193,16 +193,3 @@ def test_raw_frames(tmp_path):
     assert [ref.name for ref in refs] == ["kitchen_0001/d-1.0-7", "kitchen_0001/d-1.1-7"]
     assert refs[0].read().valid.mean() > 0.5
     assert len(open_dataset("nyu-raw", tmp_path, Options(every=2))) == 1
-
-
-def test_holes_are_filled_along_colours():
-    pytest.importorskip("scipy")
-    picture = np.zeros((20, 30, 3), np.uint8)
-    picture[:, 15:] = 200
-    depth = np.where(np.arange(30) < 15, 2.0, 4.0) * np.ones((20, 1))
-    holes = depth.copy()
-    holes[5:15, 10:20] = 0
-    filled = nyu_raw.fill_depth(holes, picture)
-    np.testing.assert_allclose(filled, depth, atol=0.02)
-    with pytest.raises(InputError, match="nothing to fill"):
-        nyu_raw.fill_depth(depth * 0, picture)

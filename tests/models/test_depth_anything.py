@@ -154,6 +154,7 @@ def test_importing_the_table_imports_no_torch_and_building_only_its_own_family()
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == str(
         ["base", "depth_anything", "depth_anything_names", "dinov2", "dinov2_names", "dpt"]
+        + ["variant"]
     )
 
 

@@ -232,7 +232,7 @@ def test_each_picture_is_routed_by_itself_or_the_batch_votes(tiny_core: str) -> 
     voting.load_state_dict(module.state_dict())
     with torch.no_grad():
         alone = torch.cat([module(x[None]) for x in batch])
-        outputs, voted = module.forward_all(batch), voting.outputs(batch)
+        outputs, voted = module.forward_all(batch), voting.forward_all(batch)
         assert outputs.domain_logits is not None
         assert voted.domain_logits is not None
         chosen = module.route(outputs.domain_logits)

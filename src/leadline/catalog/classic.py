@@ -226,21 +226,18 @@ def _midas_v21(name: str, file: str) -> ModelSpec:
 
 def _dpt(name: str, repo: str, file: str, megabytes: float) -> ModelSpec:
     beit = "beit" in name
+    licence = "MIT" if beit else "Apache-2.0"
     return ModelSpec(
         name=name,
         architecture=name,
         kind=DepthKind.AFFINE_DISPARITY,
         preprocess=PREPROCESS["dpt"],
-        weights=(WeightsFile(file=file, repo=repo, size_mb=megabytes, licence=_dpt_licence(beit)),),
+        weights=(WeightsFile(file=file, repo=repo, size_mb=megabytes, licence=licence),),
         summary=f"{name.split('-', 1)[1].removesuffix('-384').replace('beit-', 'BEiT ')}, relative",
         paper="Birkl et al., MiDaS v3.1, 2023 (arXiv:2307.14460)"
         if beit
         else "Ranftl et al., DPT, ICCV 2021 (arXiv:2103.13413)",
     )
-
-
-def _dpt_licence(beit: bool) -> str:
-    return "MIT" if beit else "Apache-2.0"
 
 
 _ZOEDEPTH = {  # metres, scenes, the hub's name, megabytes

@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from leadline.spec import PreprocessSpec, ResizeRule
+from leadline.spec import PreprocessSpec
 
 
 def use_unit_range(height: int, width: int, **rest: Any) -> PreprocessSpec:
@@ -21,15 +21,13 @@ def use_unit_range(height: int, width: int, **rest: Any) -> PreprocessSpec:
     )
 
 
-def _halves(
-    height: int, width: int, *, resize: ResizeRule = "minimal", multiple_of: int = 32, **rest: Any
-) -> PreprocessSpec:
+def _halves(height: int, width: int, **rest: Any) -> PreprocessSpec:
     """RGB in [-1, 1]: what DPT and ZoeDepth take."""
     half = (0.5, 0.5, 0.5)
     return PreprocessSpec(
         size=(height, width),
-        resize=resize,
-        multiple_of=multiple_of,
+        resize="minimal",
+        multiple_of=32,
         mean=half,
         std=half,
         output_interpolation="cubic",

@@ -98,6 +98,11 @@ def set_intrinsics(image: Image, *, fx: float, fy: float, cx: float, cy: float) 
     return replace(image, camera=camera)
 
 
+def set_pose(image: Image, world_from_camera: np.ndarray) -> Image:
+    """The picture with its camera at a pose."""
+    return replace(image, camera=image.camera and image.camera.moved(world_from_camera))
+
+
 def read_depth16(path: Path, *, per_unit: float) -> Float[np.ndarray, "h w"]:
     """Read a 16-bit depth map; 0 = unknown.
 

@@ -19,6 +19,7 @@ from leadline.datasets.frame import (
     read_intrinsics,
     read_numbers,
     read_picture,
+    set_pose,
 )
 from leadline.datasets.lists import KittiFrame, kitti_frames
 from leadline.datasets.velodyne import (
@@ -272,11 +273,10 @@ def _odometry_frame(folder: Path, path: Path, pose: np.ndarray | None) -> Frame:
     calibration = read_calibration(folder / "calib.txt")
     scan, name = folder / "velodyne" / f"{path.stem}.bin", f"{folder.name}/{path.stem}"
     frame = _scan_frame(path, calibration, scan, group="kitti-odometry", name=name)
-    camera = frame.image.camera
-    if pose is None or camera is None:
+    if pose is None:
         return frame
     matrix = np.vstack([pose.reshape(3, 4), [0, 0, 0, 1]])
-    return replace(frame, image=replace(frame.image, camera=camera.moved(matrix)))
+    return replace(frame, image=set_pose(frame.image, matrix))
 
 
 def _scan_frame(

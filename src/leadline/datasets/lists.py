@@ -24,15 +24,6 @@ NYU_LISTS = ("nyu-labelled-test", "nyu-labelled-train", "nyu-sync-test", "nyu-sy
 LISTS = (*KITTI_LISTS, *NYU_LISTS)
 """Every list by name."""
 
-FOCAL_PX = {
-    "2011_09_26": 721.5377,
-    "2011_09_28": 707.0493,
-    "2011_09_29": 718.3351,
-    "2011_09_30": 707.0912,
-    "2011_10_03": 718.856,
-}
-"""Day of a KITTI drive -> focal length of its rectified colour cameras, pixels."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class KittiFrame:
@@ -64,11 +55,6 @@ class KittiFrame:
     def name(self) -> str:
         """Unique name: drive, side and number."""
         return f"{self.sync}/image_{self.camera:02d}/{self.number:010d}"
-
-    @property
-    def focal_px(self) -> float:
-        """Focal length of that day's calibration, pixels."""
-        return FOCAL_PX[self.date]
 
 
 @lru_cache(maxsize=len(LISTS))

@@ -1,11 +1,10 @@
-"""NYU Depth v2, raw dumps: synchronise, undistort, project depth into the picture, fill holes.
+"""NYU Depth v2, raw dumps: synchronise, undistort, project depth into the picture.
 
 The toolbox's constants and its quirks are kept: pixel numbers from 1, the translation with y and z
 exchanged, the last row and column dropped, and the depth camera's own depth written into the
 picture's frame.
 
-Source: Silberman et al. 2012, the data set's toolbox; Levin et al., Colorization using
-Optimization, SIGGRAPH 2004 (filling).
+Source: Silberman et al. 2012, the data set's toolbox.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import numpy as np
 
 from leadline.datasets.frame import Frame, FrameRef, set_intrinsics, zero_unknown
 from leadline.datasets.nyu import CAMERA, MAX_DEPTH_M
-from leadline.errors import InputError, MissingDependencyError
+from leadline.errors import InputError
 from leadline.image import Image
 from leadline.io import read_image
 
@@ -154,56 +153,6 @@ def undistort(
     yd = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
     column, row = xd * camera["fx"] + camera["cx"] - 1, yd * camera["fy"] + camera["cy"] - 1
     return _bilinear(values, row, column)
-
-
-def fill_depth(
-    depth: Float[np.ndarray, "h w"], picture: UInt8[np.ndarray, "h w 3"]
-) -> Float[np.ndarray, "h w"]:
-    """Fill unknown pixels so that neighbours of like grey have like depth (colourisation).
-
-    Args:
-        depth: metres, 0 where unknown; measured pixels keep nearly their value.
-        picture: at the same size.
-    """
-    try:
-        from scipy import sparse
-        from scipy.sparse.linalg import spsolve
-    except ImportError as error:
-        raise MissingDependencyError("scipy", "filling depth holes", "data") from error
-    known = depth > 0
-    if not known.any():
-        raise InputError("no pixel has a depth; there is nothing to fill the holes from.")
-    grey = picture.astype(np.float64) @ np.array([0.2989, 0.5870, 0.1140]) / 255
-    rows, columns, weights = _affinities(grey)
-    size = depth.size
-    matrix = sparse.csr_matrix((-weights, (rows, columns)), shape=(size, size))
-    matrix = matrix + sparse.identity(size) + sparse.diags(known.ravel().astype(np.float64))
-    largest = float(depth.max())
-    filled = spsolve(matrix.tocsc(), (known * depth / largest).ravel())
-    return filled.reshape(depth.shape) * largest
-
-
-def _affinities(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row, column and weight of every pixel's up to eight neighbours; rows sum to 1."""
-    height, width = grey.shape
-    steps = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
-    padded = np.pad(grey, 1, constant_values=np.nan)
-    around = np.stack(
-        [padded[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width] for dy, dx in steps], -1
-    )
-    there = ~np.isnan(around)
-    everything = np.concatenate([around, grey[..., None]], -1)
-    variance = np.nanmean((everything - np.nanmean(everything, -1, keepdims=True)) ** 2, -1)
-    square = (around - grey[..., None]) ** 2
-    spread = np.maximum(0.6 * variance, -np.nanmin(square, -1) / np.log(0.01))
-    weight = np.exp(-square / np.maximum(spread, 2e-6)[..., None])
-    weight = np.where(there, weight, 0)
-    weight /= weight.sum(-1, keepdims=True)
-    index = np.arange(grey.size).reshape(grey.shape)
-    offsets = np.array([dy * width + dx for dy, dx in steps])
-    rows = np.broadcast_to(index[..., None], there.shape)[there]
-    columns = (index[..., None] + offsets)[there]
-    return rows, columns, weight[there]
 
 
 def _splat(depth: np.ndarray) -> np.ndarray:

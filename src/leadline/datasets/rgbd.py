@@ -20,10 +20,12 @@ from leadline.datasets.frame import (
     read_lines,
     read_numbers,
     read_picture,
+    set_pose,
     zero_unknown,
 )
 from leadline.errors import InputError
 from leadline.io import list_images, read_depth_png
+from leadline.io.poses import pose_of_quaternion
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +77,7 @@ def kinect_refs(root: Path) -> list[FrameRef]:
 
     def read(path: Path, row: np.ndarray) -> Frame:
         depth = read_depth_png(root / "depth" / f"{path.stem}.pgm", per_unit=1000)
-        image = _set_pose(read_picture(path, **_KINECT), pose_from_quaternion(row))
+        image = set_pose(read_picture(path, **_KINECT), pose_from_quaternion(row))
         return _frame(image, depth, root, path.stem)
 
     return [
@@ -120,15 +122,7 @@ def pose_from_quaternion(row: Float[np.ndarray, " 7"]) -> Float[np.ndarray, "4 4
     """4x4 rigid transform of a translation and a quaternion: tx ty tz qx qy qz qw."""
     if np.shape(row) != (7,) or not np.linalg.norm(row[3:]) > 0:
         raise InputError(f"pose {row}: tx ty tz qx qy qz qw with a quaternion that is not 0.")
-    x, y, z, w = row[3:] / np.linalg.norm(row[3:])
-    pose = np.eye(4)
-    pose[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    pose[:3, 3] = row[:3]
-    return pose
+    return pose_of_quaternion(row)
 
 
 def _seven_scenes_frame(path: Path, matrix: np.ndarray, after: Path | None) -> Frame:
@@ -144,7 +138,7 @@ def _seven_scenes_frame(path: Path, matrix: np.ndarray, after: Path | None) -> F
 def _seven_scenes_picture(path: Path, matrix: np.ndarray) -> Image:
     fx, fy, cx, cy = matrix[[0, 1, 0, 1], [0, 1, 2, 2]]
     pose = read_numbers(path.parent / f"{path.name.partition('.')[0]}.pose.txt")
-    return _set_pose(read_picture(path, fx=fx, fy=fy, cx=cx, cy=cy), pose)
+    return set_pose(read_picture(path, fx=fx, fy=fy, cx=cx, cy=cy), pose)
 
 
 def _tum_frame(
@@ -152,7 +146,7 @@ def _tum_frame(
 ) -> Frame:
     image = read_picture(root / colour, **intrinsics)
     if pose is not None:
-        image = _set_pose(image, pose_from_quaternion(np.array([float(word) for word in pose])))
+        image = set_pose(image, pose_from_quaternion(np.array([float(word) for word in pose])))
     values = read_depth16(root / depth, per_unit=_TUM_PER_METRE)
     return _frame(image, values, root, colour)
 
@@ -168,10 +162,6 @@ def _stamped(path: Path) -> list[tuple[float, list[str]]]:
 def _nearest(rows: list[tuple[float, list[str]]], time: float) -> list[str] | None:
     near = min(rows, key=lambda row: abs(row[0] - time), default=None)
     return near[1] if near is not None and abs(near[0] - time) <= _TUM_GAP_S else None
-
-
-def _set_pose(image: Image, pose: np.ndarray) -> Image:
-    return replace(image, camera=image.camera and image.camera.moved(pose))
 
 
 def _frame(image: Image, depth: np.ndarray, root: Path, name: str) -> Frame:

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leadline.camera import Camera
-from leadline.datasets.frame import Frame, FrameRef, read_bytes, zero_unknown
+from leadline.datasets.frame import (
+    Frame,
+    FrameRef,
+    read_bytes,
+    read_picture,
+    set_pose,
+    zero_unknown,
+)
 from leadline.datasets.spec import DatasetSpec
 from leadline.errors import InputError
-from leadline.image import Image
-from leadline.io import read_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,22 +84,12 @@ def read_cam(path: Path) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "4
 
 
 def _frame(training: Path, split: str, name: str) -> Frame:
-    image = read_image(training / split / f"{name}.png")
     depth = read_dpt(training / "depth" / f"{name}.dpt")
-    height, width = image.size
     k, camera_from_world = read_cam(training / "camdata_left" / f"{name}.cam")
-    camera = Camera(
-        width=width,
-        height=height,
-        fx=float(k[0, 0]),
-        fy=float(k[1, 1]),
-        cx=float(k[0, 2]),
-        cy=float(k[1, 2]),
-        world_from_camera=np.linalg.inv(camera_from_world),
-        source="data set",
-    )
+    fx, fy, cx, cy = k[[0, 1, 0, 1], [0, 1, 2, 2]].tolist()
+    image = read_picture(training / split / f"{name}.png", fx=fx, fy=fy, cx=cx, cy=cy)
     return Frame(
-        image=Image(pixels=image.pixels, camera=camera, name=image.name),
+        image=set_pose(image, np.linalg.inv(camera_from_world)),
         depth=zero_unknown(depth),
         max_depth=MAX_DEPTH_M,
         group="sintel",

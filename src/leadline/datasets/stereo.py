@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leadline.camera import Camera
-from leadline.datasets.frame import Frame, FrameRef, read_lines, zero_unknown
+from leadline.datasets.frame import Frame, FrameRef, read_lines, set_intrinsics, zero_unknown
 from leadline.errors import InputError
-from leadline.image import Image
 from leadline.io import read_depth_png, read_image, read_pfm
 
 if TYPE_CHECKING:
@@ -101,21 +99,15 @@ def _pair(
 ) -> Frame:
     image = read_image(left)
     height, width = image.size
-    camera = Camera(
-        width=width,
-        height=height,
-        fx=calibration["focal_px"],
-        fy=calibration["focal_px"],
-        cx=calibration.get("cx", (width - 1) / 2),
-        cy=calibration.get("cy", (height - 1) / 2),
-        source="data set",
-    )
+    focal_px = calibration["focal_px"]
+    cx = calibration.get("cx", (width - 1) / 2)
+    cy = calibration.get("cy", (height - 1) / 2)
     disparity = zero_unknown(disparity)
     known = disparity > 0
     away = np.where(known, disparity + calibration["doffs_px"], 1)
-    depth = np.where(known, calibration["focal_px"] * calibration["baseline_m"] / away, 0)
+    depth = np.where(known, focal_px * calibration["baseline_m"] / away, 0)
     return Frame(
-        image=Image(pixels=image.pixels, camera=camera, name=str(left)),
+        image=set_intrinsics(image, fx=focal_px, fy=focal_px, cx=cx, cy=cy),
         depth=depth.astype(np.float32),
         max_depth=MAX_DEPTH_M,
         group="middlebury",

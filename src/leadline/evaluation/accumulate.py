@@ -84,7 +84,7 @@ class Accumulator:
     @property
     def metrics(self) -> list[str]:
         """Names of the metrics, without ``pixels``."""
-        return [name for name in self._first().metrics if name != "pixels"]
+        return [name for name in self._all()[0].metrics if name != "pixels"]
 
     def per_image(self) -> dict[str, float]:
         """Mean over images; NaN, which says undefined, is left out."""
@@ -153,9 +153,6 @@ class Accumulator:
         sums = counts @ np.stack([row.sums for row in self.rows])
         made = [self.protocol.compute_metrics(row) for row in sums]
         return {name: np.array([m[name] for m in made]) for name in made[0]}
-
-    def _first(self) -> Row:
-        return self._all()[0]
 
     def _all(self) -> list[Row]:
         if not self.rows:

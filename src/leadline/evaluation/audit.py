@@ -27,7 +27,7 @@ from leadline.evaluation.page import embed_picture, render_document
 from leadline.evaluation.report import format_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from jaxtyping import Bool, Float
 
@@ -76,7 +76,6 @@ def audit(
     *,
     against: Sequence[FrameRef] = (),
     predict: Predictor | None = None,
-    on_frame: Callable[[FrameAudit], None] | None = None,
 ) -> tuple[list[FrameAudit], list[str], list[str]]:
     """Audit frames one after another.
 
@@ -84,7 +83,6 @@ def audit(
         refs: the frames, in the sequence's order.
         against: the same frames, by name, from another source.
         predict: a network's maps, to compare with.
-        on_frame: called with each audit.
 
     Returns:
         The audits, figures as HTML of those with most to show, and what could not be read.
@@ -108,8 +106,6 @@ def audit(
         if predict is not None:
             result = replace(result, model_abs_rel=compare_with_map(frame, predict(frame)))
         found.append(result)
-        if on_frame is not None:
-            on_frame(result)
         worth = [result.see_through, result.contradicted, result.model_abs_rel, 0.0]
         figures.append((float(np.nanmax(worth)), _figure(frame, marked, result)))
         figures = sorted(figures, key=lambda pair: -pair[0])[:6]

@@ -153,7 +153,7 @@ def to_markdown(cells: Sequence[Mapping[str, Any]]) -> str:
         if first is None:
             lines += [f"### {name}", "", *(f"- {c['model']}: {c['error']}" for c in rows), ""]
             continue
-        shown = _metrics(first)
+        shown = [name for name in SHOWN if name in first["mean"]]
         lines += [
             f"### {name}",
             "",
@@ -262,10 +262,6 @@ def _who(cell: Mapping[str, Any]) -> str:
     """The model, and on which share of the pixels it was scored, where not on all."""
     coverage = cell["coverage"]
     return cell["model"] + (f" ({100 * coverage:.3g} % of the pixels)" if coverage < 1 else "")
-
-
-def _metrics(cell: Mapping[str, Any]) -> list[str]:
-    return [name for name in SHOWN if name in cell["mean"]]
 
 
 def _value(cell: Mapping[str, Any], metric: str) -> str:

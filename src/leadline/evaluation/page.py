@@ -64,7 +64,11 @@ def render_page(
         _distances(report),
         "<h2>Frames</h2>",
         '<div class="charts">',
-        *(_chart(report, name) for name in CHARTS if name in report.scores.metrics),
+        *(
+            draw_histogram([row.metrics[name] for row in report.scores.rows], name)
+            for name in CHARTS
+            if name in report.scores.metrics
+        ),
         "</div>",
     ]
     for title, names in (("Worst", worst), ("Best", best)):
@@ -166,10 +170,6 @@ def _distances(report: Report) -> str:
         "<h2>By distance</h2><p><small>near: up to a quarter of the cap, mid: up to half, far: "
         f"beyond; pooled.</small></p><table><tr><th></th><th>pixels</th>{head}</tr>{rows}</table>"
     )
-
-
-def _chart(report: Report, name: str) -> str:
-    return draw_histogram([row.metrics[name] for row in report.scores.rows], name)
 
 
 def _case(report: Report, ref: FrameRef, predict: Predictor) -> str:

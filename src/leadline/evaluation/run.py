@@ -10,7 +10,6 @@ print(report.table())
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from leadline.errors import InputError, KindError, LeadlineError
@@ -77,8 +76,8 @@ def evaluate(
     report = run_job(
         refs,
         prepare=lambda ref: ref.read(),
-        work=lambda ref, frame: (frame, _predict(predict, frame)),
-        finish=partial(_score, protocol=protocol, metrics=tuple(metrics)),
+        work=lambda _, frame: (_predict(predict, frame), frame),
+        finish=lambda _, made: score_frame(*made, protocol, metrics),
         on_progress=on_progress,
         on_failure=failed,
         ahead=ahead,
@@ -142,17 +141,6 @@ def _predict(predict: Predictor, frame: Frame) -> Prediction:
     pred = predict(frame)
     refuse_disparity(pred, frame)
     return pred
-
-
-def _score(
-    ref: FrameRef,
-    made: tuple[Frame, Prediction],
-    *,
-    protocol: Protocol,
-    metrics: tuple[str, ...],
-) -> MapScore:
-    frame, pred = made
-    return score_frame(pred, frame, protocol, metrics)
 
 
 def _name_frame(name: str, error: Exception) -> Exception:

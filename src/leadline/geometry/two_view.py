@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,8 +32,6 @@ MIN_MATCHES = 16
 _CONFIDENCE, _ITERATIONS = 0.9999, 10_000
 _FLAT_SHARE = 0.85  # of matches that one plane (or line) explains: a scene that may be flat
 _LINE_TRIALS = 200
-
-Structure = Literal["general", "plane", "rotation"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

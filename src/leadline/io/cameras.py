@@ -132,14 +132,14 @@ def _from_data(data: Any, size: tuple[int, int] | None, name: str) -> dict[str, 
         return {str(number): camera for number, camera in enumerate(views)}
     if isinstance(data.get("intrinsic"), dict):
         return {"": _from_open3d(data, size, name)}
-    rigs = {key: value for key, value in data.items() if _is_rig(value)}
+    rigs = {
+        key: value
+        for key, value in data.items()
+        if isinstance(value, dict) and "intrinsics" in value
+    }
     if rigs:  # Kalibr: cam0, cam1 ...
         return {str(key): _from_table(value, size, f"{name}, {key}") for key, value in rigs.items()}
     return {"": _from_table(data, size, name)}
-
-
-def _is_rig(value: Any) -> bool:
-    return isinstance(value, dict) and "intrinsics" in value
 
 
 def _from_table(table: Mapping[Any, Any], size: tuple[int, int] | None, name: str) -> Camera:

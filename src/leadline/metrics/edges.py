@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leadline.errors import InputError
-from leadline.metrics.arrays import to_numpy
+from leadline.metrics.arrays import check_finite, find_known, to_numpy
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -233,14 +233,6 @@ def _maps(pred: Map, target: Map, valid: Mask) -> tuple[np.ndarray, np.ndarray, 
             f"prediction of shape {p.shape}, target {t.shape}: edges need two (h, w) maps of one "
             "size; resize the prediction to the target."
         )
-    known = np.isfinite(t) & (t > 0)
-    if valid is not None:
-        known &= to_numpy(valid).astype(bool)
-    if not known.any():
-        raise InputError("no pixel has a known depth; check the mask and the target's unit.")
-    if not (np.isfinite(p[known]).all() and (p[known] > 0).all()):
-        raise InputError(
-            "the prediction holds values that are not finite or not positive where the depth is "
-            "known; clamp it to the protocol's range first."
-        )
+    known = find_known(t, valid)
+    check_finite(p[known])
     return np.where(known, p, 1.0), np.where(known, t, 1.0), known

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from leadline.errors import InputError
-from leadline.metrics.arrays import to_numpy
+from leadline.metrics.arrays import check_finite, find_known, to_numpy
 from leadline.metrics.pixel_sums import compute_metrics, sum_pixels
 
 if TYPE_CHECKING:
@@ -148,15 +148,7 @@ def _pixels(
             f"{None if valid is None else np.shape(valid)}: one shape is needed; resize the "
             "prediction to the target."
         )
-    keep = np.isfinite(target) & (target > 0)
-    if valid is not None:
-        keep &= to_numpy(valid).astype(bool)
-    if not keep.any():
-        raise InputError("no pixel has a known depth; check the mask and the target's unit.")
+    keep = find_known(target, valid)
     p, t = pred[keep].astype(np.float64), target[keep].astype(np.float64)
-    if not np.isfinite(p).all() or (positive and p.min() <= 0):
-        raise InputError(
-            "the prediction holds values that are not finite or not positive where the depth is "
-            "known; clamp it to the protocol's range first."
-        )
+    check_finite(p, positive=positive)
     return p, t

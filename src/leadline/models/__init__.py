@@ -7,8 +7,8 @@ depth = module(batch)  # normalised (b, 3, h, w) -> (b, h, w)
 ```
 
 Importing this package imports neither torch nor any network; ``build`` imports the one it needs.
-To add a model: write its file, add one function that imports and builds it, and its names to
-``BUILDERS``; then its checkpoint's marks to ``signatures.py``.
+To add a model: write its file, add one function that imports its configs and builds it, and its
+names to ``BUILDERS``; then its checkpoint's marks to ``signatures.py``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from leadline.errors import MissingDependencyError, UnknownNameError
+from leadline.models.variant import with_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,21 +32,27 @@ Builder = Callable[..., "DepthModule"]
 
 
 def _depth_anything(name: str, **options: Any) -> DepthModule:
-    from leadline.models.depth_anything import build_depth_anything
+    from leadline.models.depth_anything import CONFIGS, DepthAnything
 
-    return build_depth_anything(name, **options)
+    return DepthAnything(with_options(name, CONFIGS[name], options))
 
 
 def _video_depth_anything(name: str, **options: Any) -> DepthModule:
-    from leadline.models.video_depth_anything import build_video_depth_anything
+    from leadline.models.video_depth_anything import CONFIGS, VideoDepthAnything
 
-    return build_video_depth_anything(name, **options)
+    return VideoDepthAnything(with_options(name, CONFIGS[name], options))
 
 
 def _depth_anything_3(name: str, **options: Any) -> DepthModule:
-    from leadline.models.depth_anything_3 import build_depth_anything_3
+    from leadline.models import depth_anything_3 as da3
+    from leadline.models import depth_anything_3_config as configs
 
-    return build_depth_anything_3(name, **options)
+    config = with_options(name, configs.CONFIGS[name], options)
+    if isinstance(config, configs.NestedConfig):
+        return da3.DepthAnything3Nested(config)
+    if isinstance(config, configs.AnyViewConfig):
+        return da3.DepthAnything3(config)
+    return da3.DepthAnything3Sky(config)
 
 
 def _lite(name: str, **options: Any) -> DepthModule:
@@ -55,99 +62,101 @@ def _lite(name: str, **options: Any) -> DepthModule:
 
 
 def _fastdepth(name: str, **options: Any) -> DepthModule:
-    from leadline.models.fastdepth import build_fastdepth
+    from leadline.models.fastdepth import CONFIGS, FastDepth, FastDepthPlain
 
-    return build_fastdepth(name, **options)
+    config = with_options(name, CONFIGS[name], options)
+    return FastDepthPlain(config) if config.skips == "none" else FastDepth(config)
 
 
 def _monodepth2(name: str, **options: Any) -> DepthModule:
-    from leadline.models.monodepth2 import build_monodepth2
+    from leadline.models.monodepth2 import CONFIGS, Monodepth2
 
-    return build_monodepth2(name, **options)
+    return Monodepth2(with_options(name, CONFIGS[name], options))
 
 
 def _monodepth(name: str, **options: Any) -> DepthModule:
-    from leadline.models.monodepth import build_monodepth
+    from leadline.models.monodepth import CONFIGS, Monodepth
 
-    return build_monodepth(name, **options)
+    return Monodepth(with_options(name, CONFIGS[name], options))
 
 
 def _densedepth(name: str, **options: Any) -> DepthModule:
-    from leadline.models.densedepth import build_densedepth
+    from leadline.models.densedepth import CONFIGS, DenseDepth
 
-    return build_densedepth(name, **options)
+    return DenseDepth(with_options(name, CONFIGS[name], options))
 
 
 def _eigen14(name: str, **options: Any) -> DepthModule:
-    from leadline.models.eigen14 import build_eigen14
+    from leadline.models.eigen14 import CONFIGS, Eigen14
 
-    return build_eigen14(name, **options)
+    return Eigen14(with_options(name, CONFIGS[name], options))
 
 
 def _stn(name: str, **options: Any) -> nn.Module:
-    from leadline.models.stn import build_stn
+    from leadline.models.stn import CONFIGS, SpatialTransformer
 
-    return build_stn(name, **options)
+    return SpatialTransformer(with_options(name, CONFIGS[name], options))
 
 
 def _midas(name: str, **options: Any) -> DepthModule:
-    from leadline.models.midas import build_midas
+    from leadline.models.midas import CONFIGS, Midas
 
-    return build_midas(name, **options)
+    return Midas(with_options(name, CONFIGS[name], options))
 
 
 def _dpt(name: str, **options: Any) -> DepthModule:
-    from leadline.models.dpt_midas import build_dpt
+    from leadline.models.dpt_midas import CONFIGS, DPT
 
-    return build_dpt(name, **options)
+    return DPT(with_options(name, CONFIGS[name], options))
 
 
 def _zoedepth(name: str, **options: Any) -> DepthModule:
-    from leadline.models.zoedepth import build_zoedepth
+    from leadline.models.zoedepth import CONFIGS, ZoeDepth, ZoeDepthNK
 
-    return build_zoedepth(name, **options)
+    config = with_options(name, CONFIGS[name], options)
+    return ZoeDepthNK(config) if config.domains else ZoeDepth(config)
 
 
 def _metric(name: str, **options: Any) -> DepthModule:
-    from leadline.models.metric import build_metric
+    from leadline.models.metric import Metric, MetricConfig
 
-    return build_metric(name, build, **options)
+    return Metric(with_options(name, MetricConfig(), options), build)
 
 
 def _depth_pro(name: str, **options: Any) -> DepthModule:
-    from leadline.models.depth_pro import build_depth_pro
+    from leadline.models.depth_pro import DepthPro, DepthProConfig
 
-    return build_depth_pro(name, **options)
+    return DepthPro(with_options(name, DepthProConfig(), options))
 
 
 def _prompt_depth_anything(name: str, **options: Any) -> DepthModule:
-    from leadline.models.prompt_depth_anything import build_prompt_depth_anything
+    from leadline.models.prompt_depth_anything import CONFIGS, PromptDepthAnything
 
-    return build_prompt_depth_anything(name, **options)
+    return PromptDepthAnything(with_options(name, CONFIGS[name], options))
 
 
 def _moge(name: str, **options: Any) -> DepthModule:
-    from leadline.models.moge import build_moge
+    from leadline.models.moge import CONFIGS, Moge
 
-    return build_moge(name, **options)
+    return Moge(with_options(name, CONFIGS[name], options))
 
 
 def _moge2(name: str, **options: Any) -> DepthModule:
-    from leadline.models.moge2 import build_moge2
+    from leadline.models.moge2 import CONFIGS, Moge2
 
-    return build_moge2(name, **options)
+    return Moge2(with_options(name, CONFIGS[name], options))
 
 
 def _metric3d(name: str, **options: Any) -> DepthModule:
-    from leadline.models.metric3d import build_metric3d
+    from leadline.models.metric3d import CONFIGS, Metric3D
 
-    return build_metric3d(name, **options)
+    return Metric3D(with_options(name, CONFIGS[name], options))
 
 
 def _unidepth(name: str, **options: Any) -> DepthModule:
-    from leadline.models.unidepth import build_unidepth
+    from leadline.models.unidepth import CONFIGS, UniDepth
 
-    return build_unidepth(name, **options)
+    return UniDepth(with_options(name, CONFIGS[name], options))
 
 
 BUILDERS: dict[str, Builder] = {

@@ -32,7 +32,6 @@ from torch import Tensor, nn
 from leadline.errors import InputError
 from leadline.models.base import DepthModule
 from leadline.models.encoders import imagenet_classifier
-from leadline.models.variant import with_options
 
 NEAREST, FARTHEST = 100.0, 1.0
 """Bounds of the target ``max_depth / depth``: depth is clipped to [max_depth / 100, max_depth]."""
@@ -231,15 +230,6 @@ def inverse_to_depth(inverse: Tensor, max_depth: float = 10.0) -> Tensor:
     which it takes for the nearest depth instead of the farthest.
     """
     return max_depth / inverse.clamp(FARTHEST, NEAREST)
-
-
-def build_densedepth(name: str, **options: Any) -> DenseDepth:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that the config does not have, or a bad value.
-    """
-    return DenseDepth(with_options(name, CONFIGS[name], options))
 
 
 _LEAVES = {

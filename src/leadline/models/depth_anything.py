@@ -11,65 +11,58 @@ times ``max_depth`` metres, again with the same names, and ``max_depth`` is in n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from torch import Tensor
 
-from leadline.errors import InputError, UnknownNameError
+from leadline.errors import InputError
 from leadline.models.base import DepthModule
 from leadline.models.depth_anything_names import from_transformers
-from leadline.models.dinov2 import ENCODERS, DinoV2, Positional
+from leadline.models.dinov2 import ENCODERS, DinoV2, Positional, check_taps
 from leadline.models.dpt import DPTHead, DPTOutputs
 
 
-def check_head(
-    encoder: str, taps: Sequence[int], features: int, out_channels: Sequence[int]
-) -> None:
-    """Refuse an encoder that does not exist and a head that does not fit to it.
-
-    Raises:
-        UnknownNameError: ``encoder`` is no key of :data:`leadline.models.dinov2.ENCODERS`.
-        InputError: ``taps`` are not four of its blocks, or channel counts are impossible.
-    """
-    if encoder not in ENCODERS:
-        raise UnknownNameError("encoder", encoder, ENCODERS)
-    depth = ENCODERS[encoder].depth
-    if len(taps) != 4 or list(taps) != sorted(set(taps)) or not 0 <= taps[0] <= taps[-1] < depth:
-        raise InputError(
-            f"taps={taps}: four increasing block numbers from 0 to {depth - 1} are needed for "
-            f"{encoder}."
-        )
-    if len(out_channels) != 4 or min(out_channels) < 1 or features < 2:
-        raise InputError(
-            f"features={features}, out_channels={out_channels}: at least 2 features and four "
-            "positive channel counts are needed."
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
-class DepthAnythingConfig:
-    """One variant of the network.
+class EncoderHeadConfig:
+    """An encoder and the head on it, as all networks of this family have them. Abstract.
 
     Attributes:
         encoder: key of :data:`leadline.models.dinov2.ENCODERS`.
         taps: the four blocks that the head reads, from 0.
         features: channels of the head's fusion paths.
         out_channels: channels of the four reassembled maps, fine to coarse.
-        max_depth: metres at which the sigmoid saturates; None for a relative model.
-        positional: see :data:`leadline.models.dinov2.Positional`.
     """
 
     encoder: str
     taps: tuple[int, int, int, int]
     features: int
     out_channels: tuple[int, int, int, int]
+
+    def __post_init__(self) -> None:
+        check_taps(self.encoder, self.taps)
+        if len(self.out_channels) != 4 or min(self.out_channels) < 1 or self.features < 2:
+            raise InputError(
+                f"features={self.features}, out_channels={self.out_channels}: at least 2 features "
+                "and four positive channel counts are needed."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthAnythingConfig(EncoderHeadConfig):
+    """One variant of the network.
+
+    Attributes:
+        max_depth: metres at which the sigmoid saturates; None for a relative model.
+        positional: see :data:`leadline.models.dinov2.Positional`.
+    """
+
     max_depth: float | None = None
     positional: Positional = "scale"
 
     def __post_init__(self) -> None:
-        check_head(self.encoder, self.taps, self.features, self.out_channels)
+        super().__post_init__()
         if self.max_depth is not None and not self.max_depth > 0:
             raise InputError(
                 f"max_depth={self.max_depth}: needs to be positive metres (20 for the indoor and "
@@ -77,33 +70,28 @@ class DepthAnythingConfig:
             )
 
 
-_SMALL = DepthAnythingConfig(
-    encoder="vits", taps=(2, 5, 8, 11), features=64, out_channels=(48, 96, 192, 384)
-)
-_BASE = DepthAnythingConfig(
-    encoder="vitb", taps=(2, 5, 8, 11), features=128, out_channels=(96, 192, 384, 768)
-)
-_LARGE = DepthAnythingConfig(
-    encoder="vitl", taps=(4, 11, 17, 23), features=256, out_channels=(256, 512, 1024, 1024)
-)
-_GIANT = DepthAnythingConfig(
-    encoder="vitg", taps=(9, 19, 29, 39), features=384, out_channels=(1536, 1536, 1536, 1536)
-)
+HEADS: dict[str, dict[str, Any]] = {
+    "vits": {"taps": (2, 5, 8, 11), "features": 64, "out_channels": (48, 96, 192, 384)},
+    "vitb": {"taps": (2, 5, 8, 11), "features": 128, "out_channels": (96, 192, 384, 768)},
+    "vitl": {"taps": (4, 11, 17, 23), "features": 256, "out_channels": (256, 512, 1024, 1024)},
+    "vitg": {"taps": (9, 19, 29, 39), "features": 384, "out_channels": (1536,) * 4},
+}
+"""Encoder -> what the networks of this family put on it."""
+
+_V2 = {size: DepthAnythingConfig(encoder=size, **head) for size, head in HEADS.items()}
+_V1_TAPS = {"vits": (8, 9, 10, 11), "vitb": (8, 9, 10, 11), "vitl": (20, 21, 22, 23)}
 
 CONFIGS: dict[str, DepthAnythingConfig] = {
-    "depth-anything-v1-vits": replace(_SMALL, taps=(8, 9, 10, 11)),
-    "depth-anything-v1-vitb": replace(_BASE, taps=(8, 9, 10, 11)),
-    "depth-anything-v1-vitl": replace(_LARGE, taps=(20, 21, 22, 23)),
-    "depth-anything-v2-vits": _SMALL,
-    "depth-anything-v2-vitb": _BASE,
-    "depth-anything-v2-vitl": _LARGE,
-    "depth-anything-v2-vitg": _GIANT,
-    "depth-anything-v2-metric-indoor-vits": replace(_SMALL, max_depth=20.0),
-    "depth-anything-v2-metric-indoor-vitb": replace(_BASE, max_depth=20.0),
-    "depth-anything-v2-metric-indoor-vitl": replace(_LARGE, max_depth=20.0),
-    "depth-anything-v2-metric-outdoor-vits": replace(_SMALL, max_depth=80.0),
-    "depth-anything-v2-metric-outdoor-vitb": replace(_BASE, max_depth=80.0),
-    "depth-anything-v2-metric-outdoor-vitl": replace(_LARGE, max_depth=80.0),
+    **{
+        f"depth-anything-v1-{size}": replace(_V2[size], taps=taps)
+        for size, taps in _V1_TAPS.items()
+    },
+    **{f"depth-anything-v2-{size}": config for size, config in _V2.items()},
+    **{
+        f"depth-anything-v2-metric-{place}-{size}": replace(_V2[size], max_depth=max_depth)
+        for place, max_depth in (("indoor", 20.0), ("outdoor", 80.0))
+        for size in ("vits", "vitb", "vitl")
+    },
 }
 
 
@@ -149,16 +137,3 @@ class DepthAnything(DepthModule):
         if self.config.max_depth is not None:
             depth = depth * self.config.max_depth
         return DPTOutputs(depth, features, pyramid.levels[-1], pyramid.paths)
-
-
-def build_depth_anything(name: str, **options: Any) -> DepthAnything:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that :class:`DepthAnythingConfig` does not have, or a bad value.
-    """
-    known = [field.name for field in fields(DepthAnythingConfig)]
-    for option in options:
-        if option not in known:
-            raise InputError(f"{name} has no option {option!r}; it takes {', '.join(known)}.")
-    return DepthAnything(replace(CONFIGS[name], **options))

@@ -27,7 +27,6 @@ from leadline.models.depth_anything_3_camera import (
     encode_pose,
 )
 from leadline.models.depth_anything_3_config import (
-    CONFIGS,
     AnyViewConfig,
     NestedConfig,
     SkyConfig,
@@ -37,7 +36,6 @@ from leadline.models.depth_anything_3_heads import DualDPT, SkyDPT
 from leadline.models.depth_anything_3_sky import align_to_metric, fill_sky
 from leadline.models.dinov2 import ENCODERS, DinoV2
 from leadline.models.dpt import run_in_float32
-from leadline.models.variant import with_options
 
 _VIEWS_AT_ONCE = 8  # through a head, which bounds its memory
 
@@ -295,17 +293,3 @@ def _run_in_parts(
     starts = range(0, len(tokens[0]), _VIEWS_AT_ONCE)
     parts = [head([x[i : i + _VIEWS_AT_ONCE] for x in tokens], size, patch) for i in starts]
     return [torch.cat(maps) for maps in zip(*parts, strict=True)]
-
-
-def build_depth_anything_3(name: str, **options: Any) -> DepthModule:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that the config does not have, or a bad value.
-    """
-    config = with_options(name, CONFIGS[name], options)
-    if isinstance(config, NestedConfig):
-        return DepthAnything3Nested(config)
-    if isinstance(config, AnyViewConfig):
-        return DepthAnything3(config)
-    return DepthAnything3Sky(config)

@@ -10,7 +10,7 @@ from typing import get_args
 
 from leadline.errors import InputError, UnknownNameError
 from leadline.models.depth_anything_3_encoder import RefViewStrategy
-from leadline.models.dinov2 import ENCODERS
+from leadline.models.dinov2 import ENCODERS, check_taps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +30,7 @@ class SkyConfig:
     out_channels: tuple[int, int, int, int] = (256, 512, 1024, 1024)
 
     def __post_init__(self) -> None:
-        if self.encoder not in ENCODERS:
-            raise UnknownNameError("encoder", self.encoder, ENCODERS)
-        depth, taps = ENCODERS[self.encoder].depth, tuple(self.taps)
-        increasing = list(taps) == sorted(set(taps))
-        if len(taps) != 4 or not increasing or not 0 <= taps[0] <= taps[-1] < depth:
-            raise InputError(
-                f"taps={self.taps}: four increasing block numbers from 0 to {depth - 1} are "
-                f"needed for {self.encoder}."
-            )
+        check_taps(self.encoder, self.taps)
         channels = (*self.out_channels, self.features)
         if len(channels) != 5 or any(c < 4 or c % 4 for c in channels):
             raise InputError(

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +23,6 @@ from leadline.models.base import DepthModule
 from leadline.models.depth_pro_names import from_transformers
 from leadline.models.dinov2 import DinoV2, EncoderConfig
 from leadline.models.dpt import run_in_float32
-from leadline.models.variant import with_options
 
 _PATCH = 16  # side in pixels
 
@@ -377,12 +375,3 @@ class DepthPro(DepthModule):
         features, coarsest = self.decoder(self.encoder(levels))
         inverse = run_in_float32(self.head[4:], self.head[:4](features))
         return inverse.squeeze(1), coarsest
-
-
-def build_depth_pro(name: str, **options: Any) -> DepthPro:
-    """Depth Pro, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that :class:`DepthProConfig` does not have, or a bad value.
-    """
-    return DepthPro(with_options(name, DepthProConfig(), options))

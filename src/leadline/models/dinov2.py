@@ -11,7 +11,7 @@ Module names are those of the published checkpoints, so their state dicts load a
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -19,13 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leadline.errors import InputError
+from leadline.errors import InputError, UnknownNameError
+from leadline.resample import cubic_far, cubic_near
 
 Positional = Literal["scale", "size"]
 """How the positional grid meets another picture size: ``scale`` by (side + 0.1) / 37, as DINOv2
 and Depth Anything do, or ``size`` by side / 37, as transformers does."""
-
-_CUBIC = -0.75  # the bicubic kernel's free parameter, PyTorch's choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +61,23 @@ ENCODERS: dict[str, EncoderConfig] = {
     "vitl": EncoderConfig(width=1024, depth=24, heads=16),
     "vitg": EncoderConfig(width=1536, depth=40, heads=24, swiglu=True),
 }
+
+
+def check_taps(encoder: str, taps: Sequence[int]) -> None:
+    """Refuse an encoder that does not exist, and all but four increasing blocks of it.
+
+    Raises:
+        UnknownNameError: ``encoder`` is no key of :data:`ENCODERS`.
+        InputError: ``taps`` are not four of its blocks.
+    """
+    if encoder not in ENCODERS:
+        raise UnknownNameError("encoder", encoder, ENCODERS)
+    depth = ENCODERS[encoder].depth
+    if len(taps) != 4 or list(taps) != sorted(set(taps)) or not 0 <= taps[0] <= taps[-1] < depth:
+        raise InputError(
+            f"taps={taps}: four increasing block numbers from 0 to {depth - 1} are needed for "
+            f"{encoder}."
+        )
 
 
 class PatchEmbed(nn.Module):
@@ -261,13 +277,17 @@ class DinoV2(nn.Module):
 
     def run_blocks(self, batch: Tensor, taps: Collection[int]) -> list[Tensor]:
         """:meth:`forward` without the final norm."""
-        x = self.embed(batch)
-        taken = []
-        for index, block in enumerate(self.blocks[: max(taps) + 1]):
-            x = block(x)
-            if index in taps:
-                taken.append(x)
-        return taken
+        return take_blocks(self.blocks, self.embed(batch), taps)
+
+
+def take_blocks(blocks: nn.ModuleList, x: Tensor, taps: Collection[int]) -> list[Tensor]:
+    """The tokens after the blocks ``taps``; blocks after the last are not run."""
+    taken = []
+    for index, block in enumerate(blocks[: max(taps) + 1]):
+        x = block(x)
+        if index in taps:
+            taken.append(x)
+    return taken
 
 
 def resample_positions(
@@ -305,17 +325,9 @@ def _resample_first_axis(x: Tensor, positions: Tensor, step: Tensor) -> Tensor:
     centre = (positions + 0.5) * step - 0.5
     first = centre.floor()
     t = centre - first
-    weights = (_cubic_far(t + 1), _cubic_near(t), _cubic_near(1 - t), _cubic_far(2 - t))
+    weights = (cubic_far(t + 1), cubic_near(t), cubic_near(1 - t), cubic_far(2 - t))
     total = torch.zeros_like(x[:1])
     for shift, weight in zip((-1, 0, 1, 2), weights, strict=True):
         index = (first + shift).clamp(0, x.shape[0] - 1).long()
         total = total + x.index_select(0, index) * weight[:, None, None]
     return total
-
-
-def _cubic_near(x: Tensor) -> Tensor:
-    return ((_CUBIC + 2) * x - (_CUBIC + 3)) * x * x + 1  # |x| <= 1
-
-
-def _cubic_far(x: Tensor) -> Tensor:
-    return ((_CUBIC * x - 5 * _CUBIC) * x + 8 * _CUBIC) * x - 4 * _CUBIC  # 1 < |x| < 2

@@ -12,7 +12,7 @@ the class token is joined to every patch token and both go through one linear la
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,6 @@ from leadline.models.base import DepthModule
 from leadline.models.beit import Beit, BeitConfig
 from leadline.models.dpt import DPTOutputs, MidasScratch, Size
 from leadline.models.dpt_midas_names import complete, from_transformers
-from leadline.models.variant import with_options
 from leadline.models.vit import Taken, VisionTransformer, VitConfig
 
 if TYPE_CHECKING:
@@ -179,12 +178,3 @@ class DPT(DepthModule):
         """The map together with the decoder's inner maps."""
         self.check_batch(batch)
         return self.scratch.forward_all(self.pretrained(batch))
-
-
-def build_dpt(name: str, **options: Any) -> DPT:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that :class:`DPTConfig` does not have, or a bad value.
-    """
-    return DPT(with_options(name, CONFIGS[name], options))

@@ -37,7 +37,6 @@ from torch import Tensor, nn
 
 from leadline.errors import InputError
 from leadline.models.base import DepthModule
-from leadline.models.variant import with_options
 from leadline.ops import sample
 
 
@@ -264,15 +263,6 @@ class FineStack(nn.Module):
                 layer.weight[0, 0, 2, 2] = 1
                 if layer.bias is not None:
                     layer.bias.zero_()
-
-
-def build_eigen14(name: str, **options: Any) -> Eigen14:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that the config does not have, or a bad value.
-    """
-    return Eigen14(with_options(name, CONFIGS[name], options))
 
 
 def _normalise_across(x: Tensor) -> Tensor:

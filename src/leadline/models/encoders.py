@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 from timm.models.resnet import BasicBlock, ResNet
 
@@ -36,6 +37,15 @@ def small_resnet(channels: int = 3) -> ResNet:
         stem_width=16,
         zero_init_last=False,
     )
+
+
+def resnet_features(net: Any, batch: Tensor) -> list[Tensor]:
+    """(b, c, h, w) in [0, 1] -> features of a timm ResNet at strides 2, 4, 8, 16 and 32."""
+    x = F.relu(net.bn1(net.conv1((batch - 0.45) / 0.225)))
+    features = [x, net.layer1(net.maxpool(x))]
+    for layer in (net.layer2, net.layer3, net.layer4):
+        features.append(layer(features[-1]))
+    return features
 
 
 def imagenet_classifier(name: str, net: nn.Module) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,6 @@ from torch import Tensor, nn
 
 from leadline.errors import InputError
 from leadline.models.base import DepthModule
-from leadline.models.variant import with_options
 
 Skips = Literal["add", "concat", "none"]
 
@@ -165,16 +164,6 @@ class NNConv5(nn.Module):
         for stage in range(1, 6):
             x = _double(self.get_submodule(f"conv{stage}")(x))
         return self.conv6(x)
-
-
-def build_fastdepth(name: str, **options: Any) -> FastDepth | FastDepthPlain:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that the config does not have, or a bad value.
-    """
-    config = with_options(name, CONFIGS[name], options)
-    return FastDepthPlain(config) if config.skips == "none" else FastDepth(config)
 
 
 def _encoder_layers(widths: tuple[int, ...]) -> list[nn.Sequential]:

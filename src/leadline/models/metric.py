@@ -23,8 +23,14 @@ from leadline.errors import InputError, UnknownNameError
 from leadline.models import midas
 from leadline.models.base import DepthModule
 from leadline.models.dpt import DPTOutputs, resize
-from leadline.models.variant import with_options
-from leadline.models.zoedepth import CORES, Domain, expected_depth, route_pictures
+from leadline.models.zoedepth import (
+    CORES,
+    Domain,
+    embed_paths,
+    expected_depth,
+    refine_centres,
+    route_pictures,
+)
 from leadline.models.zoedepth_layers import (
     Attractor,
     Bounds,
@@ -122,8 +128,8 @@ class BinsHead(nn.Module):
         self.projectors = nn.ModuleList(Projector(c, w, w) for c in widths.paths)
         self.seeds, self.attractors = nn.ModuleList(), nn.ModuleList()
         self.distributions = nn.ModuleList()
-        self.ranges = [Bounds(domain.min_depth, domain.max_depth) for domain in config.domains]
-        for bounds in self.ranges:
+        for domain in config.domains:
+            bounds = Bounds(domain.min_depth, domain.max_depth)
             self.seeds.append(SeedBins(widths.bottleneck, config.n_bins, bounds, w))
             self.attractors.append(
                 nn.ModuleList(Attractor(w, n, bounds, hidden=w) for n in config.n_attractors)
@@ -134,24 +140,15 @@ class BinsHead(nn.Module):
 
     def forward(self, core: DPTOutputs, domains: Tensor) -> Tensor:
         """Inner maps and (b,) domains -> (b, h, w) metres at the features' size."""
-        embedding = self.seed_projector(core.bottleneck)
-        joined = []
-        for projector, path in zip(self.projectors, core.paths, strict=True):
-            own = projector(path)
-            joined.append(own + resize(embedding, (own.shape[-2], own.shape[-1])))
-            embedding = own
-        features = _with_relative(core)
-        inputs = (core.bottleneck, features, embedding, *joined)
+        joined, embedding = embed_paths(
+            core.bottleneck, core.paths, self.seed_projector, self.projectors
+        )
+        inputs = (core.bottleneck, _with_relative(core), embedding, *joined)
         return route_pictures(self._depth_in, self.count, domains, inputs)
 
     def _depth_in(self, domain: int, inputs: Sequence[Tensor]) -> Tensor:
         bottleneck, features, embedding, *joined = inputs
-        near, far = self.ranges[domain]
-        metres = self.seeds[domain](bottleneck)
-        passed = (metres - near) / (far - near)
-        layers: Any = self.attractors[domain]
-        for attractor, part in zip(layers, joined, strict=True):
-            passed, metres = attractor(part, passed)
+        metres = refine_centres(self.seeds[domain](bottleneck), joined, self.attractors[domain])
         return expected_depth(self.distributions[domain], features, embedding, metres)
 
 
@@ -289,12 +286,3 @@ def _with_relative(core: DPTOutputs) -> Tensor:
     if relative.shape[-2:] != core.features.shape[-2:]:
         relative = resize(relative, size)
     return torch.cat([core.features, relative], dim=1)
-
-
-def build_metric(name: str, build: Callable[..., DepthModule], **options: Any) -> Metric:
-    """A metric head on the relative network ``encoder``; options are :class:`MetricConfig`'s.
-
-    Raises:
-        InputError: an option that :class:`MetricConfig` does not have, or a bad value.
-    """
-    return Metric(with_options(name, MetricConfig(), options), build)

@@ -16,7 +16,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -34,7 +34,6 @@ from leadline.models.metric3d_updates import (
     size_of,
     upsample_convex,
 )
-from leadline.models.variant import with_options
 
 CANONICAL_FOCAL_PX = 1000.0
 
@@ -326,12 +325,3 @@ class Metric3D(DepthModule):
             )
             if not re.fullmatch(r"decoder\.context_feature_encoder\..*\.norm3\.(weight|bias)", name)
         }
-
-
-def build_metric3d(name: str, **options: Any) -> Metric3D:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that :class:`Metric3DConfig` does not have, or a bad value.
-    """
-    return Metric3D(with_options(name, CONFIGS[name], options))

@@ -14,7 +14,7 @@ here (``residual_relu``).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from leadline.errors import InputError
 from leadline.models.base import DepthModule
 from leadline.models.dpt import DPTOutputs, MidasScratch
-from leadline.models.variant import with_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -247,12 +246,3 @@ class Midas(DepthModule):
         """The map together with the decoder's inner maps."""
         self.check_batch(batch)
         return self.scratch.forward_all(self.pretrained(batch))
-
-
-def build_midas(name: str, **options: Any) -> Midas:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that :class:`MidasConfig` does not have, or a bad value.
-    """
-    return Midas(with_options(name, CONFIGS[name], options))

@@ -33,7 +33,6 @@ from leadline.models.moge_config import (
     read_published,
     refuse_newer,
 )
-from leadline.models.variant import with_options
 from leadline.ops import resize_antialiased
 
 _PICTURE_MEAN = (0.485, 0.456, 0.406)
@@ -300,12 +299,3 @@ def _describe(model_config: Mapping[str, Any]) -> dict[str, Any]:
     if "encoder" in described:
         described["encoder"] = read_encoder_name(described["encoder"])
     return described
-
-
-def build_moge(name: str, **options: Any) -> Moge:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that :class:`MogeConfig` does not have, or a bad value.
-    """
-    return Moge(with_options(name, CONFIGS[name], options))

@@ -39,7 +39,6 @@ from leadline.models.moge_config import (
     read_published,
     refuse_newer,
 )
-from leadline.models.variant import with_options
 from leadline.ops import resize_antialiased
 
 _FINER_WIDTHS = (256, 128, 64, 32)
@@ -281,12 +280,3 @@ def _describe(model_config: Mapping[str, Any]) -> dict[str, Any]:
         "remap_output": model_config["remap_output"],
         "num_tokens_range": tuple(model_config["num_tokens_range"]),
     }
-
-
-def build_moge2(name: str, **options: Any) -> Moge2:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that :class:`Moge2Config` does not have, or a bad value.
-    """
-    return Moge2(with_options(name, CONFIGS[name], options))

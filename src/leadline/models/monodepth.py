@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -31,8 +31,7 @@ from torch import Tensor, nn
 
 from leadline.errors import InputError
 from leadline.models.base import DepthModule
-from leadline.models.encoders import SMALL_WIDTHS, small_resnet
-from leadline.models.variant import with_options
+from leadline.models.encoders import SMALL_WIDTHS, resnet_features, small_resnet
 from leadline.ops import average_mirrored
 
 MAX_DISPARITY = 0.3
@@ -214,12 +213,7 @@ class SmallEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(b, 3, h, w) in [0, 1] -> features at strides 2, 4, 8, 16 and 32."""
-        net: Any = self.resnet
-        x = F.relu(net.bn1(net.conv1((x - 0.45) / 0.225)))
-        features = [x, net.layer1(net.maxpool(x))]
-        for layer in (net.layer2, net.layer3, net.layer4):
-            features.append(layer(features[-1]))
-        return features
+        return resnet_features(self.resnet, x)
 
 
 class ResNet50Encoder(nn.Module):
@@ -318,15 +312,6 @@ def disparity_to_depth(
         Metres along the optical axis; infinite where the disparity is 0.
     """
     return focal_px * baseline_m / (disparity * width_px)
-
-
-def build_monodepth(name: str, **options: Any) -> Monodepth:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that the config does not have, or a bad value.
-    """
-    return Monodepth(with_options(name, CONFIGS[name], options))
 
 
 def _block(inputs: int, width: int, *, units: int) -> nn.Sequential:

@@ -22,7 +22,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import timm
 import torch
@@ -31,8 +31,12 @@ from torch import Tensor, nn
 
 from leadline.errors import InputError, UnknownNameError, WeightsError
 from leadline.models.base import DepthModule
-from leadline.models.encoders import SMALL_WIDTHS, imagenet_classifier, small_resnet
-from leadline.models.variant import with_options
+from leadline.models.encoders import (
+    SMALL_WIDTHS,
+    imagenet_classifier,
+    resnet_features,
+    small_resnet,
+)
 from leadline.ops import rigid_transform
 
 Pose = Literal["separate", "shared", "posecnn", "none"]
@@ -285,13 +289,7 @@ class ResnetEncoder(nn.Module):
 
     def forward(self, batch: Tensor) -> list[Tensor]:
         """(b, 3 * pictures, h, w) in [0, 1] -> features at strides 2, 4, 8, 16 and 32."""
-        net: Any = self.encoder
-        x = (batch - 0.45) / 0.225
-        x = F.relu(net.bn1(net.conv1(x)))
-        features = [x, net.layer1(net.maxpool(x))]
-        for layer in (net.layer2, net.layer3, net.layer4):
-            features.append(layer(features[-1]))
-        return features
+        return resnet_features(self.encoder, batch)
 
     def load_imagenet(self, state_dict: Mapping[str, Tensor]) -> None:
         """Start from a classifier: with several pictures, each gets the first layer's share.
@@ -419,15 +417,6 @@ def disp_to_depth(disp: Tensor, min_depth: float, max_depth: float) -> tuple[Ten
     nearest, farthest = 1 / min_depth, 1 / max_depth
     inverse_depth = farthest + (nearest - farthest) * disp
     return inverse_depth, 1 / inverse_depth
-
-
-def build_monodepth2(name: str, **options: Any) -> Monodepth2:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that the config does not have, or a bad value.
-    """
-    return Monodepth2(with_options(name, CONFIGS[name], options))
 
 
 def _small_motions(x: Tensor, motions: int) -> tuple[Tensor, Tensor]:

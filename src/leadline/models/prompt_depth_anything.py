@@ -12,65 +12,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from leadline.errors import InputError
 from leadline.models.base import DepthModule
-from leadline.models.depth_anything import CONFIGS as DEPTH_ANYTHING
-from leadline.models.depth_anything import DepthAnythingConfig
+from leadline.models.depth_anything import HEADS, EncoderHeadConfig
 from leadline.models.depth_anything_names import from_transformers
 from leadline.models.dinov2 import ENCODERS, DinoV2, Positional
 from leadline.models.dpt import DPTHead
-from leadline.models.variant import with_options
 
 _MARK = "pretrained.cls_token"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PromptDepthAnythingConfig:
+class PromptDepthAnythingConfig(EncoderHeadConfig):
     """One variant of the network.
 
     Attributes:
-        encoder: key of :data:`leadline.models.dinov2.ENCODERS`.
-        taps: the four blocks that the head reads, from 0.
-        features: channels of the head's fusion paths.
-        out_channels: channels of the four reassembled maps, fine to coarse.
         bounded: end in a sigmoid, as all published models do, in place of a ReLU.
         positional: see :data:`leadline.models.dinov2.Positional`. The default is transformers'
             rule, since the published files in its layout come with its preprocessing; ``scale`` is
             the original code's.
     """
 
-    encoder: str
-    taps: tuple[int, int, int, int]
-    features: int
-    out_channels: tuple[int, int, int, int]
     bounded: bool = True
     positional: Positional = "size"
 
-    def __post_init__(self) -> None:
-        DepthAnythingConfig(  # checks the values that both networks have
-            encoder=self.encoder,
-            taps=self.taps,
-            features=self.features,
-            out_channels=self.out_channels,
-        )
-
-
-def _on(base: DepthAnythingConfig) -> PromptDepthAnythingConfig:
-    return PromptDepthAnythingConfig(
-        encoder=base.encoder,
-        taps=base.taps,
-        features=base.features,
-        out_channels=base.out_channels,
-    )
-
 
 CONFIGS: dict[str, PromptDepthAnythingConfig] = {
-    f"prompt-depth-anything-{size}": _on(DEPTH_ANYTHING[f"depth-anything-v2-{size}"])
+    f"prompt-depth-anything-{size}": PromptDepthAnythingConfig(encoder=size, **HEADS[size])
     for size in ("vits", "vitl")
 }
 
@@ -151,12 +124,3 @@ class PromptDepthAnything(DepthModule):
                 "each picture, are needed. The map may have any size."
             )
         return prompt
-
-
-def build_prompt_depth_anything(name: str, **options: Any) -> PromptDepthAnything:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that :class:`PromptDepthAnythingConfig` does not have, or a bad value.
-    """
-    return PromptDepthAnything(with_options(name, CONFIGS[name], options))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 Marks = Mapping[str, tuple[int, ...]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Signature:
     """What tells a checkpoint.
 
@@ -25,7 +25,7 @@ class Signature:
     """
 
     title: str
-    models: tuple[str, ...] = ()
+    models: tuple[str, ...]
     marks: Marks
     advice: str = ""
 
@@ -48,24 +48,19 @@ def _depth_anything(size: str, width: int, features: int) -> tuple[Signature, ..
     title = f"Depth Anything {_in_words(size)}"
     return (
         Signature(
-            title=title,
-            models=models,
-            marks={
-                "pretrained.pos_embed": positions,
-                "depth_head.scratch.output_conv1.weight": head,
-            },
+            title,
+            models,
+            {"pretrained.pos_embed": positions, "depth_head.scratch.output_conv1.weight": head},
         ),
         Signature(
-            title=f"{title} in transformers' layout",
-            models=models,
-            marks={
-                "backbone.embeddings.position_embeddings": positions,
-                "head.conv1.weight": head,
-            },
+            f"{title} in transformers' layout",
+            models,
+            {"backbone.embeddings.position_embeddings": positions, "head.conv1.weight": head},
         ),
         Signature(
-            title=f"the encoder of {title} alone (DINOv2)",
-            marks={"pos_embed": positions, "blocks.0.ls1.gamma": (width,)},
+            f"the encoder of {title} alone (DINOv2)",
+            (),
+            {"pos_embed": positions, "blocks.0.ls1.gamma": (width,)},
             advice=(
                 f"build 'depth-anything-v2-{size}' and load it into module.pretrained to train "
                 "from it; it has no depth head"
@@ -77,9 +72,9 @@ def _depth_anything(size: str, width: int, features: int) -> tuple[Signature, ..
 def _video_depth_anything(size: str, width: int, features: int) -> Signature:
     norm = "head.motion_modules.{}.temporal_transformer.norm.weight"
     return Signature(
-        title=f"Video Depth Anything ViT-{size[-1].upper()}",
-        models=(f"video-depth-anything-{size}", f"video-depth-anything-metric-{size}"),
-        marks={
+        f"Video Depth Anything ViT-{size[-1].upper()}",
+        (f"video-depth-anything-{size}", f"video-depth-anything-metric-{size}"),
+        {
             "pretrained.pos_embed": (1, 1370, width),
             norm.format(1): (width,),
             norm.format(3): (features,),
@@ -92,17 +87,17 @@ def _prompt_depth_anything(size: str, width: int, features: int) -> tuple[Signat
     title = f"Prompt Depth Anything {_in_words(size)}"
     return (
         Signature(
-            title=title,
-            models=(name,),
-            marks={
+            title,
+            (name,),
+            {
                 "pretrained.pos_embed": (1, 1370, width),
                 "depth_head.scratch.refinenet1.resConfUnit_depth.0.weight": branch,
             },
         ),
         Signature(
-            title=f"{title} in transformers' layout",
-            models=(name,),
-            marks={
+            f"{title} in transformers' layout",
+            (name,),
+            {
                 "backbone.embeddings.position_embeddings": (1, 1370, width),
                 "neck.fusion_stage.layers.0.prompt_depth_layer.convolution1.weight": branch,
             },
@@ -115,54 +110,45 @@ def _midas(name: str, stem: tuple[int, ...], features: int) -> Signature:
         "pretrained.layer1.0.weight": stem,
         "scratch.output_conv.0.weight": (features // 2, features, 3, 3),
     }
-    return Signature(title=name, models=(name,), marks=marks)
+    return Signature(name, (name,), marks)
 
 
 def _dpt(name: str, original: Marks, saved: Marks) -> tuple[Signature, Signature]:
     head = (128, 256, 3, 3)
     return (
+        Signature(f"MiDaS {name}", (name,), {**original, "scratch.output_conv.0.weight": head}),
         Signature(
-            title=f"MiDaS {name}",
-            models=(name,),
-            marks={**original, "scratch.output_conv.0.weight": head},
-        ),
-        Signature(
-            title=f"MiDaS {name} in transformers' layout",
-            models=(name,),
-            marks={**saved, "head.head.0.weight": head},
+            f"MiDaS {name} in transformers' layout", (name,), {**saved, "head.head.0.weight": head}
         ),
     )
 
 
-def _zoedepth(suffix: str, core: Marks) -> tuple[Signature, ...]:
-    def heads(attractors: str) -> dict[str, dict[str, tuple[int, ...]]]:
-        return {
-            "n": {attractors.format("0"): (16, 128, 1, 1)},
-            "k": {attractors.format("0"): (32, 128, 1, 1)},
-            "nk": {attractors.format("nyu.0"): (16, 128, 1, 1)},
-        }
+_ZOEDEPTH_HEADS = (("n", "0", 16), ("k", "0", 32), ("nk", "nyu.0", 16))
+"""Variant, its first attractor layer, and that layer's outputs."""
 
+
+def _zoedepth(suffix: str, core: Marks) -> tuple[Signature, ...]:
     return tuple(
         Signature(
-            title=f"ZoeDepth-{key.upper()}",
-            models=(f"zoedepth-{key}{suffix}",),
-            marks={**core, **marks},
+            f"ZoeDepth-{key.upper()}",
+            (f"zoedepth-{key}{suffix}",),
+            {**core, f"attractors.{place}._net.2.weight": (count, 128, 1, 1)},
         )
-        for key, marks in heads("attractors.{}._net.2.weight").items()
+        for key, place, count in _ZOEDEPTH_HEADS
     )
 
 
 _ZOEDEPTH_TRANSFORMERS = tuple(
     Signature(
-        title=f"ZoeDepth-{key.upper()} in transformers' layout",
-        models=(f"zoedepth-{key}",),
-        marks={f"metric_head.attractors.{place}.conv2.weight": (count, 128, 1, 1)},
+        f"ZoeDepth-{key.upper()} in transformers' layout",
+        (f"zoedepth-{key}",),
+        {f"metric_head.attractors.{place}.conv2.weight": (count, 128, 1, 1)},
     )
-    for key, place, count in (("n", "0", 16), ("k", "0", 32), ("nk", "nyu.0", 16))
+    for key, place, count in _ZOEDEPTH_HEADS
 )
 
 _DEPTH_PRO = tuple(
-    Signature(title=title, models=("depth-pro",), marks={name: (1, 577, 1024)})
+    Signature(title, ("depth-pro",), {name: (1, 577, 1024)})
     for title, name in (
         ("Depth Pro", "encoder.patch_encoder.pos_embed"),
         (
@@ -175,27 +161,24 @@ _DEPTH_PRO = tuple(
 _DEPTH_ANYTHING_3 = (
     *(
         Signature(
-            title=f"Depth Anything 3 {size}",
-            models=(f"da3-{size}",),
-            marks={
-                "backbone.pretrained.camera_token": (1, 2, width),
-                "head.norm.weight": (2 * width,),
-            },
+            f"Depth Anything 3 {size}",
+            (f"da3-{size}",),
+            {"backbone.pretrained.camera_token": (1, 2, width), "head.norm.weight": (2 * width,)},
         )
         for size, width in (("small", 384), ("base", 768), ("large", 1024), ("giant", 1536))
     ),
     Signature(
-        title="Depth Anything 3 mono or metric",
-        models=("da3mono-large", "da3metric-large"),
-        marks={
+        "Depth Anything 3 mono or metric",
+        ("da3mono-large", "da3metric-large"),
+        {
             "backbone.pretrained.pos_embed": (1, 1370, 1024),
             "head.scratch.sky_output_conv2.2.weight": (1, 32, 1, 1),
         },
     ),
     Signature(
-        title="Depth Anything 3 nested",
-        models=("da3nested-giant-large",),
-        marks={
+        "Depth Anything 3 nested",
+        ("da3nested-giant-large",),
+        {
             "da3.backbone.pretrained.camera_token": (1, 2, 1536),
             "da3_metric.head.scratch.sky_output_conv2.2.weight": (1, 32, 1, 1),
         },
@@ -204,33 +187,30 @@ _DEPTH_ANYTHING_3 = (
 
 _CONVOLUTIONAL = (
     Signature(
-        title="FastDepth",
-        models=("fastdepth",),
-        marks={"conv0.0.weight": (32, 3, 3, 3), "decode_conv3.0.0.weight": (256, 1, 5, 5)},
+        "FastDepth",
+        ("fastdepth",),
+        {"conv0.0.weight": (32, 3, 3, 3), "decode_conv3.0.0.weight": (256, 1, 5, 5)},
     ),
     Signature(
-        title="FastDepth with concatenated skips",
-        models=("fastdepth-concat",),
-        marks={"conv0.0.weight": (32, 3, 3, 3), "decode_conv3.0.0.weight": (512, 1, 5, 5)},
+        "FastDepth with concatenated skips",
+        ("fastdepth-concat",),
+        {"conv0.0.weight": (32, 3, 3, 3), "decode_conv3.0.0.weight": (512, 1, 5, 5)},
     ),
     Signature(
-        title="FastDepth without skips",
-        models=("fastdepth-plain",),
-        marks={
-            "mobilenet.0.0.weight": (32, 3, 3, 3),
-            "decoder.conv1.0.0.weight": (1024, 1, 5, 5),
-        },
+        "FastDepth without skips",
+        ("fastdepth-plain",),
+        {"mobilenet.0.0.weight": (32, 3, 3, 3), "decoder.conv1.0.0.weight": (1024, 1, 5, 5)},
     ),
     Signature(
-        title="FastDepth, pruned",
-        models=("fastdepth-pruned",),
-        marks={"conv0.0.weight": (16, 3, 3, 3), "decode_conv3.0.0.weight": (256, 1, 5, 5)},
+        "FastDepth, pruned",
+        ("fastdepth-pruned",),
+        {"conv0.0.weight": (16, 3, 3, 3), "decode_conv3.0.0.weight": (256, 1, 5, 5)},
     ),
     *(
         Signature(
-            title=f"Monodepth2 with ResNet-{depth}",
-            models=(f"monodepth2-r{depth}",),
-            marks={
+            f"Monodepth2 with ResNet-{depth}",
+            (f"monodepth2-r{depth}",),
+            {
                 "encoder.encoder.conv1.weight": (64, 3, 7, 7),
                 "decoder.decoder.0.conv.conv.weight": (256, width, 3, 3),
             },
@@ -238,15 +218,16 @@ _CONVOLUTIONAL = (
         for depth, width in ((18, 512), (50, 2048))
     ),
     Signature(
-        title="the encoder of Monodepth2 alone (encoder.pth)",
-        marks={"encoder.conv1.weight": (64, 3, 7, 7), "encoder.bn1.weight": (64,)},
+        "the encoder of Monodepth2 alone (encoder.pth)",
+        (),
+        {"encoder.conv1.weight": (64, 3, 7, 7), "encoder.bn1.weight": (64,)},
         advice="give the folder that holds encoder.pth and depth.pth to monodepth2-r18",
     ),
     *(
         Signature(
-            title=title,
-            models=(name,),
-            marks={
+            title,
+            (name,),
+            {
                 "encoder.original_model.features.conv0.weight": (64, 3, 7, 7),
                 "decoder.conv2.weight": (width, 1664, 1, 1),
             },
@@ -257,20 +238,20 @@ _CONVOLUTIONAL = (
         )
     ),
     Signature(
-        title="Monodepth with a VGG encoder",
-        models=("monodepth-vgg",),
-        marks={"encoder.blocks.0.0.weight": (32, 3, 7, 7), "decoder.upconv7.bias": (512,)},
+        "Monodepth with a VGG encoder",
+        ("monodepth-vgg",),
+        {"encoder.blocks.0.0.weight": (32, 3, 7, 7), "decoder.upconv7.bias": (512,)},
     ),
     Signature(
-        title="Monodepth with ResNet-50",
-        models=("monodepth-resnet50",),
-        marks={"encoder.conv1.weight": (64, 3, 7, 7), "decoder.upconv6.bias": (512,)},
+        "Monodepth with ResNet-50",
+        ("monodepth-resnet50",),
+        {"encoder.conv1.weight": (64, 3, 7, 7), "decoder.upconv6.bias": (512,)},
     ),
     *(
         Signature(
-            title=f"Eigen 2014 for {place}",
-            models=(f"eigen14-{place.lower()}",),
-            marks={"coarse.conv1.weight": (96, 3, 11, 11), "coarse.full2.bias": (places,)},
+            f"Eigen 2014 for {place}",
+            (f"eigen14-{place.lower()}",),
+            {"coarse.conv1.weight": (96, 3, 11, 11), "coarse.full2.bias": (places,)},
         )
         for place, places in (("NYU", 55 * 74), ("KITTI", 27 * 142))
     ),
@@ -282,22 +263,19 @@ def _moge2(size: str, width: int) -> tuple[Signature, Signature]:
     title, name = f"MoGe-2 ViT-{size[-1].upper()}", f"moge-2-{size}"
     return (
         Signature(
-            title=f"{title} with normals",
-            models=(f"{name}-normal",),
-            marks={**marks, "normal_head.output_blocks.4.bias": (3,)},
+            f"{title} with normals",
+            (f"{name}-normal",),
+            {**marks, "normal_head.output_blocks.4.bias": (3,)},
         ),
-        Signature(title=title, models=(name,), marks=marks),
+        Signature(title, (name,), marks),
     )
 
 
 _MOGE = (
     Signature(
-        title="MoGe-1 ViT-L",
-        models=("moge-1-vitl",),
-        marks={
-            "backbone.pos_embed": (1, 1370, 1024),
-            "head.output_block.1.2.weight": (1, 32, 1, 1),
-        },
+        "MoGe-1 ViT-L",
+        ("moge-1-vitl",),
+        {"backbone.pos_embed": (1, 1370, 1024), "head.output_block.1.2.weight": (1, 32, 1, 1)},
     ),
     *_moge2("vits", 384),
     *_moge2("vitb", 768),
@@ -306,18 +284,18 @@ _MOGE = (
 
 _METRIC3D = tuple(
     Signature(
-        title=f"Metric3D v2 ViT-{title}",
-        models=(f"metric3d-v2-{size}",),
-        marks={"depth_model.encoder.register_tokens": (1, 4, width)},
+        f"Metric3D v2 ViT-{title}",
+        (f"metric3d-v2-{size}",),
+        {"depth_model.encoder.register_tokens": (1, 4, width)},
     )
     for size, title, width in (("vits", "S", 384), ("vitl", "L", 1024), ("giant2", "g", 1536))
 )
 
 _UNIDEPTH = tuple(
     Signature(
-        title=f"UniDepth v2 ViT-{size[-1].upper()}",
-        models=(f"unidepth-v2-{size}",),
-        marks={
+        f"UniDepth v2 ViT-{size[-1].upper()}",
+        (f"unidepth-v2-{size}",),
+        {
             "pixel_encoder.pos_embed": (1, 1370, width),
             "pixel_decoder.camera_layer.latents_pos": (1, 4, hidden),
         },
@@ -328,9 +306,9 @@ _UNIDEPTH = tuple(
 
 SIGNATURES: tuple[Signature, ...] = (
     Signature(
-        title="Leadline's own lite",
-        models=("lite",),
-        marks={"context.reduce.weight": (192, 322, 1, 1), "head.weight": (1, 32, 3, 3)},
+        "Leadline's own lite",
+        ("lite",),
+        {"context.reduce.weight": (192, 322, 1, 1), "head.weight": (1, 32, 3, 3)},
     ),
     # Before Depth Anything, whose marks these files carry too.
     *_prompt_depth_anything("vits", 384, 64),

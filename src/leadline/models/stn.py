@@ -16,13 +16,12 @@ This is no depth network: it takes a batch (b, c, h, w) and gives it back transf
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from leadline.errors import InputError
-from leadline.models.variant import with_options
 from leadline.ops import (
     affine_coordinates,
     homography_coordinates,
@@ -179,12 +178,3 @@ class Localisation(nn.Module):
         """(b, channels, h, w) -> (b, parameters), zero before training."""
         x = self.features(batch).flatten(1)
         return self.theta(torch.relu(self.full(x)))
-
-
-def build_stn(name: str, **options: Any) -> SpatialTransformer:
-    """The transformer ``name``, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that :class:`STNConfig` does not have, or a bad value.
-    """
-    return SpatialTransformer(with_options(name, CONFIGS[name], options))

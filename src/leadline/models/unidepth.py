@@ -14,17 +14,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leadline.errors import InputError, UnknownNameError
+from leadline.errors import InputError
 from leadline.models.base import DepthModule
-from leadline.models.dinov2 import ENCODERS, DinoV2, LayerScale, attend
+from leadline.models.dinov2 import ENCODERS, DinoV2, LayerScale, attend, check_taps
 from leadline.models.dpt import Size, resize
-from leadline.models.variant import with_options
 from leadline.ops import resize_antialiased
 
 _HEADS = 8
@@ -52,15 +51,8 @@ class UniDepthConfig:
     out_dim: int
 
     def __post_init__(self) -> None:
-        if self.encoder not in ENCODERS:
-            raise UnknownNameError("encoder", self.encoder, ENCODERS)
-        depth, taps = ENCODERS[self.encoder].depth, tuple(self.taps)
-        object.__setattr__(self, "taps", taps)
-        if len(taps) != 4 or list(taps) != sorted(set(taps)) or not 0 <= taps[0] < taps[3] < depth:
-            raise InputError(
-                f"taps={self.taps}: four increasing block numbers from 0 to {depth - 1} are "
-                f"needed for {self.encoder}."
-            )
+        object.__setattr__(self, "taps", tuple(self.taps))
+        check_taps(self.encoder, self.taps)
         if self.hidden_dim < 1 or self.hidden_dim % _HEADS or self.out_dim < 1:
             raise InputError(
                 f"hidden_dim={self.hidden_dim}, out_dim={self.out_dim}: a multiple of {_HEADS} "
@@ -369,12 +361,3 @@ def join_intrinsics(camera: Tensor) -> Tensor:
     fx, fy, cx, cy = camera.unbind(dim=1)
     zero, one = torch.zeros_like(fx), torch.ones_like(fx)
     return torch.stack([fx, zero, cx, zero, fy, cy, zero, zero, one], dim=1).unflatten(1, (3, 3))
-
-
-def build_unidepth(name: str, **options: Any) -> UniDepth:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that :class:`UniDepthConfig` does not have, or a bad value.
-    """
-    return UniDepth(with_options(name, CONFIGS[name], options))

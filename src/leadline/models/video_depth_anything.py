@@ -13,18 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from leadline.errors import InputError
 from leadline.models.base import DepthModule
-from leadline.models.depth_anything import CONFIGS as IMAGE_CONFIGS
-from leadline.models.depth_anything import check_head
+from leadline.models.depth_anything import HEADS, EncoderHeadConfig
 from leadline.models.dinov2 import ENCODERS, DinoV2, Positional
 from leadline.models.dpt import DPTHead, Size, size_of
-from leadline.models.variant import with_options
 from leadline.models.video_depth_anything_layers import (
     GROUPS,
     MEMORIES,
@@ -37,28 +35,19 @@ _TOGETHER = 4  # frames that pass at once through what does not look along time;
 
 
 @dataclass(frozen=True, kw_only=True)
-class VideoDepthAnythingConfig:
-    """One variant of the network.
+class VideoDepthAnythingConfig(EncoderHeadConfig):
+    """One variant of the network; features and the last two out_channels are multiples of 32.
 
     Attributes:
-        encoder: key of :data:`leadline.models.dinov2.ENCODERS`.
-        taps: the four blocks that the head reads, from 0.
-        features: channels of the head's fusion paths; a multiple of 32.
-        out_channels: channels of the four reassembled maps, fine to coarse; the last two are
-            multiples of 32.
         frames: the longest clip, and the length of the temporal modules' table of positions.
         positional: see :data:`leadline.models.dinov2.Positional`.
     """
 
-    encoder: str
-    taps: tuple[int, int, int, int]
-    features: int
-    out_channels: tuple[int, int, int, int]
     frames: int = 32
     positional: Positional = "scale"
 
     def __post_init__(self) -> None:
-        check_head(self.encoder, self.taps, self.features, self.out_channels)
+        super().__post_init__()
         if any(channels % GROUPS for channels in self.temporal_channels):
             raise InputError(
                 f"features={self.features}, out_channels={self.out_channels}: the temporal modules "
@@ -75,18 +64,8 @@ class VideoDepthAnythingConfig:
         return (*self.out_channels[2:], self.features, self.features)
 
 
-def _config(size: str) -> VideoDepthAnythingConfig:
-    image = IMAGE_CONFIGS[f"depth-anything-v2-{size}"]
-    return VideoDepthAnythingConfig(
-        encoder=image.encoder,
-        taps=image.taps,
-        features=image.features,
-        out_channels=image.out_channels,
-    )
-
-
 CONFIGS: dict[str, VideoDepthAnythingConfig] = {
-    f"video-depth-anything-{kind}{size}": _config(size)
+    f"video-depth-anything-{kind}{size}": VideoDepthAnythingConfig(encoder=size, **HEADS[size])
     for kind in ("", "metric-")
     for size in ("vits", "vitb", "vitl")
 }
@@ -246,15 +225,6 @@ class DepthStream:
         depth = self.module.predict_clip(frame.unsqueeze(1), self._memories).squeeze(1)
         self._shape = shape
         return depth
-
-
-def build_video_depth_anything(name: str, **options: Any) -> VideoDepthAnything:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that :class:`VideoDepthAnythingConfig` does not have, or a bad value.
-    """
-    return VideoDepthAnything(with_options(name, CONFIGS[name], options))
 
 
 def _in_parts(function: Callable[..., tuple[Tensor, ...]], *inputs: Tensor) -> tuple[Tensor, ...]:

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leadline.models.dinov2 import Attention, Mlp, PatchEmbed
+from leadline.models.dinov2 import Attention, Mlp, PatchEmbed, take_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,19 +123,7 @@ class VisionTransformer(nn.Module):
             patches = self.patch_embed(batch)
         x = torch.cat([self.cls_token.expand(b, -1, -1), patches], dim=1)
         x = x + self.embed_positions(h // self.config.patch, w // self.config.patch)
-        return Taken(maps, run_blocks(self.blocks, x, taps))
-
-
-def run_blocks(blocks: nn.ModuleList, x: Tensor, taps: Sequence[int]) -> tuple[Tensor, ...]:
-    """The tokens after the blocks ``taps``; blocks after the last are not run."""
-    taken = []
-    for index, block in enumerate(blocks):
-        if index > max(taps):
-            break
-        x = block(x)
-        if index in taps:
-            taken.append(x)
-    return tuple(taken)
+        return Taken(maps, tuple(take_blocks(self.blocks, x, taps)))
 
 
 # --- the hybrid's ResNet -------------------------------------------------------------------------

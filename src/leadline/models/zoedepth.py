@@ -19,7 +19,7 @@ What differs from the originals, each with an option to go back:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
@@ -29,7 +29,6 @@ from leadline.errors import InputError, UnknownNameError
 from leadline.models import depth_anything, dpt_midas
 from leadline.models.base import DepthModule
 from leadline.models.dpt import DPTOutputs, resize
-from leadline.models.variant import with_options
 from leadline.models.zoedepth_layers import (
     ALPHA,
     GAMMA,
@@ -212,9 +211,9 @@ class Core(nn.Module):
         sizes = {"features": config.features, "out_channels": config.out_channels}
         given = {name: value for name, value in sizes.items() if value is not None}
         self.core: dpt_midas.DPT | depth_anything.DepthAnything = (
-            dpt_midas.build_dpt(config.core, **given)
+            dpt_midas.DPT(replace(dpt_midas.CONFIGS[config.core], **given))
             if config.core in dpt_midas.CONFIGS
-            else depth_anything.build_depth_anything(config.core, **given)
+            else depth_anything.DepthAnything(replace(depth_anything.CONFIGS[config.core], **given))
         )
 
     def forward(self, batch: Tensor) -> DPTOutputs:
@@ -260,8 +259,8 @@ class ZoeDepth(DepthModule):
         self.check_batch(batch)
         core: DPTOutputs = self.core(batch)
         x = self.conv2(core.bottleneck)
-        embeddings, last = _embed(x, core.paths, self.seed_projector, self.projectors)
-        centres = _refine(self.seed_bin_regressor(x), embeddings, self.attractors)
+        embeddings, last = embed_paths(x, core.paths, self.seed_projector, self.projectors)
+        centres = refine_centres(self.seed_bin_regressor(x), embeddings, self.attractors)
         relative = _inverted(core.depth) if self.config.inverse_midas else core.depth
         features = torch.cat([core.features, relative.unsqueeze(1)], dim=1)
         depth = expected_depth(self.conditional_log_binomial, features, last, centres)
@@ -324,7 +323,7 @@ class ZoeDepthNK(DepthModule):
         x = self.conv2(core.bottleneck)
         logits = self.mlp_classifier(self.patch_transformer(x)[:, 0])
         chosen = self.route(logits) if domains is None else domains
-        embeddings, last = _embed(x, core.paths, self.seed_projector, self.projectors)
+        embeddings, last = embed_paths(x, core.paths, self.seed_projector, self.projectors)
         inputs = (x, core.features, last, *embeddings)
         depth = route_pictures(self._depth_in, len(self.config.domains), chosen, inputs)
         return ZoeDepthOutputs(depth, logits, core.depth)
@@ -338,7 +337,9 @@ class ZoeDepthNK(DepthModule):
     def _depth_in(self, domain: int, inputs: Sequence[Tensor]) -> Tensor:
         name = self.config.domains[domain].name
         x, features, last, *embeddings = inputs
-        centres = _refine(self.seed_bin_regressors[name](x), embeddings, self.attractors[name])
+        centres = refine_centres(
+            self.seed_bin_regressors[name](x), embeddings, self.attractors[name]
+        )
         return expected_depth(self.conditional_log_binomial[name], features, last, centres)
 
 
@@ -403,7 +404,7 @@ def _attractors(
     )
 
 
-def _embed(
+def embed_paths(
     x: Tensor, paths: Sequence[Tensor], seed: nn.Module, projectors: nn.ModuleList
 ) -> tuple[list[Tensor], Tensor]:
     """What the attractors read at each path's size, and the finest embedding alone."""
@@ -416,7 +417,7 @@ def _embed(
     return joined, embedding
 
 
-def _refine(centres: Tensor, embeddings: Sequence[Tensor], attractors: Any) -> Tensor:
+def refine_centres(centres: Tensor, embeddings: Sequence[Tensor], attractors: Any) -> Tensor:
     """Seed centres in metres -> the centres after all attractors, in metres."""
     bounds: Bounds | None = attractors[0].bounds
     passed = centres if bounds is None else (centres - bounds.near) / (bounds.far - bounds.near)
@@ -430,13 +431,3 @@ def _inverted(relative: Tensor) -> Tensor:
     inverse = 1 / (relative + 1e-6)
     low, high = inverse.amin((-2, -1), keepdim=True), inverse.amax((-2, -1), keepdim=True)
     return (inverse - low) / (high - low)
-
-
-def build_zoedepth(name: str, **options: Any) -> ZoeDepth | ZoeDepthNK:
-    """The variant ``name`` of :data:`CONFIGS`, some fields of its config replaced by ``options``.
-
-    Raises:
-        InputError: an option that :class:`ZoeDepthConfig` does not have, or a bad value.
-    """
-    config = with_options(name, CONFIGS[name], options)
-    return ZoeDepthNK(config) if config.domains else ZoeDepth(config)

@@ -85,7 +85,7 @@ class Trajectory:
 
     def positions(self) -> Float[np.ndarray, "f 3"]:
         """Where the camera stood."""
-        return np.array([_pose(camera)[:3, 3] for camera in self.cameras])
+        return np.array([np.asarray(c.world_from_camera)[:3, 3] for c in self.cameras])
 
 
 def track(frames: Iterable[Image], config: OdometryConfig | None = None) -> Trajectory:
@@ -371,10 +371,6 @@ def _pose_of(frame: _Frame) -> np.ndarray:
     if frame.pose is None:
         raise InputError(f"{frame.name} has no pose yet.")
     return frame.pose
-
-
-def _pose(camera: Camera) -> np.ndarray:
-    return np.asarray(camera.world_from_camera)
 
 
 def colors_at(image: Image, points: Float[np.ndarray, "n 2"]) -> UInt8[np.ndarray, "n 3"]:

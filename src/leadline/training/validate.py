@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from leadline.training.network import Delivery
 
 _MIX = ("room", "street", "room", "objects", "nature")  # kinds of the held-out frames, repeated
+_MOST_TILES = 6  # samples on a contact sheet
 
 
 def validate(delivery: Delivery, config: TrainConfig, protocol: str) -> dict[str, float]:
@@ -170,12 +171,12 @@ def render_held_out(
     )
 
 
-def draw_sheet(delivery: Delivery, batch: Batch, *, most: int = 6) -> np.ndarray:
+def draw_sheet(delivery: Delivery, batch: Batch) -> np.ndarray:
     """Pictures, what the network makes of them, and the truth where the batch has one."""
     estimator = estimator_of(delivery)
     kind = delivery.spec.kind
     tiles = []
-    for n in range(min(most, batch["rgb"].shape[0])):
+    for n in range(min(_MOST_TILES, batch["rgb"].shape[0])):
         pixels = (batch["rgb"][n].permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
         pred = estimator.predict(pixels)
         tiles += [pixels, viz.colorize(viz.nearness(pred.values, kind))]

@@ -142,26 +142,15 @@ def cut_crops(
     return made
 
 
-def draw_box(
-    rng: np.random.Generator,
-    size: tuple[int, int],
-    *,
-    smallest: float = 0.02,
-    largest: float = 0.4,
-    narrowest: float = 0.3,
-) -> Tensor:
-    """A box of a random place, area and shape, for CutMix: (h, w) bool, True outside of it.
+_BOX_AREA = 0.02, 0.4  # as a share of the picture
+_NARROWEST_BOX = 0.3  # least ratio of its sides, and one over the greatest
 
-    Args:
-        rng: decides.
-        size: (height, width).
-        smallest: area as a share of the picture.
-        largest: area as a share of the picture.
-        narrowest: least ratio of its sides, and one over the greatest.
-    """
+
+def draw_box(rng: np.random.Generator, size: tuple[int, int]) -> Tensor:
+    """A box of a random place, area and shape, for CutMix: (h, w) bool, True outside of it."""
     height, width = size
-    area = float(rng.uniform(smallest, largest)) * height * width
-    ratio = float(rng.uniform(narrowest, 1 / narrowest))
+    area = float(rng.uniform(*_BOX_AREA)) * height * width
+    ratio = float(rng.uniform(_NARROWEST_BOX, 1 / _NARROWEST_BOX))
     w = min(width, max(1, round(math.sqrt(area / ratio))))
     h = min(height, max(1, round(area / w)))
     top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))

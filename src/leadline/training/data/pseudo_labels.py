@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from leadline.training.data.samples import DepthSamples
 
 
+_PATIENCE_S = 7200.0  # how long the others of a machine's processes wait for the one that labels
+
+
 class PseudoSamples:
     """Samples from the labels of a folder.
 
@@ -134,13 +137,7 @@ class MixedSamples(BatchSource):
 
 
 def label_pictures(
-    folder: Path,
-    *,
-    teacher: str,
-    unlabelled: str,
-    count: int,
-    size: tuple[int, int],
-    patience_s: float = 7200.0,
+    folder: Path, *, teacher: str, unlabelled: str, count: int, size: tuple[int, int]
 ) -> Path:
     """Let the teacher label pictures, once; what is labelled already is left as it is.
 
@@ -150,7 +147,6 @@ def label_pictures(
         unlabelled: folder of pictures; empty: ``count`` pictures of the world are rendered.
         count: of rendered pictures.
         size: (height, width) of them.
-        patience_s: how long the other processes of a machine wait for the one that labels.
 
     Returns:
         The folder of the labels.
@@ -169,10 +165,10 @@ def label_pictures(
             )
         job = BulkJob(model=LoadOptions(model=teacher), out=str(out), disparity=True)
         label_files(job, files).raise_failures()
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + _PATIENCE_S
     while not _complete(out):
         if time.monotonic() > deadline:
-            raise JobError(f"{out} was not labelled within {patience_s:.0f} s; resume the run.")
+            raise JobError(f"{out} was not labelled within {_PATIENCE_S:.0f} s; resume the run.")
         time.sleep(0.2)
     return out
 

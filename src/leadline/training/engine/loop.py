@@ -146,10 +146,8 @@ class Run:
         self.config = config
         self.place = place or Place()
         self.recipe: Recipe = RECIPES[config.recipe](config)
-        if config.protocol:
-            protocols.get(
-                config.protocol
-            )  # a name that is mistyped is refused before anything learns
+        if config.protocol:  # a name that is mistyped is refused before anything learns
+            protocols.get(config.protocol)
         self.step = 0
         self.rate = 0.0
         self.best: float | None = None
