@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(CANNOT_START)
     from leadline.cli.app import app
 
-    warnings.showwarning = _show_warning
+    warnings.showwarning = _show_warning  # ty: ignore[invalid-assignment]
     try:
         app(args=given, prog_name="leadline")
     except JobError as error:
