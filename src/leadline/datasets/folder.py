@@ -33,7 +33,11 @@ _DEPTH_SUFFIXES = (".png", *IN_METRES, ".pgm", ".tif", ".tiff")
 
 
 def folder_refs(
-    root: Path, *, per_metre: float | None = None, max_depth: float = 80.0
+    root: Path,
+    *,
+    per_metre: float | None = None,
+    max_depth: float = 80.0,
+    kind: DepthKind | str = DepthKind.METRIC_DEPTH,
 ) -> list[FrameRef]:
     """Pictures and depth files of the same stem, in two folders below ``root``.
 
@@ -45,12 +49,13 @@ def folder_refs(
         per_metre: codes per metre of integer depth files; needed for those unless camera.json
             holds it.
         max_depth: metres up to which depths count.
+        kind: what the files hold, ``metric_depth``; others cannot be a target.
 
     Raises:
         InputError: no such folders, a picture without depth, or an unknown scale.
     """
     record = read_json(root / "camera.json") if (root / "camera.json").is_file() else {}
-    kind = DepthKind(record.get("kind", DepthKind.METRIC_DEPTH))
+    kind = DepthKind(record.get("kind", kind))
     if kind is not DepthKind.METRIC_DEPTH:
         raise InputError(
             f"{root}: depth files of kind {kind}; a truth in metres is needed to measure against. "
