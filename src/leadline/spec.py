@@ -350,8 +350,8 @@ class Sidecar:
         try:
             data = _upgrade(json.loads(text))
             data["kind"] = DepthKind(data["kind"])
-            data["preprocess"] = PreprocessSpec(**freeze_lists(data["preprocess"]))
-            data["options"] = freeze_lists(data.get("options", {}))
+            data["preprocess"] = PreprocessSpec(**_with_tuples(data["preprocess"]))
+            data["options"] = _with_tuples(data.get("options", {}))
             data["output_specs"] = {
                 name: OutputSpec(**spec) for name, spec in data.get("output_specs", {}).items()
             }
@@ -404,10 +404,10 @@ def _known_inputs(names: Collection[str]) -> tuple[InputName, ...]:
     return tuple(known[name] for name in names)
 
 
-def freeze_lists(value: Any) -> Any:
-    """Lists as tuples, at any depth: JSON and TOML have no tuples, and configs no lists."""
-    if isinstance(value, (list, tuple)):
-        return tuple(freeze_lists(item) for item in value)
-    if isinstance(value, Mapping):
-        return {key: freeze_lists(item) for key, item in value.items()}
+def _with_tuples(value: Any) -> Any:
+    """Lists as tuples, which JSON does not have and configs are made of."""
+    if isinstance(value, list):
+        return tuple(_with_tuples(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _with_tuples(item) for key, item in value.items()}
     return value

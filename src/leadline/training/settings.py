@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from leadline.errors import InputError, UnknownNameError
-from leadline.spec import freeze_lists
 
 Config = TypeVar("Config")
 
@@ -89,6 +88,15 @@ def need(config: object, words: str, fits: Callable[[Any], bool], *names: str) -
         value = getattr(config, name)
         if not all(fits(number) for number in _numbers(value)):
             raise InputError(f"{name}={value}: {words} is needed.")
+
+
+def freeze_lists(value: Any) -> Any:
+    """Lists as tuples, at any depth: JSON and TOML have no tuples, and settings no lists."""
+    if isinstance(value, (list, tuple)):
+        return tuple(freeze_lists(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: freeze_lists(item) for key, item in value.items()}
+    return value
 
 
 def _numbers(value: Any) -> list[Any]:
