@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from leadline.catalog.parts import give_advice
 from leadline.kinds import DepthKind
 from leadline.spec import OUTPUTS, ModelSpec, OutputSpec, PreprocessSpec, WeightsFile, name_outputs
 
@@ -187,7 +186,7 @@ def _moge(name: str) -> ModelSpec:
         outputs=name_outputs(*outputs),
         decoder="point_map",
         weights=_hub(repo, "model.pt", _MOGE_MEGABYTES[name], "MIT") if here else (),
-        advice="" if here else give_advice(name, "publish this size with normals only"),
+        advice="" if here else f"its authors publish this size with normals only: {name}-normal",
         summary=f"{size}; points, lens"
         + (" and metres" if second else " up to a scale")
         + (", normals" if name.endswith("-normal") else ""),
