@@ -56,10 +56,15 @@ SPARSE = {f"sparse/0/{name}.txt" for name in ("cameras", "images", "points3D")}
 def test_save_writes_maps_poses_and_one_cloud(tmp_path: Path):
     views = make_views("a/one.jpg", "a/two.jpg")
     files = views.save(tmp_path, ["npz", "color"])
-    own = {f"{stem}{suffix}" for stem in ("one", "two") for suffix in (".npz", ".png")}
+    own = {f"{stem}{suffix}" for stem in ("one", "two") for suffix in (".npz", ".color.png")}
     assert names_in(tmp_path) == own | COMMON | SPARSE
     assert {file.relative_to(tmp_path).as_posix() for file in files} == names_in(tmp_path)
-    assert [file.name for file in files[:4]] == ["one.npz", "one.png", "two.npz", "two.png"]
+    assert [file.name for file in files[:4]] == [
+        "one.npz",
+        "one.color.png",
+        "two.npz",
+        "two.color.png",
+    ]
     for file in ("poses.json", "poses.txt"):
         found = read_poses(tmp_path / file, ["one.jpg", "two.jpg"])
         np.testing.assert_allclose(found[1][:3, 3], (1, 0, 0))

@@ -108,7 +108,7 @@ def test_pictures_of_other_sizes_are_named(
     said = capsys.readouterr().err
     assert "up to one scale" in said
     assert "0.png" in said.partition("middle alone")[2]
-    assert (out / "half.png").is_file()
+    assert (out / "half.color.png").is_file()
     for stem in ("0", "half"):  # the lens is that of the whole picture, its middle in the middle
         camera = read_prediction(out / f"{stem}.npz").camera
         middle = (camera.width - 1) / 2, (camera.height - 1) / 2

@@ -31,8 +31,8 @@ class ListGroup(TyperGroup):
 
 models = typer.Typer(
     cls=ListGroup,
-    help="List the models and what they cost (`leadline models [NAMES]`, options: `leadline models "
-    "list --help`); download or remove their weights.",
+    help="List the models and what they cost (options: `leadline models list --help`); download or "
+    "remove their weights.",
     rich_markup_mode=None,
 )
 models.command("list")(list_models)

@@ -42,14 +42,13 @@ def views(
     as a text model of COLMAP. Without a metric model all of it is right up to one scale.
     `leadline triangulate` does so with geometry alone. Exit code: 0 done, 2 it could not start.
     """
-    from leadline.cli.naming import output_files, output_stems
+    from leadline.cli.naming import check_folder, output_files, output_stems
     from leadline.io import output_suffixes
 
     _check_model(load.model)
     pictures = _list_pictures(inputs)
     names = parse_formats(formats)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out} is a file; a folder is needed.")
+    check_folder(out)
     planned = output_files(pictures, out, output_suffixes(names))
     estimator = load.open()
     if estimator.spec.max_views < 2:

@@ -81,7 +81,8 @@ def _fit(
             return named
         extra = [name for name in named if name not in needed]
         own = {name: tensor for name, tensor in named.items() if name in needed}
-        advice = _advice_on_extra(extra) if not _differences(own, needed) else None
+        kept = not _differences(own, needed) and not _is_of_another(module, found)
+        advice = _advice_on_extra(extra) if kept else None
         missing = len(needed) - len(own)
         tries.append((missing, _mismatch(module, label, problems, found, advice)))
     raise WeightsError(min(tries, key=lambda one: one[0])[1])
@@ -346,6 +347,13 @@ def _mismatch(
         f"{label} ({len(found)} tensors) does not fit {name} ({wanted} tensors): "
         f"{'; '.join(problems)}. {advice or _advice(name, guess(found))}"
     )
+
+
+def _is_of_another(module: nn.Module, tensors: Mapping[str, Tensor]) -> bool:
+    """Whether the tensors are marked as those of a model that was not asked for."""
+    signature = guess(tensors)
+    name = module.name if isinstance(module, DepthModule) else ""
+    return signature is not None and bool(name) and name not in signature.models
 
 
 def _advice_on_extra(extra: list[str]) -> str:

@@ -62,8 +62,8 @@ class FunctionRuntime:
         except (TypeError, ValueError, RuntimeError) as error:
             raise InputError(
                 f"{name!r} from the function of {self._spec.name} is a {type(output).__name__} "
-                f"that does not become an array ({error}); return numpy arrays (of a torch tensor: "
-                "tensor.detach().cpu().numpy())."
+                f"that does not become an array ({error}); return numpy arrays; in Python, of a "
+                "torch tensor, tensor.detach().cpu().numpy()."
             ) from error
         if array.ndim < 1 or len(array) != count:
             raise InputError(
