@@ -11,7 +11,8 @@ from leadline.decode import decode
 from leadline.errors import InputError
 from leadline.kinds import DepthKind
 from leadline.prediction import Prediction
-from leadline.preprocess import Prepared, Preprocess
+from leadline.prepared import Prepared
+from leadline.preprocess import Preprocess
 from leadline.spec import ModelSpec, PreprocessSpec, name_outputs
 
 MANY = ModelSpec(

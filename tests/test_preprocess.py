@@ -14,7 +14,8 @@ from leadline.catalog import PREPROCESS
 from leadline.errors import InputError, UnknownNameError
 from leadline.image import Image
 from leadline.kinds import DepthKind
-from leadline.preprocess import Preprocess, stack
+from leadline.prepared import stack
+from leadline.preprocess import Preprocess
 from leadline.spec import PreprocessSpec, name_outputs
 from testing import prepared as goldens
 from testing.decoding import decode_restored

@@ -19,7 +19,7 @@ from leadline.errors import InputError
 from leadline.kinds import DepthKind
 from leadline.point_map import resolve_points
 from leadline.prediction import Prediction
-from leadline.preprocess import Prepared
+from leadline.prepared import Prepared
 from leadline.spec import Decoder, ModelSpec, OutputSpec, Role
 
 

@@ -20,14 +20,8 @@ from leadline.errors import InputError, LeadlineWarning, UnknownNameError
 from leadline.image import Image
 from leadline.io import read_image
 from leadline.multi_view import MultiView, cut_alike
-from leadline.preprocess import (
-    Prepared,
-    Preprocess,
-    average_mirrored,
-    mirror_inputs,
-    reflect_margin,
-    stack,
-)
+from leadline.prepared import Prepared, average_mirrored, mirror_inputs, stack
+from leadline.preprocess import Preprocess, reflect_margin
 from leadline.runtime import Runtime
 from leadline.spec import ModelSpec
 from leadline.tiles import TileBlend, tile_boxes

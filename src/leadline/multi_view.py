@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from leadline.preprocess import Prepared
+    from leadline.prepared import Prepared
     from leadline.spec import PreprocessSpec
 
 _COLMAP_POINTS = 100_000  # in points3D.txt, which radiance fields start from

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from leadline.jobs import Failure, JobReport
     from leadline.load_options import LoadOptions
     from leadline.prediction import Prediction
-    from leadline.preprocess import Prepared
+    from leadline.prepared import Prepared
 
 _MOST_LINES = 20
 """Pictures of which each gets a line about its metres; of more, one line is about all."""

@@ -19,7 +19,7 @@ from leadline.shards.worker import BulkJob, label_of, label_record
 
 if TYPE_CHECKING:
     from leadline.prediction import Prediction
-    from leadline.preprocess import Prepared
+    from leadline.prepared import Prepared
 
 FOLDER = "folder"
 """The layout of single files: ``depth/<stem>.png`` and ``manifest.json``."""

@@ -35,7 +35,7 @@ from leadline.version import __version__
 
 if TYPE_CHECKING:
     from leadline.image import Image
-    from leadline.preprocess import Prepared
+    from leadline.prepared import Prepared
 
 LAYOUTS = MappingProxyType({"webdataset": ".tar", "parquet": ".parquet"})
 """Layout of the shards -> suffix."""
