@@ -76,7 +76,4 @@ def test_catalogue_and_networks_agree() -> None:
     from leadline import models
 
     architectures = {spec.architecture for spec in catalog.MODELS.values() if spec.architecture}
-    # UniDepth pads pictures to an aspect and then to a range of pixels, which no size rule says yet
-    unlisted = {name for name in models.names() if name.startswith("unidepth-v2-")}
-    assert len(unlisted) == 3
-    assert architectures == set(models.names()) - unlisted
+    assert architectures == set(models.names())

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from leadline.camera import Camera
 from leadline.catalog import PREPROCESS
+from leadline.catalog import get as catalog_get
 from leadline.errors import InputError, UnknownNameError
 from leadline.image import Image
 from leadline.kinds import DepthKind
@@ -19,6 +20,8 @@ from leadline.preprocess import Preprocess
 from leadline.spec import PreprocessSpec, name_outputs
 from testing import prepared as goldens
 from testing.decoding import decode_restored
+
+PREPROCESS_UNIDEPTH = catalog_get("unidepth-v2-vits").preprocess
 
 
 @pytest.fixture(scope="module")
@@ -418,3 +421,26 @@ def test_specs_that_make_no_sense_are_refused():
     for crop in ((0.0, 1.0), (1.0, 1.5)):
         with pytest.raises(InputError, match="crop="):
             Preprocess(PreprocessSpec(size=(8, 8), crop=crop))
+
+
+@pytest.mark.parametrize(
+    ("picture", "border", "size"),
+    [  # sizes of the authors' program
+        ((480, 640), (0, 0), (490, 644)),
+        ((375, 1242), (61, 0), (490, 1232)),
+        ((1080, 1920), (0, 0), (588, 1036)),
+    ],
+)
+def test_a_range_of_pixels_and_a_border_about_what_is_too_wide(picture, border, size):
+    preprocess = Preprocess(PREPROCESS_UNIDEPTH)
+    item = preprocess(Image(pixels=np.full((*picture, 3), 90, np.uint8)))
+    assert item.margin == border
+    assert abs(item.input_size[0] - size[0]) <= 14  # one row more of border, at most a step
+    assert item.input_size[1] == size[1]
+    depth = np.ones((1, *item.input_size), np.float32)
+    rows = round(item.input_size[0] * border[0] / (picture[0] + 2 * border[0]))
+    depth[:, :rows] = depth[:, item.input_size[0] - rows :] = 9  # of the border
+    back = decode_restored(preprocess, {"depth": depth}, item, kind=DepthKind.METRIC_DEPTH)
+    assert back.size == picture
+    assert np.median(back.values) == 1
+    assert (back.values > 1).mean() < 0.02

@@ -78,7 +78,11 @@ class Preprocess:
         if rows or columns:
             sides = ((rows, rows), (columns, columns), (0, 0))
             pixels = np.pad(pixels, sides, mode="reflect")
-        batch, inner = self._resample(np.moveaxis(pixels, 2, 0)), None
+        planes = np.moveaxis(pixels, 2, 0)
+        if self.spec.resize == "pixel_range":
+            planes, border = self._add_border(planes)
+            margin = rows + border[0], columns + border[1]
+        batch, inner = self._resample(planes), None
         if self.spec.resize == "letterbox":
             batch, inner = self._letterbox(batch)
         batch *= self._gain
@@ -121,6 +125,25 @@ class Preprocess:
         filled[:, top : top + height, left : left + width] = planes
         return filled, (top, top + height, left, left + width)
 
+    def _add_border(self, planes: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+        """Planes of a width over height within 1/2 and ``max_aspect``, and what was added per side.
+
+        The original adds as many on both sides, or one more at the end.
+        """
+        height, width = planes.shape[1:]
+        limit = self.spec.max_aspect
+        if limit is None:
+            return planes, (0, 0)
+        rows = max(0, math.ceil((int(width / limit) - height) / 2))
+        columns = max(0, math.ceil((int(height / 2) - width) / 2))
+        if not rows and not columns:
+            return planes, (0, 0)
+        mean = np.array(self.spec.mean, np.float32)[:, None, None] * 255
+        filled = np.empty((3, height + 2 * rows, width + 2 * columns), np.float32)
+        filled[:] = mean
+        filled[:, rows : rows + height, columns : columns + width] = planes
+        return filled, (rows, columns)
+
     def _two_sizes(self, height: float, width: float) -> tuple[tuple[int, int], tuple[int, int]]:
         spec = self.spec
         return plan_sizes(
@@ -153,6 +176,11 @@ class Preprocess:
         h, w = self._bounded(height, width)
         if spec.resize in _METHODS:
             return self._two_sizes(h, w)[1]
+        if spec.resize == "pixel_range":
+            scale = math.sqrt(min(max(height * width, spec.pixels[0]), spec.pixels[1]))
+            scale /= math.sqrt(height * width)
+            m = spec.multiple_of
+            return math.ceil(scale * height / m) * m, math.ceil(scale * width / m) * m
         if spec.resize == "keep":
             return self._rounded(h, 0), self._rounded(w, 1)
         scale_h, scale_w = spec.size[0] / h, spec.size[1] / w

@@ -26,6 +26,7 @@ ResizeRule = Literal[
     "exact",
     "letterbox",
     "keep",
+    "pixel_range",
     "upper_bound_twice",
     "lower_bound_twice",
 ]
@@ -40,6 +41,9 @@ ResizeRule = Literal[
 - ``letterbox``: both sides at most the size, and a border around the picture up to it, whose map is
   cut off before the way back (Ultralytics, Metric3D);
 - ``keep``: as it is; the network resizes it itself (MoGe);
+- ``pixel_range``: as it is within ``PreprocessSpec.pixels``, sides rounded up; where width over
+  height is above ``max_aspect`` or below 1/2, a border of the mean is added and its map cut off
+  (UniDepth);
 - ``upper_bound_twice``, ``lower_bound_twice``: the long or the short side becomes the size's first
   number, and then each side the nearest multiple, in two resamplings of whole grey levels, by area
   where no side grows and cubic elsewhere (Depth Anything 3).
@@ -67,6 +71,7 @@ class PreprocessSpec:
         input_align_corners: the same for the way in; ``nearest`` and ``linear`` only.
         max_aspect: the long side counts as at most this many short sides, so that memory stays
             bounded; None: as it is, as the originals do.
+        pixels: fewest and most pixels of the input where ``resize`` is ``pixel_range``.
         letterbox_level: grey level, 0 to 255, around the picture where ``resize`` is ``letterbox``;
             one number, or one per channel.
         nan_is_hole: a NaN of the network says that its map ends there (Eigen 2014 with
@@ -84,6 +89,7 @@ class PreprocessSpec:
     output_align_corners: bool = False
     input_align_corners: bool = False
     max_aspect: float | None = 4.0
+    pixels: tuple[int, int] = (200_000, 600_000)
     letterbox_level: float | tuple[float, float, float] = 114
     nan_is_hole: bool = False
 

@@ -223,6 +223,35 @@ def _metric3d(encoder: str) -> ModelSpec:
     )
 
 
+# --- UniDepth v2 ---------------------------------------------------------------------------------
+
+_UNIDEPTH_MEGABYTES = {"vits": 137.0, "vitb": 458.0, "vitl": 1415.0}
+
+
+def _unidepth(encoder: str) -> ModelSpec:
+    return ModelSpec(
+        name=f"unidepth-v2-{encoder}",
+        architecture=f"unidepth-v2-{encoder}",
+        kind=DepthKind.METRIC_DEPTH,
+        preprocess=PreprocessSpec(
+            size=(480, 640),
+            resize="pixel_range",
+            multiple_of=14,
+            interpolation="linear",
+            max_aspect=2.5,
+        ),
+        outputs={**name_outputs("depth", "points"), **_CORNER},
+        weights=_hub(
+            f"lpiccinelli/unidepth-v2-{encoder}14",
+            "model.safetensors",
+            _UNIDEPTH_MEGABYTES[encoder],
+            "CC-BY-NC-4.0",
+        ),
+        summary=f"{encoder}; metres, points and lens",
+        paper="Piccinelli et al., UniDepthV2, 2025 (arXiv:2502.20110)",
+    )
+
+
 RECENT: tuple[ModelSpec, ...] = (
     _da3("small", "DA3-SMALL", 137.0, "Apache-2.0"),
     _da3("base", "DA3-BASE", 541.0, "Apache-2.0"),
@@ -241,5 +270,6 @@ RECENT: tuple[ModelSpec, ...] = (
         for normal in ("", "-normal")
     ),
     *(_metric3d(encoder) for encoder in _METRIC3D),
+    *(_unidepth(encoder) for encoder in _UNIDEPTH_MEGABYTES),
 )
 """In the order of the list."""
