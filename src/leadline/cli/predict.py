@@ -158,7 +158,7 @@ def predict(
     try:
         metres = None
         if motion is not None:
-            metres = MetresFromMotion(estimator, list(outputs.files), motion)
+            metres = MetresFromMotion(estimator, list(outputs.files), motion, reading)
         way = {
             **load.stamp(),
             "camera": camera and numbers_of(camera),
