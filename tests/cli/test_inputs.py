@@ -134,6 +134,8 @@ def test_the_only_picture_may_have_a_file(
     out = tmp_path / "out" / name
     assert run(photo, "-o", out, *words) == 0
     assert f"The result is {out}." in capsys.readouterr().err
+    assert run(tmp_path / "missing.png", "-o", tmp_path / "none") == 1
+    assert capsys.readouterr().err.endswith("s, 1 failed.\n")
     assert out.read_bytes().startswith(start)
     written = {file.name for file in out.parent.iterdir()}
     assert written - {f"{out.name}.json"} == {out.name, "made.jsonl"}

@@ -354,7 +354,9 @@ def _sentence(work: _Work, report: JobReport[Path, list[str]]) -> str:
         parts.append(f"{len(report.failures)} failed")
     out = work.outputs
     place = f"Results are in {out.folder}" if out.file is None else f"The result is {out.file}"
-    text = f"{', '.join(parts)}. {place}."
+    text = f"{', '.join(parts)}."
+    if done or report.skipped:
+        text += f" {place}."
     if len(work.spans) > _MOST_LINES:
         text += f" Depths: {say_span(_join_spans(list(work.spans.values())))}."
     if work.ledger.foreign:
