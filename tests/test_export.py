@@ -28,7 +28,7 @@ from leadline.models.depth_anything import DepthAnything, DepthAnythingConfig  #
 from leadline.models.dinov2 import ENCODERS, EncoderConfig  # noqa: E402
 from leadline.models.weights import save_weights  # noqa: E402
 from leadline.runtime.torch import TorchRuntime  # noqa: E402
-from leadline.spec import ModelSpec, Sidecar, sidecar_path  # noqa: E402
+from leadline.spec import ModelSpec, Sidecar, name_outputs, sidecar_path  # noqa: E402
 from testing.goldens import filled  # noqa: E402
 
 if TYPE_CHECKING:
@@ -213,6 +213,17 @@ def test_not_a_number_is_never_equal(convolution: Convolution, tmp_path: Path) -
         convolution.conv.weight.fill_(float("nan"))
     with pytest.raises(LeadlineError, match="differs from PyTorch"):
         export_module(convolution, SPEC, tmp_path / "model.xml")
+
+
+def test_not_a_number_is_never_equal_in_a_second_output(tmp_path: Path) -> None:
+    class Unsure(Convolution):
+        def outputs(self, image: Tensor) -> dict[str, Tensor]:
+            depth = self(image)
+            return {"depth": depth, "confidence": (-1 - depth.square()).sqrt()}
+
+    spec = replace(SPEC, outputs=name_outputs("depth", "confidence"))
+    with pytest.raises(LeadlineError, match="differs from PyTorch by nan"):
+        export_module(Unsure(), spec, tmp_path / "model.xml")
 
 
 def test_a_broken_export_leaves_the_old_files(

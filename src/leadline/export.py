@@ -391,7 +391,8 @@ def _compare(module: DepthModule, path: Path, spec: ModelSpec, *, fixed: bool) -
             with torch.inference_mode():
                 wanted = module.outputs(**{k: torch.from_numpy(v) for k, v in arrays.items()})
             found = runtime.run(arrays)
-            error = max(_relative_error(found[name], wanted[name].numpy()) for name in spec.outputs)
+            errors = [_relative_error(found[n], wanted[n].numpy()) for n in spec.outputs]
+            error = float(np.max(errors))  # NaN where any is, unlike Python's max
             yield Check(runtime=runtime.name, shape=shape, relative_error=error)
 
 

@@ -145,7 +145,8 @@ def quantize(
     if error > max_error or not chosen:
         raise LeadlineError(
             f"{origin.path.name} in int8 differs by {error:.1%}; at most {max_error:.1%} is "
-            "allowed. Nothing was written. Allow more with max_error, or stay with bf16."
+            "allowed. Nothing was written. Allow more with --max-error (in Python max_error), or "
+            "stay with bf16."
         )
     graph = source.quantized(ranges, chosen)
     _write(graph, origin, out)

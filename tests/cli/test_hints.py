@@ -103,6 +103,12 @@ def test_options_in_messages_exist():
             assert name in OPTIONS | OF_OTHERS, f"{where}: {name}"
 
 
+def test_options_in_help_exist():
+    for command in _commands(typer.main.get_command(app)):
+        for name in re.findall(r"(?<![\w-])--[a-z][a-z-]+\b", command.help or ""):
+            assert name in OPTIONS, f"{command.name}: {name}"
+
+
 def test_extras_in_messages_exist_and_bring_the_package():
     for where, text in TEXTS:
         for extra in re.findall(r"leadline\[([a-z,]+)\]", text):

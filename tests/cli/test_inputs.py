@@ -123,10 +123,19 @@ def test_a_name_that_is_no_utf_8_ends_nothing(
     ],
 )
 def test_the_only_picture_may_have_a_file(
-    run: Run, photo: Path, tmp_path: Path, name: str, words: tuple[str, ...], start: bytes
+    run: Run,
+    photo: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    words: tuple[str, ...],
+    start: bytes,
 ) -> None:
     out = tmp_path / "out" / name
     assert run(photo, "-o", out, *words) == 0
+    assert f"The result is {out}." in capsys.readouterr().err
+    assert run(tmp_path / "missing.png", "-o", tmp_path / "none") == 1
+    assert capsys.readouterr().err.endswith("s, 1 failed.\n")
     assert out.read_bytes().startswith(start)
     written = {file.name for file in out.parent.iterdir()}
     assert written - {f"{out.name}.json"} == {out.name, "made.jsonl"}

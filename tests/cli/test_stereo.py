@@ -16,6 +16,7 @@ import leadline
 from leadline.cli import main
 from leadline.cli.cameras import camera_for
 from leadline.cli.motion import MetresFromMotion, MotionOptions
+from leadline.cli.pictures import Reading
 from leadline.errors import InputError
 from leadline.image import Image
 from leadline.kinds import DepthKind
@@ -147,7 +148,7 @@ def test_frames_on_disk_get_metres(tmp_path: Path) -> None:
 
     estimator: Any = SimpleNamespace(predict=predict)
     options = MotionOptions(poses=tmp_path / "poses.txt", camera="190,190,99.5,74.5", fov_deg=None)
-    metres = MetresFromMotion(estimator, files, options)
+    metres = MetresFromMotion(estimator, files, options, Reading())
     for file in files:
         image = Image(pixels=np.asarray(PilImage.open(file)), name=str(file))
         found = metres(file, predict(image))
@@ -156,9 +157,11 @@ def test_frames_on_disk_get_metres(tmp_path: Path) -> None:
         assert found.camera.fx == 190
         assert np.median(np.abs(found.values - depths[file]) / depths[file]) < 0.05
     with pytest.raises(InputError, match="3 poses for 2 pictures"):
-        MetresFromMotion(estimator, files[:2], options)
+        MetresFromMotion(estimator, files[:2], options, Reading())
     with pytest.raises(InputError, match="no camera is known"):
-        MetresFromMotion(estimator, files, replace(options, camera=None))
+        MetresFromMotion(estimator, files, replace(options, camera=None), Reading())
+    with pytest.raises(InputError, match="--max-megapixels 1"):  # read as the frames themselves are
+        MetresFromMotion(estimator, files, options, Reading(max_megapixels=0.01))
 
 
 def test_cameras_of_options(tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ def test_names_that_could_mean_two_are_no_pair(tmp_path):
     assert found["rgb_1"] is None
     assert found["left_1"] is None
     assert found["rgb_2"] == tmp_path / "depth" / "depth_2.npy"
+    np.save(tmp_path / "depth" / "depth.npy", DEPTH)  # whose name says nothing but its role
+    assert [depth for _, depth in pair_files(tmp_path).values()].count(None) == 2
 
 
 def test_no_pair_at_all_is_told_with_both_names(tmp_path):

@@ -36,7 +36,7 @@ def network(
     wave = np.sin(np.arange(w) / 9)[None] * np.cos(np.arange(h) / 7)[:, None]
     value = 1 / depth if kind.larger_is_nearer else depth
     value = value * (1 + noise * wave)
-    shifted = value if kind is DepthKind.SCALED_DEPTH else value + 0.4
+    shifted = value if kind.startswith("scaled") else value + 0.4
     return Prediction(values=7 * shifted, kind=kind, camera=image.camera, model="fake")
 
 
@@ -45,7 +45,9 @@ def error(found: Sequence[Prediction]) -> float:
     return float(np.mean([np.abs(p.values - depth) / depth for p, depth in pairs]))
 
 
-@pytest.mark.parametrize("kind", [DepthKind.AFFINE_DISPARITY, DepthKind.SCALED_DEPTH])
+@pytest.mark.parametrize(
+    "kind", [DepthKind.AFFINE_DISPARITY, DepthKind.SCALED_DEPTH, DepthKind.SCALED_DISPARITY]
+)
 def test_an_unknown_scale_and_shift_are_found(kind: DepthKind) -> None:
     found = metres_from_motion(FRAMES, lambda image: network(image, kind), config=CONFIG)
     assert {p.kind for p in found} == {DepthKind.METRIC_DEPTH}

@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,8 @@ from leadline.io import decode_png16
 from leadline.jobs import run_parts
 from leadline.kinds import DepthKind
 from leadline.load_options import LoadOptions
+from leadline.prediction import Prediction
+from leadline.preprocess import Prepared
 from leadline.shards import (
     BulkJob,
     ShardWriter,
@@ -153,7 +156,7 @@ def test_shards_elsewhere_are_not_brought_here_to_look(
 
 def test_a_part_without_any_picture_leaves_nothing(job: BulkJob, photos: Path) -> None:
     report = run_bulk(job, [str(photos / "p7.jpg")])
-    assert "none of 1 pictures can be read" in report.errors[0][1]
+    assert "none of 1 pictures has a map" in report.errors[0][1]
     assert not list(Path(job.out).glob("shard-*"))
     other = replace(job, model=replace(job.model, size=96))
     assert run_bulk(other, list_sources([photos / "p1.png"])).errors == ()
@@ -166,6 +169,24 @@ def test_new_pictures_become_new_parts(job: BulkJob, photos: Path) -> None:
     assert grown[: len(first)] == first
     assert sum((part.sources for part in grown), ()) == tuple(sources)
     assert len({source for part in grown for source in part.sources}) == len(sources)
+
+
+def test_a_map_without_any_value_is_a_failure(
+    job: BulkJob, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, sources = ShardWriter(job), list_sources([photos])
+    predict = write._estimator.predict_many
+
+    def fail_on_wide_ones(ready: Sequence[Prepared]) -> list[Prediction]:
+        made = predict(ready)
+        return [replace(m, values=m.values * np.nan) if m.size == (40, 64) else m for m in made]
+
+    monkeypatch.setattr(write._estimator, "predict_many", fail_on_wide_ones)
+    receipt = write(plan(job.out, sources, per_part=8)[0])
+    assert receipt.count == 3
+    said = dict(receipt.failed)
+    assert len(said) == 5  # one is damaged
+    assert sum("gives no finite value" in line for line in said.values()) == 4
 
 
 def test_another_network_is_refused(job: BulkJob, photos: Path, tmp_path: Path) -> None:
@@ -186,6 +207,8 @@ def test_manifests_of_before_are_accepted_as_far_as_they_tell(tmp_path: Path) ->
         check_manifest(str(tmp_path), now)
 
     check()
+    other_version = {k: v for k, v in now["preprocess"].items() if k != "letterbox_level"}
+    check(preprocess={**other_version, "in_widths": False})  # settings that one of them knows
     old = {"file_sha256": None, "preprocess": None}
     check(**old, model_sha256=now["file_sha256"])
     check(**old)

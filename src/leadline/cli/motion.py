@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from leadline.cli.pictures import Reading
     from leadline.estimator import DepthEstimator
     from leadline.image import Image
     from leadline.prediction import Prediction
@@ -62,13 +63,18 @@ class MetresFromMotion:
         estimator: gives a frame's affine map.
         pictures: frames in the order of time.
         options: their camera and poses.
+        reading: how pictures are read.
     """
 
     def __init__(
-        self, estimator: DepthEstimator, pictures: Sequence[Path], options: MotionOptions
+        self,
+        estimator: DepthEstimator,
+        pictures: Sequence[Path],
+        options: MotionOptions,
+        reading: Reading,
     ) -> None:
         from leadline.cli.progress import progress_bar
-        from leadline.io import read_image, read_poses
+        from leadline.io import read_poses
         from leadline.jobs import Progress
         from leadline.sequence import motion_fit
 
@@ -80,7 +86,7 @@ class MetresFromMotion:
             def frames() -> Iterator[Image]:
                 for number, path in enumerate(self.pictures):
                     show(Progress(total=len(self.pictures), done=number))
-                    yield self._posed(read_image(path), number)
+                    yield self._posed(reading.read(path), number)
 
             self.fit: MotionFit = motion_fit(frames(), estimator.predict)
 

@@ -24,11 +24,13 @@ class Outputs:
         files: picture -> format -> file.
         folder: of all of them.
         cmap: colour map of the pictures among them.
+        file: the only one, where it was named itself.
     """
 
     files: dict[Path, Files]
     folder: Path
     cmap: str
+    file: Path | None = None
 
     def ledger(self, way: dict[str, Any], *, resume: bool) -> Ledger:
         """The notes of a run that fills them in this way."""
@@ -82,7 +84,7 @@ def plan_outputs(
                 f"--out {out} is the name of one file for {len(pictures)} pictures; give a folder."
             )
         keep_inputs([out], pictures)
-        return Outputs(files={pictures[0]: {name: out}}, folder=folder, cmap=cmap)
+        return Outputs(files={pictures[0]: {name: out}}, folder=folder, cmap=cmap, file=out)
     alone = alone and len(pictures) == 1
     files = output_files(pictures, out, output_suffixes(names, alone=alone))
     return Outputs(files=files, folder=out, cmap=cmap)

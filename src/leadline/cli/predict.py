@@ -158,7 +158,7 @@ def predict(
     try:
         metres = None
         if motion is not None:
-            metres = MetresFromMotion(estimator, list(outputs.files), motion)
+            metres = MetresFromMotion(estimator, list(outputs.files), motion, reading)
         way = {
             **load.stamp(),
             "camera": camera and numbers_of(camera),
@@ -352,7 +352,11 @@ def _sentence(work: _Work, report: JobReport[Path, list[str]]) -> str:
         parts.append(f"{len(report.skipped)} already there")
     if report.failures:
         parts.append(f"{len(report.failures)} failed")
-    text = f"{', '.join(parts)}. Results are in {work.outputs.folder}."
+    out = work.outputs
+    place = f"Results are in {out.folder}" if out.file is None else f"The result is {out.file}"
+    text = f"{', '.join(parts)}."
+    if done or report.skipped:
+        text += f" {place}."
     if len(work.spans) > _MOST_LINES:
         text += f" Depths: {say_span(_join_spans(list(work.spans.values())))}."
     if work.ledger.foreign:

@@ -75,7 +75,7 @@ def triangulate(
     points.ply and points.npz hold the points, poses.txt the camera's pose in every frame (name and
     3x4 matrix, world from camera; its first line says whether in metres), report.json what was
     found; <frame>.npz is the dense depth of a frame. Without --poses, --baseline-m or
-    --camera-height all of it is right up to one scale.
+    --camera-height-m all of it is right up to one scale.
     """
     from leadline.cli.naming import check_folder, keep_inputs
     from leadline.io import output_suffixes

@@ -164,8 +164,8 @@ def pair_files(root: Path) -> dict[str, tuple[Path, Path | None]]:
     pairs: dict[str, tuple[Path, Path | None]] = {}
     for name, picture in pictures.items():
         core = cores[name]
-        fits = core if all(count[core] == 1 for count in alone) else None
-        pairs[name] = picture, depths.get(name) or by_core.get(fits or "")
+        fits = by_core[core] if all(count[core] == 1 for count in alone) else None
+        pairs[name] = picture, depths.get(name) or fits
     if pairs and not any(depth for _, depth in pairs.values()):
         first = next(iter(depths.values()), None)
         raise InputError(

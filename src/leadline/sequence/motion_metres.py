@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _CELLS = 8  # across the picture; points in one cell count as one together
 _ACCEPTED = (
     *(DepthKind.AFFINE_DISPARITY, DepthKind.AFFINE_DEPTH, DepthKind.SCALED_DEPTH),
-    DepthKind.PIXEL_DISPARITY,
+    *(DepthKind.SCALED_DISPARITY, DepthKind.PIXEL_DISPARITY),
 )
 
 
@@ -152,7 +152,7 @@ def motion_fit(
             "farther apart; turning the camera alone gives no depth."
         )
     inverse = kind.larger_is_nearer
-    free = kind is not DepthKind.SCALED_DEPTH
+    free = kind not in (DepthKind.SCALED_DEPTH, DepthKind.SCALED_DISPARITY)
     systems = [_system(keys, k, config, inverse, free) for k in range(len(keys))]
     if not any(system.points for system in systems):
         raise DegenerateError(

@@ -74,10 +74,12 @@ def _agree(key: str, there: dict[str, Any], wanted: dict[str, Any]) -> bool:
     """Whether a manifest says of ``key`` what is wanted, as far as it says anything.
 
     Manifests of before ``file_sha256`` say nothing of the preprocessing, and their
-    ``model_sha256`` may be that of the file alone, without the weights beside it.
+    ``model_sha256`` may be that of the file alone, without the weights beside it. Of preprocessing
+    the settings count that both know: versions differ in which there are.
     """
-    if key == "preprocess" and key not in there:
-        return True
+    if key == "preprocess":
+        old, new = there.get(key) or {}, wanted[key]
+        return all(old[name] == new[name] for name in old.keys() & new.keys())
     if key == "model_sha256" and "file_sha256" not in there:
         return there.get(key) in (wanted[key], wanted["file_sha256"])
     return there.get(key) == wanted.get(key)

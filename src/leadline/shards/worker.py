@@ -120,14 +120,14 @@ class ShardWriter:
         """Work on a part; its shard and receipt are written, the receipt is returned.
 
         Raises:
-            InputError: none of its pictures can be read, or fewer than the shard that is there
+            InputError: none of its pictures gets a map, or fewer do than the shard that is there
                 holds; nothing is written.
         """
         job, shard = self.job, shard_name(part.index, self.job.suffix)
         with pictures_of(part.sources, part.index) as pictures:
             samples, failed = self._work(pictures)
         if failed and not samples:
-            raise InputError(f"none of {len(failed)} pictures can be read; {': '.join(failed[0])}")
+            raise InputError(f"none of {len(failed)} pictures has a map; {': '.join(failed[0])}")
         if {shard, receipt_name(part.index)} <= names_in(job.out):
             before = read_receipt(job.out, part.index)
             readable = [sample.picture.source for sample in samples]
@@ -147,7 +147,7 @@ class ShardWriter:
         return receipt
 
     def _work(self, pictures: Sequence[Picture]) -> tuple[list[Sample], list[tuple[str, str]]]:
-        """The samples of all pictures in their order, and those that could not be read."""
+        """The samples of all pictures in their order, and those that got no map."""
         step = self.job.batch_size
         chunks = [list(pictures[n : n + step]) for n in range(0, len(pictures), step)]
         failed: list[tuple[str, str]] = []
@@ -185,7 +185,12 @@ class ShardWriter:
         made: dict[int, Prediction] = {}
         for indices in groups.values():
             maps = self._estimator.predict_many([readable[index][1] for index in indices])
-            made.update(zip(indices, maps, strict=True))
+            for index, one in zip(indices, maps, strict=True):
+                if np.isfinite(one.values).any():
+                    made[index] = one
+                else:
+                    line = f"{one.model or 'the network'} gives no finite value for it"
+                    failed.append((pictures[index].source, line))
         return [(pictures[index], readable[index][0], made[index]) for index in sorted(made)]
 
 
