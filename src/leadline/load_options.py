@@ -292,7 +292,8 @@ def _open(origin: Origin, choice: Choice, threads: int | None) -> Runtime:
         return open_file(choice, model, threads=threads)
     if origin.spec.architecture is None:
         raise InputError(
-            f"{origin.path.name}: {origin.spec.name} is no torch network; give its exported file."
+            f"{origin.path.name}: the ModelSpec of {origin.spec.name} names no architecture of "
+            "leadline.models, which weights need; give its exported file, or name one."
         )
     return open_weights(
         choice, origin.spec.architecture, origin.spec.options, origin.path, threads=threads

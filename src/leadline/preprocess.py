@@ -244,7 +244,11 @@ class Preprocess:
         arrays: dict[str, np.ndarray] = {}
         for name, spec in self.outputs.items():
             if name not in outputs:
-                continue
+                raise InputError(
+                    f"the network gave {sorted(outputs)}, and its description promises {name!r}; "
+                    "the names of the network's outputs and those of its ModelSpec or sidecar need "
+                    "to be the same."
+                )
             if spec.shape == "per_picture":
                 arrays[name] = _pick(outputs[name], index)
                 continue

@@ -285,23 +285,26 @@ def _form(file: str) -> Form:
 
 
 def _find_on_hub(repo: str) -> Path:
+    repo, _, revision = repo.partition("@")
     if _HUB_ID.fullmatch(repo) is None:
         raise InputError(f"{HUB}{repo}: the hub's ids read owner/name; write {HUB}owner/name.")
     spec = catalog.by_repo(repo)
     if spec is not None:
         file = next(weights for weights in spec.weights if weights.repo == repo)
-        return hub.fetch(file, needed_by=spec.name)
-    cached = (hub.locate(WeightsFile(repo=repo, file=name)) for name in _FOLDER_FILES)
+        return hub.fetch(replace(file, revision=revision or file.revision), needed_by=spec.name)
+    at = revision or None
+    cached = (hub.locate(WeightsFile(repo=repo, file=name, revision=at)) for name in _FOLDER_FILES)
     here = next((path for path in cached if path is not None), None)
     if here is not None:
         return here
-    if hub.fetch_file(repo, "config.json") is not None:
-        hub.fetch_file(repo, "preprocessor_config.json")
+    if hub.fetch_file(repo, "config.json", revision=at) is not None:
+        hub.fetch_file(repo, "preprocessor_config.json", revision=at)
         for name in _FOLDER_FILES:
-            path = hub.fetch_file(repo, name)
+            path = hub.fetch_file(repo, name, revision=at)
             if path is not None:
                 for beside in hub.weights_beside(path):
-                    hub.fetch_file(repo, Path(name).with_name(beside.name).as_posix())
+                    other = Path(name).with_name(beside.name).as_posix()
+                    hub.fetch_file(repo, other, revision=at)
                 return path
     raise WeightsError(
         f"the hub's {repo} holds no config.json with {' or '.join(_FOLDER_FILES)}; give a file of "

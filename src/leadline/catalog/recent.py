@@ -186,7 +186,10 @@ def _moge(name: str) -> ModelSpec:
         outputs=name_outputs(*outputs),
         decoder="point_map",
         weights=_hub(repo, "model.pt", _MOGE_MEGABYTES[name], "MIT") if here else (),
-        advice="" if here else f"its authors publish this size with normals only: {name}-normal",
+        advice=""
+        if here
+        else f"no weights ship with Leadline, and its authors publish "
+        f"this size with normals only ({name}-normal). Give your own",
         summary=f"{size}; points, lens"
         + (" and metres" if second else " up to a scale")
         + (", normals" if name.endswith("-normal") else ""),

@@ -137,7 +137,9 @@ def fill(
 
 
 def complete(prediction: Prediction, other: Prediction) -> Prediction:
-    """Values everywhere, of another map of the same view that is fitted to this one.
+    """Fill holes with another map of the same view that is fitted to this one.
+
+    What the fitted map puts beyond every depth (sky, say) stays a hole.
 
     Args:
         prediction: metric or scaled depth with holes.
@@ -152,7 +154,13 @@ def complete(prediction: Prediction, other: Prediction) -> Prediction:
     if confidence is not None:
         confidence = np.where(prediction.known, confidence, 0)
     values = np.where(prediction.known, prediction.values, fitted)
-    return replace(prediction, values=values, valid=None, confidence=confidence)
+    there = np.isfinite(values)
+    return replace(
+        prediction,
+        values=np.where(there, values, np.nan),
+        valid=None if there.all() else there,
+        confidence=confidence,
+    )
 
 
 def spread_along_edges(
