@@ -59,7 +59,7 @@ def cost_of(spec: ModelSpec, *, runs: int = 0) -> Cost:
         raise MissingDependencyError("torch", "counting a network", "torch") from error
     size = Preprocess(spec.preprocess).input_size(*spec.preprocess.size)
     with torch.device("meta"):
-        module = _build(spec)
+        module = _build(spec).requires_grad_(False)  # the counter would ask for gradients' nodes
         batch = torch.zeros(1, 3, *size)
     return Cost(
         name=spec.name,
