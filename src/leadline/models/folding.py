@@ -63,14 +63,15 @@ def folded(module: Module, *, spelled_out: bool = False) -> Module:
         spelled_out: write attention as two products and a softmax, which runtimes recognise in
             ONNX; OpenVINO's own format has one operation for it.
 
-    A module without DINOv2 blocks is returned as it is. The copy has other tensor names, so it is
+    A module without DINOv2 blocks is returned as it is, and so are blocks of subclasses, whose
+    attention does more (Depth Anything 3's rotary one). The copy has other tensor names, so it is
     for running and exporting, not for saving.
     """
-    if not any(isinstance(part, Block) for part in module.modules()):
+    if not any(type(part) is Block for part in module.modules()):
         return module
     twin = copy.deepcopy(module)
     with torch.no_grad():
-        for part in [part for part in twin.modules() if isinstance(part, Block)]:
+        for part in [part for part in twin.modules() if type(part) is Block]:
             _fold(part, spelled_out=spelled_out)
     return twin
 
