@@ -58,7 +58,7 @@ IDS = [case[0] for case in QUICK]
 
 
 def small(name: str, options: dict[str, Any], size: tuple[int, int]) -> tuple[DepthModule, Any]:
-    """A network whose normalisation knows two pictures, and the pictures.
+    """A network whose normalisation has seen pictures of twice the size, and two pictures.
 
     Without, random depthwise layers let nothing through, and a ReLU at the end hides the rest.
     """
@@ -72,7 +72,8 @@ def small(name: str, options: dict[str, Any], size: tuple[int, int]) -> tuple[De
         for key, parameter in module.named_parameters():
             if key.endswith("conv6.1.bias"):
                 parameter.fill_(4.0)
-        module(batch)
+        scale = 1 if name.startswith("eigen14") else 2  # Eigen's dense layers know one size
+        module(torch.rand(4, 3, scale * size[0], scale * size[1]))
     return module.eval(), batch
 
 
@@ -189,7 +190,10 @@ def test_its_onnx_file_computes_the_same(
     spec = replace(spec, preprocess=replace(spec.preprocess, size=size))
     exported = export_module(module, spec, tmp_path / "model.onnx")
     assert {check.runtime for check in exported.checks} == {"openvino", "onnxruntime"}
-    assert max(check.relative_error for check in exported.checks) < 1e-4
+    # Forty random depthwise layers enlarge float32's rounding: two orders of a product of one
+    # processor lie 5e-5 apart, of two processors 1e-4; a wrong layer is above 1e-2.
+    limit = 5e-4 if name.startswith("fastdepth") else 1e-4
+    assert max(check.relative_error for check in exported.checks) < limit
     sizes = {check.shape[2:] for check in exported.checks}
     assert len(sizes) == (1 if name.startswith("eigen14") else 2)
     assert size in sizes
