@@ -12,22 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image as PilImage
 
 from leadline import viz
 from leadline.alignment import Alignment, Method, fit
 from leadline.camera import Camera
 from leadline.errors import InputError, KindError, UnknownNameError
 from leadline.io import (
+    CHUNK,
     FORMATS,
     PointCloud,
+    encode_png,
     format_of,
     output_suffixes,
     read_npy,
     read_npz,
     read_pfm,
     read_png16,
-    record_chunk,
     write_npz,
     write_pfm,
     write_png16,
@@ -447,9 +447,9 @@ class Prediction:
                     "holds no photo (it was read from a file, say); use 'color'."
                 )
             picture = viz.side_by_side(self.image.pixels, picture)
-        chunk = record_chunk(json.dumps(self._record(name)))
+        data = encode_png(picture, texts={CHUNK: json.dumps(self._record(name))})
         with atomic_write(path) as file:
-            PilImage.fromarray(picture).save(file, format="PNG", pnginfo=chunk)
+            file.write(data)
 
     def _values_or(self, missing: float) -> np.ndarray:
         return self.values if self.valid is None else np.where(self.valid, self.values, missing)

@@ -9,7 +9,9 @@ from leadline.io.ledger import Ledger
 from leadline.io.npz import read_npy, read_npz, write_npz
 from leadline.io.pfm import read_pfm, write_pfm
 from leadline.io.ply import PointCloud, write_ply
+from leadline.io.png import encode_png
 from leadline.io.png16 import (
+    CHUNK,
     Png16,
     decode_png16,
     encode_png16,
@@ -17,7 +19,6 @@ from leadline.io.png16 import (
     read_depth_png,
     read_png16,
     read_png16_record,
-    record_chunk,
     write_png16,
 )
 from leadline.io.poses import read_poses, write_poses
@@ -26,6 +27,7 @@ from leadline.io.tone import TONES, Tone
 from leadline.io.video import VIDEO_SUFFIXES, is_video, read_video
 
 __all__ = [
+    "CHUNK",
     "DEPTH_SUFFIXES",
     "FORMATS",
     "TONES",
@@ -36,6 +38,7 @@ __all__ = [
     "PointCloud",
     "Tone",
     "decode_png16",
+    "encode_png",
     "encode_png16",
     "find_holes",
     "format_of",
@@ -57,7 +60,6 @@ __all__ = [
     "read_png16_record",
     "read_poses",
     "read_video",
-    "record_chunk",
     "write_colmap",
     "write_npz",
     "write_pfm",
