@@ -57,8 +57,8 @@ def modules() -> Iterator[str]:
 
 
 def link_roles(text: str) -> str:
-    """Sphinx roles of docstrings as names in code type, which mkdocstrings links itself."""
-    return _ROLE.sub(lambda found: f"`{found[1].rpartition('.')[2]}`", text)
+    """Sphinx roles of docstrings as links of mkdocstrings, which looks names up in their scope."""
+    return _ROLE.sub(lambda found: f"[`{found[1].rpartition('.')[2]}`][{found[1]}]", text)
 
 
 def _link(text: str, page: Path, place: Path, target: Path) -> str:

@@ -27,8 +27,10 @@ WRAPPERS = (
 """Keys under which training scripts put the tensors, tried in this order: of a run's last weights
 and their running mean (EMA), the mean is what its authors evaluate."""
 
-PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "depth_model.")
-PREFIXES += ("student.", "teacher.", "ema.", "ema_model.")
+PREFIXES = (
+    *("module.", "_orig_mod.", "model.", "net.", "network.", "depth_model."),
+    *("student.", "teacher.", "ema.", "ema_model."),
+)
 """What DataParallel, torch.compile, Lightning and distillation put before every name, in any order
 and depth."""
 

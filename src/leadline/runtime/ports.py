@@ -93,7 +93,7 @@ class Ports:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Ports:
-        """From the tables of :func:`dataclasses.asdict`, also as JSON gives them back."""
+        """From the tables of ``dataclasses.asdict``, also as JSON gives them back."""
         return cls(
             inputs=tuple(map(_port_of, data["inputs"])),
             outputs=tuple(map(_port_of, data["outputs"])),
