@@ -43,9 +43,11 @@ def test_the_reference_holds_every_module(pages: Path) -> None:
     assert len(list((pages / "reference").rglob("*.md"))) == len(list(site.modules()))
 
 
-def test_roles_of_docstrings_become_code() -> None:
+def test_roles_of_docstrings_become_links() -> None:
     text = "See :meth:`~leadline.runtime.base.Runtime.run` and :data:`CMAPS`."
-    assert site.link_roles(text) == "See `run` and `CMAPS`."
+    assert site.link_roles(text) == (
+        "See [`run`][leadline.runtime.base.Runtime.run] and [`CMAPS`][CMAPS]."
+    )
 
 
 def test_a_link_to_nothing_fails(tmp_path: Path) -> None:
