@@ -15,10 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image as PilImage
 
-from leadline import viz
+from leadline import notebook, viz
 from leadline.alignment import Alignment, Method, fit
 from leadline.camera import Camera
-from leadline.errors import InputError, KindError, UnknownNameError
+from leadline.errors import (
+    InputError,
+    KindError,
+    MissingDependencyError,
+    UnknownNameError,
+)
 from leadline.image import Image
 from leadline.io import (
     FORMATS,
@@ -76,7 +81,7 @@ _BLENDER_FAR = 1e10
 """What Blender writes into its depth pass where there is nothing."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Prediction:
     """A map at its picture's size. ``np.asarray(prediction)`` gives the values.
 
@@ -152,6 +157,10 @@ class Prediction:
         """True where there is a finite value."""
         finite = np.isfinite(self.values)
         return finite if self.valid is None else finite & self.valid
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        return f"Prediction({width}x{height} {self.kind}, {self._range()}, model={self.model!r})"
 
     # --- what the numbers mean ------------------------------------------------------------------
 
@@ -402,6 +411,62 @@ class Prediction:
         near = viz.nearness(self.values, self.kind)
         limits = viz.value_range(near, self.valid) if limits is None else limits
         return viz.add_legend(picture, limits, self.kind, cmap=cmap)
+
+    def show(self, cmap: str = "inferno") -> None:
+        """Open the coloured map, with its legend, in the system's viewer of pictures."""
+        PilImage.fromarray(self.colorize(cmap, legend=True)).show(title=repr(self))
+
+    def _repr_png_(self) -> bytes:
+        return notebook.render_png(self.colorize(legend=True))
+
+    def _repr_html_(self) -> str:
+        held = [*self._present(), *(["image"] if self.image is not None else [])]
+        camera = self.camera
+        rows = {
+            "kind": str(self.kind),
+            "range": self._range(),
+            "size": f"{self.size[1]} x {self.size[0]}, {self.known.mean():.1%} known",
+            "model": self.model or "unknown",
+            "camera": f"{camera.fov_deg:.0f}° wide ({camera.source})" if camera else "unknown",
+            "holds": ", ".join(["values", *held]),
+        }
+        picture = self.colorize(legend=True)
+        return notebook.render_html(picture, self.values[self.known], rows, unit=self.kind.unit)
+
+    def _range(self) -> str:
+        """Least, median and largest value, in words."""
+        known = self.values[self.known]
+        if not known.size:
+            return "no known value"
+        unit = "" if self.kind.unit == "1" else f" {self.kind.unit}"
+        low, middle, high = known.min(), np.median(known), known.max()
+        return f"{low:.3g} to {high:.3g}{unit}, median {middle:.3g}{unit}"
+
+    def to_hf(self) -> dict[str, Any]:
+        """What transformers' pipeline ``depth-estimation`` returns for one picture.
+
+        Returns:
+            ``predicted_depth``: (h, w) float32 tensor of the values, NaN where nothing is known;
+            ``depth``: a grey PIL picture of 8 bits, 0 the least value and 255 the largest,
+            whatever the kind: as there, metres are white far away.
+
+        Raises:
+            MissingDependencyError: torch is not installed.
+            InputError: no value is known.
+        """
+        try:
+            import torch
+        except ImportError as error:
+            raise MissingDependencyError("torch", "Prediction.to_hf()", "torch") from error
+        known, values = self.known, self._values_or(np.nan)
+        if not known.any():
+            raise InputError("a map without a finite value has no picture; give another.")
+        low, high = values[known].min(), values[known].max()
+        shares = np.where(known, (values - low) / (high - low if high > low else 1), 0)
+        return {
+            "predicted_depth": torch.from_numpy(np.array(values)),
+            "depth": PilImage.fromarray((shares * 255).astype(np.uint8)),
+        }
 
     def save(
         self,
