@@ -24,6 +24,7 @@ from leadline.io.png16 import (
     write_png16,
 )
 from leadline.io.poses import read_poses, write_poses
+from leadline.io.rosbag import BagDepth, BagFrame, BagReader, BagWriter, write_bag
 from leadline.io.stored import StoredMap
 from leadline.io.text import parse_list
 from leadline.io.tone import TONES, Tone
@@ -34,6 +35,10 @@ __all__ = [
     "FORMATS",
     "TONES",
     "VIDEO_SUFFIXES",
+    "BagDepth",
+    "BagFrame",
+    "BagReader",
+    "BagWriter",
     "Format",
     "Hole",
     "Ledger",
@@ -68,6 +73,7 @@ __all__ = [
     "read_poses",
     "read_video",
     "record_chunk",
+    "write_bag",
     "write_colmap",
     "write_exr",
     "write_gdepth",
