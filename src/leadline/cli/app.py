@@ -15,9 +15,11 @@ from leadline.cli.export import export
 from leadline.cli.finetune import finetune
 from leadline.cli.label import label
 from leadline.cli.leaderboard import leaderboard
+from leadline.cli.mcp import mcp
 from leadline.cli.model_files import models
 from leadline.cli.predict import predict
 from leadline.cli.quantize import quantize
+from leadline.cli.rosbag import rosbag
 from leadline.cli.segment import segment
 from leadline.cli.stereo import stereo
 from leadline.cli.train import train
@@ -47,6 +49,8 @@ app.command()(stereo)
 app.command()(quantize)
 app.command()(benchmark)
 app.command()(segment)
+app.command()(rosbag)
+app.command()(mcp)
 app.command()(doctor)
 app.add_typer(models, name="models")
 app.add_typer(datasets, name="datasets")

@@ -26,7 +26,19 @@ Formats = Annotated[
     typer.Option(
         "--format",
         "-f",
-        help="Any of npz, npy, png16, color, side, pfm, ply; default: npz,color.",
+        help="Any of npz, npy, png16, color, side, pfm, ply, exr, exr-half, exr-blender, "
+        "controlnet, near16, gdepth; default: npz,color.",
+        show_default=False,
+    ),
+]
+Legend = Annotated[
+    bool, typer.Option("--legend", help="A colour bar, in metres where known, in color and side.")
+]
+ControlSide = Annotated[
+    int | None,
+    typer.Option(
+        help="Short side of controlnet in pixels, both sides multiples of 64; default: the "
+        "picture's size.",
         show_default=False,
     ),
 ]

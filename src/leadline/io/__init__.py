@@ -3,7 +3,10 @@
 from leadline.io.cameras import read_camera, read_cameras
 from leadline.io.colmap import write_colmap
 from leadline.io.depth_files import DEPTH_SUFFIXES, Hole, find_holes, hole_mask, read_depth_map
-from leadline.io.formats import FORMATS, format_of, output_suffixes
+from leadline.io.exr import read_exr_record, write_exr
+from leadline.io.formats import FORMATS, Format, format_of, get_format, output_suffixes
+from leadline.io.gdepth import read_gdepth, write_gdepth
+from leadline.io.heic import read_heic_depth
 from leadline.io.images import list_images, read_image
 from leadline.io.ledger import Ledger
 from leadline.io.npz import read_npy, read_npz, write_npz
@@ -22,6 +25,8 @@ from leadline.io.png16 import (
     write_png16,
 )
 from leadline.io.poses import read_poses, write_poses
+from leadline.io.rosbag import BagDepth, BagFrame, BagReader, BagWriter, write_bag
+from leadline.io.stored import StoredMap
 from leadline.io.text import parse_list
 from leadline.io.tone import TONES, Tone
 from leadline.io.video import VIDEO_SUFFIXES, is_video, read_video
@@ -32,16 +37,23 @@ __all__ = [
     "FORMATS",
     "TONES",
     "VIDEO_SUFFIXES",
+    "BagDepth",
+    "BagFrame",
+    "BagReader",
+    "BagWriter",
+    "Format",
     "Hole",
     "Ledger",
     "Png16",
     "PointCloud",
+    "StoredMap",
     "Tone",
     "decode_png16",
     "encode_png",
     "encode_png16",
     "find_holes",
     "format_of",
+    "get_format",
     "hole_mask",
     "is_map",
     "is_video",
@@ -52,6 +64,9 @@ __all__ = [
     "read_cameras",
     "read_depth_map",
     "read_depth_png",
+    "read_exr_record",
+    "read_gdepth",
+    "read_heic_depth",
     "read_image",
     "read_npy",
     "read_npz",
@@ -60,7 +75,10 @@ __all__ = [
     "read_png16_record",
     "read_poses",
     "read_video",
+    "write_bag",
     "write_colmap",
+    "write_exr",
+    "write_gdepth",
     "write_npz",
     "write_pfm",
     "write_ply",
