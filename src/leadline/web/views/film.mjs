@@ -1,0 +1,5 @@
+export class FilmView {
+  constructor() {}
+
+  show() {}
+}

@@ -1,0 +1,5 @@
+export class LiveView {
+  constructor() {}
+
+  show() {}
+}

@@ -1,0 +1,5 @@
+export class PairView {
+  constructor() {}
+
+  show() {}
+}

@@ -1,0 +1,5 @@
+export class StudioView {
+  constructor() {}
+
+  show() {}
+}
