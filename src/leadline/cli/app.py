@@ -19,6 +19,7 @@ from leadline.cli.model_files import models
 from leadline.cli.predict import predict
 from leadline.cli.quantize import quantize
 from leadline.cli.segment import segment
+from leadline.cli.serve import serve
 from leadline.cli.stereo import stereo
 from leadline.cli.train import train
 from leadline.cli.triangulate import triangulate
@@ -47,6 +48,7 @@ app.command()(stereo)
 app.command()(quantize)
 app.command()(benchmark)
 app.command()(segment)
+app.command()(serve)
 app.command()(doctor)
 app.add_typer(models, name="models")
 app.add_typer(datasets, name="datasets")

@@ -1,0 +1,52 @@
+"""``leadline serve``: the page and the REST interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from leadline.cli.options import with_load_options
+from leadline.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from leadline.load_options import LoadOptions
+
+
+@with_load_options(many=True)
+def serve(
+    load: list[LoadOptions],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 is every network.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 7860,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Open the page in the browser.")
+    ] = False,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="File with the token that requests must carry.", show_default=False),
+    ] = None,
+) -> None:
+    """Serve a page that shows depth, and a REST interface for programs.
+
+    Give --model several times to serve several; the other options count for all of them.
+    """
+    try:
+        from leadline.serve import serve as serve_models
+        from leadline.serve.guard import read_token
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(error.name or "fastapi", "leadline serve", "serve") from error
+
+    token = None if token_file is None else read_token(token_file)
+    for one in load:
+        one.identify()  # what cannot be opened is said before anything listens
+    serve_models(
+        load,
+        host=host,
+        port=port,
+        token=token,
+        open_page=open_page,
+        on_start=lambda address: typer.echo(f"Leadline is at {address}", err=True),
+    )
