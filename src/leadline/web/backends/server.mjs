@@ -23,6 +23,14 @@ async function ask(address, options, onProgress = () => {}) {
   }
 }
 
+/** The models of the server; of one that is still loading, name and state alone. */
+async function listModels() {
+  const { models } = await (await ask("v1/models")).json();
+  return models.map((model) => ({
+    kind: "", ...model, needsLens: model.needs_camera_for_metres ?? false,
+  }));
+}
+
 function readLens(text) {
   if (!text) return null;
   try {
@@ -41,11 +49,7 @@ export class ServerBackend {
   }
 
   static async open() {
-    const { models } = await (await ask("v1/models")).json();
-    const shown = models.map((model) => ({
-      kind: "", licence: "", ...model, needsLens: model.needs_camera_for_metres ?? false,
-    }));
-    return new ServerBackend(shown, []);
+    return new ServerBackend(await listModels(), []);
   }
 
   async predict(picture, { model, fovDeg = null, signal, onProgress = () => {} }) {
@@ -58,6 +62,7 @@ export class ServerBackend {
       headers: { Accept: "application/octet-stream", "Content-Type": picture.blob.type },
       body: picture.blob, signal,
     }, onProgress);
+    if (this.models.some(({ state }) => state === "loading")) this.models = await listModels();
     const { headers } = response;
     const [height, width] = headers.get("x-depth-shape").split(",").map(Number);
     const values = new Float32Array(await response.arrayBuffer());

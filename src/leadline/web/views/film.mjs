@@ -44,13 +44,13 @@ export class FilmView {
     this.start = makeButton("Compute depth", () => this.run(), { class: "primary" });
     this.stop = makeButton("Cancel", () => this.running?.abort(), { hidden: true });
     this.bar = make("progress", { max: "1", value: "0", hidden: true, "aria-label": "Film" });
-    this.note = make("p", { class: "note", "aria-live": "polite" });
+    this.note = make("p", { class: "note", "aria-live": "polite" },
+      "Frames are computed one after the other, in colours that follow the film slowly.");
     this.save = makeButton("Download WebM", () => saveBlob(this.blob, `${this.name}.depth.webm`),
       { hidden: true });
-    const other = makeButton("Another film", () => this.input.click());
     this.group = makeGroup("Film", this.model.root, this.rate.root,
-      make("div", { class: "row" }, this.start, this.stop, other), this.bar, this.note, this.save);
-    this.group.hidden = true;
+      make("div", { class: "row" }, this.start, this.stop), this.bar, this.note, this.save);
+    this.start.disabled = true;
     side.append(this.group);
   }
 
@@ -77,7 +77,7 @@ export class FilmView {
       return;
     }
     this.empty.hidden = true;
-    this.group.hidden = this.canvas.hidden = false;
+    this.start.disabled = this.canvas.hidden = false;
     this.result.hidden = this.save.hidden = true;
     const { videoWidth, videoHeight, duration } = this.video;
     const scale = Math.min(1, LONG_SIDE / Math.max(videoWidth, videoHeight));

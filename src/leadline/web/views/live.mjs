@@ -25,12 +25,11 @@ export class LiveView {
       options: app.backend.models.map(({ name }) => [name, name]),
     });
     this.note = make("p", { class: "note" });
-    this.group = makeGroup("Camera", this.model.root, this.note,
-      make("div", { class: "row" },
-        makeButton("Take this picture", () => this.take(), { class: "primary" }),
-        makeButton("Stop", () => this.leave())));
-    this.group.hidden = true;
-    side.append(this.group);
+    this.buttons = make("div", { class: "row" },
+      makeButton("Take this picture", () => this.take(), { class: "primary" }),
+      makeButton("Stop", () => this.leave()));
+    this.buttons.hidden = true;
+    side.append(makeGroup("Camera", this.model.root, this.note, this.buttons));
   }
 
   show() {
@@ -50,7 +49,7 @@ export class LiveView {
     this.video.srcObject = this.stream;
     await this.video.play();
     this.empty.hidden = true;
-    this.stage.box.hidden = this.group.hidden = false;
+    this.stage.box.hidden = this.buttons.hidden = false;
     const { videoWidth, videoHeight } = this.video;
     this.stage.setAspect(videoWidth / videoHeight);
     const scale = Math.min(1, LONG_SIDE / Math.max(videoWidth, videoHeight));
@@ -92,6 +91,6 @@ export class LiveView {
     for (const track of this.stream?.getTracks() ?? []) track.stop();
     this.stream = null;
     this.empty.hidden = false;
-    this.stage.box.hidden = this.group.hidden = true;
+    this.stage.box.hidden = this.buttons.hidden = true;
   }
 }

@@ -8,7 +8,9 @@ import { Stage } from "../stage.mjs";
 export class StudioView {
   constructor(app, panel, side) {
     this.app = app;
-    this.settings = { focus: 1, aperture: 50, strength: 40, plane: 50, angle: 135, relief: 50, deep: 12 };
+    this.settings = {
+      focus: 1, aperture: 35, strength: 40, plane: 50, angle: 135, relief: 50, deep: 12,
+    };
     this.layout = "anaglyph";
     this.stage = new Stage(panel);
     this.canvas = make("canvas", { role: "img", "aria-label": "Picture made of photo and depth" });
@@ -71,8 +73,12 @@ export class StudioView {
 
   show() {
     const { map, picture } = this.app;
-    if (this.map !== map) this.work = prepareEffect(map, picture);
-    this.map = map;
+    if (this.map !== map) {
+      this.map = map;
+      this.work = prepareEffect(map, picture);
+      this.settings.focus = map.shareOf(map.percentile(0.85));
+      this.focus.set(this.settings.focus);
+    }
     this.refresh();
   }
 
