@@ -118,6 +118,25 @@ export function drawStereo(canvas, work, { layout, strength, plane }) {
   context.putImageData(new ImageData(mixed, width, height), 0, 0);
 }
 
+/** The mean of a square of `2 radius + 1` pixels, one axis after the other. */
+function blurShares(shares, width, height, radius) {
+  const blurLines = (values, count, length, step, stride) => {
+    const out = new Float32Array(values.length);
+    for (let line = 0; line < count; line++) {
+      const at = (i) => line * stride + Math.min(length - 1, Math.max(0, i)) * step;
+      let sum = 0;
+      for (let i = -radius; i <= radius; i++) sum += values[at(i)];
+      for (let i = 0; i < length; i++) {
+        out[at(i)] = sum / (2 * radius + 1);
+        sum += values[at(i + radius + 1)] - values[at(i - radius)];
+      }
+    }
+    return out;
+  };
+  const wide = blurLines(shares, height, width, 1, width);
+  return blurLines(wide, width, height, width, 1);
+}
+
 /** The map as a plaster relief under a lamp at `angle` degrees. */
 export function drawRelief(canvas, { shares, width, height }, { angle, strength }) {
   canvas.width = width;
@@ -125,11 +144,12 @@ export function drawRelief(canvas, { shares, width, height }, { angle, strength 
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
   const lamp = [Math.cos((angle * Math.PI) / 180), -Math.sin((angle * Math.PI) / 180)];
-  const gain = (strength / 100) * 0.4 * width;
+  const gain = (strength / 100) * 0.2 * width;
+  const heights = blurShares(shares, width, height, Math.max(1, Math.round(width / 220)));
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i++) {
-      const right = shares[x + 1 < width ? i + 1 : i] - shares[x > 0 ? i - 1 : i];
-      const down = shares[y + 1 < height ? i + width : i] - shares[y > 0 ? i - width : i];
+      const right = heights[x + 1 < width ? i + 1 : i] - heights[x > 0 ? i - 1 : i];
+      const down = heights[y + 1 < height ? i + width : i] - heights[y > 0 ? i - width : i];
       const [nx, ny] = [-gain * right, -gain * down];
       const light = (0.75 + 0.65 * (nx * lamp[0] + ny * lamp[1])) / Math.hypot(nx, ny, 1);
       const shade = 255 * Math.min(1, Math.max(0, 0.12 + 0.88 * light));

@@ -13,6 +13,7 @@ export class Stage {
 
   setAspect(aspect) {
     this.aspect = aspect;
+    this.root.style.setProperty("--aspect", `${aspect}`);
     this.fit();
   }
 

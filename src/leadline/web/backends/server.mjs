@@ -27,7 +27,7 @@ async function ask(address, options, onProgress = () => {}) {
 async function listModels() {
   const { models } = await (await ask("v1/models")).json();
   return models.map((model) => ({
-    kind: "", ...model, needsLens: model.needs_camera_for_metres ?? false,
+    kind: "", ...model, needsLens: model.needs_lens ?? false,
   }));
 }
 
@@ -49,7 +49,7 @@ export class ServerBackend {
   }
 
   static async open() {
-    return new ServerBackend(await listModels(), []);
+    return new ServerBackend(await listModels(), ["pair"]);
   }
 
   async predict(picture, { model, fovDeg = null, signal, onProgress = () => {} }) {
@@ -76,10 +76,11 @@ export class ServerBackend {
   }
 
   /** Matches, epipolar geometry and points of two photos. */
-  async pair(left, right, { signal }) {
+  async pair(left, right, { fov }) {
     const form = new FormData();
     form.append("left", left.blob, left.name);
     form.append("right", right.blob, right.name);
-    return (await check(await fetch("v1/pair", { method: "POST", body: form, signal }))).json();
+    if (fov !== null) form.append("fov", `${fov}`);
+    return (await ask("v1/pair", { method: "POST", body: form })).json();
   }
 }
