@@ -7,6 +7,6 @@ app = leadline.serve.create_app(["lite", "lite-metric"])     # uvicorn, hypercor
 
 from leadline.serve.app import create_app
 from leadline.serve.limits import Limits
-from leadline.serve.server import serve
+from leadline.serve.server import Listen, serve
 
-__all__ = ["Limits", "create_app", "serve"]
+__all__ = ["Limits", "Listen", "create_app", "serve"]

@@ -9,9 +9,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from leadline.serve import depth, health
+from leadline.serve import depth, health, kserve, pair
 from leadline.serve.engine import Engine
-from leadline.serve.faults import add_fault_handlers
+from leadline.serve.faults import CatchFaults, add_fault_handlers
 from leadline.serve.guard import Guard
 from leadline.serve.health import CountRequests, Metrics
 from leadline.serve.limits import Limits
@@ -46,7 +46,7 @@ def create_app(
     limits = limits or Limits()
     metrics = Metrics()
     found = Models(models)
-    engine = Engine(found.all, limits, on_batch=metrics.count_batch)
+    engine = Engine(found.all, limits, on_batch=metrics.count_batch, on_queue=metrics.queue.set)
     service = Service(models=found, engine=engine, uploads=Uploads(limits), limits=limits)
 
     @asynccontextmanager
@@ -66,8 +66,11 @@ def create_app(
     app.state.service = service
     add_fault_handlers(app)
     app.include_router(depth.make_router(service))
+    app.include_router(pair.make_router(service))
+    app.include_router(kserve.make_router(service))
     app.include_router(health.make_router(service, metrics))
     add_page(app)
+    app.add_middleware(CatchFaults)
     app.add_middleware(Guard, token=token, hosts=hosts)
     app.add_middleware(CountRequests, metrics=metrics)
     app.add_middleware(SafeHeaders)  # the last is the outermost

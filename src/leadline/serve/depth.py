@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
@@ -14,6 +15,7 @@ from leadline.errors import UnknownNameError
 from leadline.estimator import DepthEstimator
 from leadline.image import Image
 from leadline.io import read_image
+from leadline.io.boundary import check_pixels
 from leadline.prediction import Prediction
 from leadline.prepared import Prepared
 from leadline.serve import openapi
@@ -105,13 +107,15 @@ def only_picture(upload: Upload) -> bytes:
     return next(iter(upload.files.values()))
 
 
-def read_picture(data: bytes, fov: float | None, max_megapixels: float) -> Image:
+def read_picture(data: bytes | np.ndarray, fov: float | None, max_megapixels: float) -> Image:
     """Decode a picture that a request brought.
 
     Raises:
-        Fault: 413, too many pixels.
+        TooLargeError: too many pixels.
         InputError: no picture.
     """
+    if isinstance(data, np.ndarray):
+        check_pixels(data.shape[:2], "image", stored=data.nbytes, max_megapixels=max_megapixels)
     image = read_image(data, max_megapixels=max_megapixels)
     if fov is None:
         return image
@@ -149,7 +153,7 @@ def make_router(service: Service) -> APIRouter:
 
 
 def make_reader(
-    data: bytes, fov: float | None, max_megapixels: float
+    data: bytes | np.ndarray, fov: float | None, max_megapixels: float
 ) -> Callable[[DepthEstimator], Prepared]:
     """What brings a request's picture to the size of a network."""
 

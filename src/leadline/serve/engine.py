@@ -15,10 +15,11 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from leadline.estimator import DepthEstimator
 from leadline.prediction import Prediction
@@ -53,6 +54,7 @@ class Engine:
         models: what is served.
         limits: how many pictures wait, run together, and how long.
         on_batch: called with the number of pictures and the seconds of every run.
+        on_queue: called with the number of requests, when it has changed.
     """
 
     def __init__(
@@ -60,11 +62,13 @@ class Engine:
         models: Sequence[ServedModel],
         limits: Limits,
         *,
-        on_batch: Callable[[int, float], None] | None = None,
+        on_batch: Callable[[int, float], None] = lambda pictures, seconds: None,
+        on_queue: Callable[[int], None] = lambda depth: None,
     ) -> None:
         self.limits = limits
         self._models = models
         self._on_batch = on_batch
+        self._on_queue = on_queue
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._stopping = False
@@ -91,11 +95,6 @@ class Engine:
             self._changed.notify_all()
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
-
-    @property
-    def depth(self) -> int:
-        """Requests that are worked on or wait."""
-        return self._open
 
     @property
     def ready(self) -> bool:
@@ -135,14 +134,31 @@ class Engine:
             LeadlineError: as ``prepare``, the network and ``finish`` raise it.
         """
         estimator = model.estimator
+        async with self._admitted():
+            async with self._gate():
+                prepared = await self.in_thread(prepare, estimator)
+                prediction = await self._wait(_Job(model, prepared))
+            return await self.in_thread(finish, prediction)
+
+    async def work(self, function: Callable[[Work], Made], argument: Work) -> Made:
+        """Work without a network, in a thread; it counts as a picture of the queue.
+
+        Raises:
+            Fault: no room (429), or too late (504).
+            LeadlineError: as the function raises it.
+        """
+        async with self._admitted(), self._gate():
+            return await self.in_thread(function, argument)
+
+    @asynccontextmanager
+    async def _admitted(self) -> AsyncGenerator[None]:
+        """A place in the queue, for a bounded time."""
         self.check_room()
         self._open += 1
+        self._on_queue(self._open)
         try:
             async with asyncio.timeout(self.limits.timeout_s):
-                async with self._gate():
-                    prepared = await self.in_thread(prepare, estimator)
-                    prediction = await self._wait(_Job(model, prepared))
-                return await self.in_thread(finish, prediction)
+                yield
         except TimeoutError:
             raise Fault(
                 504,
@@ -152,8 +168,9 @@ class Engine:
             ) from None
         finally:
             self._open -= 1
+            self._on_queue(self._open)
 
-    async def in_thread(self, function: Callable[[Any], Made], argument: Any) -> Made:
+    async def in_thread(self, function: Callable[[Work], Made], argument: Work) -> Made:
         """Call a function in one of the threads that decode and encode."""
         if self._pool is None:
             raise RuntimeError("the engine has not been started")
@@ -185,8 +202,7 @@ class Engine:
             _fill(jobs)
             seconds = time.perf_counter() - start
             self._seconds += 0.1 * (seconds / len(jobs) - self._seconds)
-            if self._on_batch is not None:
-                self._on_batch(len(jobs), seconds)
+            self._on_batch(len(jobs), seconds)
 
     def _take(self) -> list[_Job]:
         """The longest-waiting picture, and those that fit a full batch with it; [] at the end.

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from leadline.errors import (
     DeviceError,
@@ -81,7 +82,7 @@ def answer_fault(error: Exception) -> JSONResponse:
 
 
 def add_fault_handlers(app: FastAPI) -> None:
-    """Answer every exception of a request by :func:`answer_fault`."""
+    """Answer every exception that is raised on purpose by :func:`answer_fault`."""
 
     def answer(request: Request, error: Exception) -> JSONResponse:
         return answer_fault(error)
@@ -99,4 +100,25 @@ def add_fault_handlers(app: FastAPI) -> None:
     for kind in (Fault, *CODES):
         app.add_exception_handler(kind, answer)
     app.add_exception_handler(HTTPException, answer_http)
-    app.add_exception_handler(Exception, answer)
+
+
+class CatchFaults:
+    """Answers what no handler has, a fault of ours, inside of the other middlewares."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        started = [scope["type"] != "http"]
+
+        async def send_on(message: Message) -> None:
+            started[0] = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_on)
+        except Exception as error:
+            if started[0]:
+                raise
+            await answer_fault(error)(scope, receive, send)

@@ -118,7 +118,6 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
     @router.get("/metrics", response_class=Response)
     async def metrics_text() -> Response:
         """Counters for Prometheus."""
-        metrics.queue.set(service.engine.depth)
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     return router

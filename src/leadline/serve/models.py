@@ -34,14 +34,11 @@ class ServedModel:
     """
 
     def __init__(self, source: ModelLike) -> None:
+        self._source = source if isinstance(source, DepthEstimator) else LoadOptions.of(source)
         self._open: DepthEstimator | None = None
-        self._load: LoadOptions | None = None
         self._error = ""
-        if isinstance(source, DepthEstimator):
-            self._open, self.name = source, source.spec.name
-        else:
-            self._load = LoadOptions.of(source)
-            self.name = _name_of(self._load)
+        found = self._source
+        self.name = found.spec.name if isinstance(found, DepthEstimator) else _name_of(found)
 
     @property
     def state(self) -> Literal["loading", "ready", "failed"]:
@@ -67,10 +64,9 @@ class ServedModel:
 
     def load(self) -> None:
         """Open the model and run it once."""
-        if self._open is not None or self._load is None:
-            return
+        source = self._source
         try:
-            estimator = self._load.open()
+            estimator = source if isinstance(source, DepthEstimator) else source.open()
         except Exception as error:
             self._error = f"{self.name} could not be opened: {' '.join(str(error).split())}"
             log.error(self._error, exc_info=not isinstance(error, LeadlineError))

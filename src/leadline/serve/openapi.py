@@ -83,6 +83,87 @@ PICTURE = {
         "image/*": {"schema": _BINARY},
     },
 }
+PAIR = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["left", "right"],
+                    "properties": {"left": _BINARY, "right": _BINARY, "fov": {"type": "number"}},
+                }
+            }
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "Points of both pictures row by row, and lines of the other's points.",
+            "content": {
+                "application/json": {
+                    "example": {
+                        "matches": 812,
+                        "inliers": 640,
+                        "fundamental": [[0, 0, 0], [0, 0, -1], [0, 1, 0]],
+                        "left": {
+                            "width": 640,
+                            "height": 480,
+                            "points": [[10.5, 20.25]],
+                            "lines": [[[-0.5, 20.25], [639.5, 20.25]]],
+                        },
+                        "points": {"unit": "baseline", "xyz": [[0, 0, 5]], "rgb": [[9, 9, 9]]},
+                        "why_no_points": None,
+                    }
+                }
+            },
+        },
+        **make_faults(400, 408, 413, 422, 429, 504),
+    },
+}
+INFER = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "example": {
+                    "inputs": [
+                        {
+                            "name": "image",
+                            "datatype": "BYTES",
+                            "shape": [1],
+                            "data": ["base64 of a JPEG"],
+                        }
+                    ],
+                    "outputs": [{"name": "depth", "parameters": {"binary_data": False}}],
+                }
+            },
+            "application/octet-stream": {"schema": _BINARY},
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "Tensors, in JSON or behind it.",
+            "content": {
+                "application/json": {
+                    "example": {
+                        "model_name": "lite",
+                        "model_version": "1",
+                        "parameters": {"kind": "affine_disparity", "unit": "1"},
+                        "outputs": [
+                            {
+                                "name": "depth",
+                                "datatype": "FP32",
+                                "shape": [1, 1, 2],
+                                "data": [1.5, 2.5],
+                            }
+                        ],
+                    }
+                }
+            },
+        },
+        **make_faults(400, 404, 413, 422, 429, 503, 504),
+    },
+}
 MODELS = {
     "responses": {
         "200": {
