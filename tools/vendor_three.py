@@ -1,7 +1,7 @@
 """Bundle the part of three.js that Leadline's pages use into one file of the package.
 
-    npm install --prefix build three@0.187.0 esbuild@0.28.2
-    python -m tools.vendor_three build/node_modules
+npm install --prefix build three@0.187.0 esbuild@0.28.2
+python -m tools.vendor_three build/node_modules
 """
 
 from __future__ import annotations
