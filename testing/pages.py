@@ -44,8 +44,8 @@ class _Files(http.server.SimpleHTTPRequestHandler):
         ".wasm": "application/wasm",
     }
 
-    def log_message(self, *args: Any) -> None:
-        del args
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - of the base class
+        del format, args
 
 
 @contextmanager

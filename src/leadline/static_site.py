@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 WEB = Path(__file__).parent / "web"
 """The page's sources."""
 
-DEFAULT_MODELS = ("lite-metric", "lite")
 _LIST = "site.json"
 _PACKED = ".xz"
 _RESIZE = ("exact", "area", "lower_bound", "upper_bound", "minimal", "short_side")

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 
 from leadline.load_options import LoadOptions
-from leadline.static_site import DEFAULT_MODELS, write_site
+from leadline.static_site import write_site
 from testing.pages import open_browser, serve_folder, serve_models
 
+MODELS = ("lite", "lite-metric")
 SHOTS = Path(__file__).parents[2] / "out" / "page"
 """Screenshots to look at; ignored by git."""
 
 
 def _options() -> list[LoadOptions]:
-    return [LoadOptions(model=name, threads=1) for name in DEFAULT_MODELS]
+    return [LoadOptions(model=name, threads=1) for name in MODELS]
 
 
 @pytest.fixture(scope="session")

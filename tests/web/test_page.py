@@ -116,7 +116,7 @@ def test_scene_shows_and_gives_points_and_mesh(page: Any, served: str, tmp_path:
     mesh = trimesh.load(download(page, "text=GLB", tmp_path / "a.glb"), force="mesh")
     assert len(mesh.faces) > 100_000
     page.click("#side-scene label:has-text('Points')")
-    page.wait_for_selector("#side-scene label:has-text('Size of points')")
+    page.wait_for_timeout(500)
     assert count_colors(page, "#panel-scene canvas") > 300
     cloud = trimesh.load(download(page, "text=GLB", tmp_path / "b.glb"))
     ply = trimesh.load(download(page, "#side-scene .primary", tmp_path / "a.ply"))
@@ -283,8 +283,9 @@ def test_two_photos(page: Any, served: str, tmp_path: Path):
     ply = trimesh.load(download(page, "#side-pair .primary", tmp_path / "a.ply"))
     assert len(ply.vertices) > 100
     page.click("#side-pair label:has-text('3-D points')")
-    page.wait_for_timeout(300)
-    assert count_colors(page, "#panel-pair canvas.view3d") > 20
+    page.wait_for_selector("#panel-pair .view3d canvas")
+    page.wait_for_timeout(500)
+    assert count_colors(page, "#panel-pair .view3d canvas") > 20
 
 
 def write_film(path: Path, count: int = 8) -> Path:

@@ -10,8 +10,9 @@ import pytest
 from leadline import viz
 from leadline.errors import InputError
 from leadline.load_options import LoadOptions
-from leadline.static_site import DEFAULT_MODELS, WEB, write_site
+from leadline.static_site import WEB, write_site
 
+MODELS = ("lite-metric", "lite")
 OWN = [path for path in WEB.rglob("*") if path.is_file() and "vendor" not in path.parts]
 MODULES = [path for path in OWN if path.suffix in (".mjs", ".js")]
 
@@ -19,7 +20,7 @@ MODULES = [path for path in OWN if path.suffix in (".mjs", ".js")]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
-    write_site(folder, [LoadOptions(model=name) for name in DEFAULT_MODELS])
+    write_site(folder, [LoadOptions(model=name) for name in MODELS])
     return folder
 
 
@@ -27,15 +28,15 @@ def test_site_holds_all_it_lists(site: Path):
     listed = json.loads((site / "site.json").read_text())
     assert len(listed["version"]) == 16
     assert "web/vendor/ort-wasm-simd-threaded.wasm" in listed["files"]
-    assert f"models/{DEFAULT_MODELS[0]}.safetensors" in listed["files"]
-    assert f"models/{DEFAULT_MODELS[1]}.safetensors" not in listed["files"]  # fetched when chosen
+    assert f"models/{MODELS[0]}.safetensors" in listed["files"]
+    assert f"models/{MODELS[1]}.safetensors" not in listed["files"]  # fetched when chosen
     for name in listed["files"]:
         assert (site / name).exists(), name
 
 
 def test_models_are_described_as_python_runs_them(site: Path):
     models = json.loads((site / "models/models.json").read_text())["models"]
-    assert [model["name"] for model in models] == list(DEFAULT_MODELS)
+    assert [model["name"] for model in models] == list(MODELS)
     for model in models:
         spec = LoadOptions(model=model["name"]).identify("graph").spec
         assert model["kind"] == spec.kind
@@ -55,7 +56,7 @@ def test_site_is_for_browsers_and_forbids_foreign_hosts(site: Path):
 
 def test_site_replaces_its_own_folder_alone(site: Path, tmp_path: Path):
     (site / "models" / "old.onnx").touch()
-    write_site(site, [LoadOptions(model=name) for name in DEFAULT_MODELS])
+    write_site(site, [LoadOptions(model=name) for name in MODELS])
     assert not (site / "models" / "old.onnx").exists()
     (tmp_path / "letter.txt").touch()
     with pytest.raises(InputError, match="an empty folder"):
@@ -102,5 +103,17 @@ def test_colours_are_those_of_python():
 def test_every_element_that_modules_ask_for_is_in_the_page():
     page = (WEB / "index.html").read_text()
     for module in MODULES:
-        for name in re.findall(r"byId\(\"(\w+)\"\)|getElementById\(\"(\w+)\"\)", module.read_text()):
+        for name in re.findall(
+            r"byId\(\"(\w+)\"\)|getElementById\(\"(\w+)\"\)", module.read_text()
+        ):
             assert f'id="{name[0] or name[1]}"' in page
+
+
+def test_command_writes_the_site_without_a_server(tmp_path: Path):
+    from leadline.cli import main
+
+    with pytest.raises(SystemExit) as done:
+        main(["serve", "--static", str(tmp_path / "site"), "--model", "fastdepth-world"])
+    assert done.value.code in (0, None)
+    assert (tmp_path / "site" / "index.html").is_file()
+    assert (tmp_path / "site" / "models" / "fastdepth-world.onnx").is_file()

@@ -151,7 +151,7 @@ def with_load_options(
     """Give a command every option of :class:`leadline.LoadOptions`.
 
     Args:
-        default: the model without ``--model``.
+        default: the model without ``--model``; with ``many`` also a tuple of several.
         required: whether the model must be given.
         help: what ``--model`` says.
         argument: take the model as the argument MODEL in place of an option.
@@ -163,7 +163,7 @@ def with_load_options(
     """
     kind: Any = str if required else str | None
     if many:
-        kind, default = list[str], [default]
+        kind, default = list[str], list(default) if isinstance(default, tuple) else [default]
     shown = typer.Argument(help=help) if argument else typer.Option("--model", "-m", help=help)
     table = {"model": (kind, inspect.Parameter.empty if required else default, shown)} | _LOAD
 

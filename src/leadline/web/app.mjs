@@ -20,7 +20,9 @@ class App {
     this.saveHash = afterPause(() => history.replaceState(null, "", this.address), 200);
     this.predictSoon = afterPause(() => this.predict(), 150);
     const names = backend.models.map(({ name }) => name);
-    if (!names.includes(this.state.model)) this.state.model = names[0];
+    if (!names.includes(this.state.model)) {
+      this.state.model = (backend.models.find(givesShape) ?? backend.models[0]).name;
+    }
     if (!names.includes(this.state.other)) {
       this.state.other = names.find((name) => name !== this.state.model) ?? names[0];
     }
@@ -149,7 +151,7 @@ class App {
     const chosen = models.find(({ name }) => name === state.model);
     const choice = makeSelect({
       label: "Model", value: state.model,
-      options: models.map(({ name, kind }) => [name, `${name} – ${describeKind(kind, name)}`]),
+      options: models.map((model) => [model.name, `${model.name} – ${describeUse(model)}`]),
       onchange: (model) => {
         this.set({ model, low: "", high: "" });
         this.predict();
@@ -184,10 +186,14 @@ class App {
   }
 }
 
-/** What a kind of map is good for, in two words. */
-function describeKind(kind, name) {
-  if (kind === "metric_depth" || name.includes("metric")) return "metres";
-  return { scaled_depth: "relative depth" }[kind] ?? "relative depth";
+/** Whether a model gives shapes that are not bent; of one that is still loading, by its name. */
+function givesShape({ kind, name }) {
+  return kind ? ["metric_depth", "scaled_depth"].includes(kind) : name.includes("metric");
+}
+
+/** What a model is good for, in two words. */
+function describeUse(model) {
+  return model.kind === "metric_depth" || model.needsLens ? "metres" : "relative depth";
 }
 
 function prepareTheme() {

@@ -174,9 +174,24 @@ export function writePly(scene) {
   return new Blob([head, axes, channels, "end_header\n", record]);
 }
 
-/** GLB of what is shown: a textured mesh, or points with colours. */
-export function writeGlb(scene, mode, photo) {
-  return mode === "mesh" ? writeMesh(scene, photo) : writePoints(scene);
+/**
+ * GLB of what is shown: a textured mesh, or points with colours, seen by the photo's camera.
+ *
+ * @param {object} scene of `buildScene`.
+ * @param {string} mode "mesh" or "points".
+ * @param {object} lens `fovDeg`, horizontal, and `aspect`, width over height.
+ * @param {Uint8Array} photo JPEG, for a mesh.
+ */
+export function writeGlb(scene, mode, lens, photo = null) {
+  const tangent = Math.tan((lens.fovDeg * Math.PI) / 360) / lens.aspect;
+  const looks = {
+    cameras: [{
+      type: "perspective",
+      perspective: { aspectRatio: lens.aspect, yfov: 2 * Math.atan(tangent), znear: 0.01 },
+    }],
+    nodes: [{ mesh: 0 }, { camera: 0 }], scenes: [{ nodes: [0, 1] }],
+  };
+  return mode === "mesh" ? writeMesh(scene, photo, looks) : writePoints(scene, looks);
 }
 
 function findBounds(positions) {
@@ -189,7 +204,7 @@ function findBounds(positions) {
   return { min, max };
 }
 
-function writePoints({ positions, colors, loose }) {
+function writePoints({ positions, colors, loose }, looks) {
   const points = new Float32Array(3 * loose.length);
   const shades = new Uint16Array(4 * loose.length);
   loose.forEach((vertex, i) => {
@@ -202,7 +217,7 @@ function writePoints({ positions, colors, loose }) {
     { componentType: 5123, type: "VEC4", count: loose.length, normalized: true },
   ];
   const primitive = { mode: 0, attributes: { POSITION: 0, COLOR_0: 1 }, material: 0 };
-  return packGlb([points, shades], accessors, primitive, {});
+  return packGlb([points, shades], accessors, primitive, looks);
 }
 
 /** A colour channel as linear light in 16 bits. */
@@ -211,19 +226,19 @@ function toLinear(channel) {
   return Math.round(65535 * (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4));
 }
 
-function writeMesh({ positions, uvs, triangles }, photo) {
+function writeMesh({ positions, uvs, triangles }, photo, looks) {
   const accessors = [
     { componentType: 5126, type: "VEC3", count: positions.length / 3, ...findBounds(positions) },
     { componentType: 5126, type: "VEC2", count: uvs.length / 2 },
     { componentType: 5125, type: "SCALAR", count: triangles.length },
   ];
   const primitive = { attributes: { POSITION: 0, TEXCOORD_0: 1 }, indices: 2, material: 0 };
-  const looks = {
+  const texture = {
     images: [{ bufferView: 3, mimeType: "image/jpeg" }],
     samplers: [{ wrapS: 33071, wrapT: 33071 }],
     textures: [{ source: 0, sampler: 0 }],
   };
-  return packGlb([positions, uvs, triangles, photo], accessors, primitive, looks);
+  return packGlb([positions, uvs, triangles, photo], accessors, primitive, { ...looks, ...texture });
 }
 
 function packGlb(buffers, accessors, primitive, looks) {
@@ -240,8 +255,7 @@ function packGlb(buffers, accessors, primitive, looks) {
   }
   const color = looks.textures ? { baseColorTexture: { index: 0 } } : {};
   const document = {
-    asset: { version: "2.0", generator: "Leadline" }, scene: 0, scenes: [{ nodes: [0] }],
-    nodes: [{ mesh: 0 }], meshes: [{ primitives: [primitive] }],
+    asset: { version: "2.0", generator: "Leadline" }, scene: 0, meshes: [{ primitives: [primitive] }],
     materials: [{
       doubleSided: true, extensions: { KHR_materials_unlit: {} },
       pbrMetallicRoughness: { ...color, metallicFactor: 0, roughnessFactor: 1 },

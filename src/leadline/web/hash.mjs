@@ -2,7 +2,7 @@
 
 export const DEFAULTS = {
   tab: "depth", example: "", model: "", other: "", cmap: "inferno", invert: 0, low: "", high: "",
-  split: 50, fov: "", mode: "mesh", edge: 50, far: 100, size: 2, relief: 40, x1: "", y1: "", x2: "",
+  split: 50, fov: "", mode: "mesh", edge: 50, far: 100, relief: 40, x1: "", y1: "", x2: "",
   y2: "", tool: "refocus",
 };
 

@@ -73,7 +73,7 @@ function joinTriangles(vertexOf, torn, width, height) {
  * @param {Uint8ClampedArray} pixels RGBA of the picture, at the map's size.
  * @param {object} options `fovDeg`; `edge` 0..100, how eagerly edges are cut; `far` 0..100, the
  *   share of the depths that is kept; `relief` for relative maps; `most` points.
- * @returns positions, colors (uint8), uvs, triangles, and `unit` ("m" or "").
+ * @returns positions, colors (uint8), uvs, triangles, and `loose`, the vertices of no torn edge.
  */
 export function buildScene(map, pixels, options) {
   const { fovDeg, edge, far, relief, most = 400_000 } = options;
@@ -102,8 +102,7 @@ export function buildScene(map, pixels, options) {
   return {
     positions: Float32Array.from(positions), colors: Uint8Array.from(colors),
     uvs: Float32Array.from(uvs), triangles: joinTriangles(vertexOf, torn, width, height),
-    loose: pickLoose(vertexOf, torn), unit: map.isMetric ? "m" : "",
-    median: sorted[sorted.length >> 1] ?? 1,
+    loose: pickLoose(vertexOf, torn),
   };
 }
 

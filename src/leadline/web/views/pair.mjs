@@ -2,7 +2,7 @@
 
 import { makeTable } from "../colormaps.mjs";
 import { make, makeButton, makeGroup, makeSegments, makeSlider, saveBlob } from "../dom.mjs";
-import { writePly } from "../files.mjs";
+import { writeGlb, writePly } from "../files.mjs";
 import { openPicture } from "../picture.mjs";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -24,11 +24,8 @@ export class PairView {
     if (!app.backend.can.includes("pair")) return this.refuse(panel, side);
     this.slots = Object.fromEntries(SIDES.map((name) => [name, this.makeSlot(name)]));
     this.pair = make("div", { class: "pair" }, ...SIDES.map((name) => this.slots[name].root));
-    this.canvas = make("canvas", {
-      class: "view3d", tabindex: "0", role: "img", hidden: true,
-      "aria-label": "Points of both photos in 3-D. Arrow keys turn them.",
-    });
-    panel.append(make("div", { class: "stage" }, this.pair, this.canvas));
+    this.element = make("div", { class: "view3d", hidden: true });
+    panel.append(make("div", { class: "stage" }, this.pair, this.element));
     this.buildSide(side);
   }
 
@@ -73,9 +70,9 @@ export class PairView {
       "one lies on the line of its colour in the other.");
     this.save = makeButton("Point cloud (PLY)", () => saveBlob(writePly(this.scene), "pair.ply"),
       { class: "primary", hidden: true });
-    const swap = makeButton("Other photos", () => this.reset());
+    this.swap = makeButton("Other photos", () => this.reset(), { hidden: true });
     side.append(makeGroup("Two photos", this.result, this.note, this.mode.root, this.lens.root,
-      make("div", { class: "row" }, this.save, swap)));
+      make("div", { class: "row" }, this.save, this.swap)));
     this.mode.root.hidden = this.lens.root.hidden = true;
   }
 
@@ -89,7 +86,7 @@ export class PairView {
       marks.replaceChildren();
     }
     this.result.textContent = "";
-    this.mode.root.hidden = this.lens.root.hidden = this.save.hidden = true;
+    this.mode.root.hidden = this.lens.root.hidden = this.save.hidden = this.swap.hidden = true;
     this.showMode("lines");
     this.mode.choose("lines");
   }
@@ -138,7 +135,7 @@ export class PairView {
       ? `${points.xyz.length} points in space, in distances between both cameras.${assumed}`
       : why;
     this.lens.set(this.fov ?? USUAL_FOV);
-    this.lens.root.hidden = false;
+    this.lens.root.hidden = this.swap.hidden = false;
     this.mode.root.hidden = this.save.hidden = !points;
   }
 
@@ -177,22 +174,21 @@ export class PairView {
     this.scene = null;
     if (!points) return;
     const positions = Float32Array.from(points.xyz.flatMap(([x, y, z]) => [x, -y, -z]));
-    const depths = points.xyz.map(([, , z]) => z).sort((a, b) => a - b);
     this.scene = {
       positions, colors: Uint8Array.from(points.rgb.flat()),
-      loose: Uint32Array.from(points.xyz.keys()), median: depths[depths.length >> 1] ?? 1,
+      loose: Uint32Array.from(points.xyz.keys()),
     };
   }
 
   async showMode(mode) {
     this.pair.hidden = mode === "points";
-    this.canvas.hidden = mode !== "points";
+    this.element.hidden = mode !== "points";
     if (mode !== "points" || !this.scene) return;
-    const { Viewer } = await import("../viewer.mjs");
-    this.viewer ??= new Viewer(this.canvas);
-    this.viewer.setPointSize(5);
-    this.viewer.show(this.scene, null, "points");
+    const { openViewer } = await import("../viewer.js");
     const { width, height } = this.found.left;
-    this.viewer.frame(this.scene, this.fov ?? USUAL_FOV, width / height);
+    const lens = { fovDeg: this.fov ?? USUAL_FOV, aspect: width / height };
+    const buffer = await writeGlb(this.scene, "points", lens).arrayBuffer();
+    this.viewer?.dispose();
+    this.viewer = await openViewer(this.element, buffer, { bare: true });
   }
 }

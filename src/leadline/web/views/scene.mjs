@@ -8,13 +8,10 @@ import { buildScene } from "../scene.mjs";
 export class SceneView {
   constructor(app, panel, side) {
     this.app = app;
-    this.canvas = make("canvas", {
-      class: "view3d", tabindex: "0", role: "img",
-      "aria-label": "The photo in 3-D. Arrow keys turn it, plus and minus zoom.",
-    });
+    this.element = make("div", { class: "view3d" });
     this.hint = make("div", { class: "hint" }, make("span", {}, "Drag to turn · scroll to zoom"));
-    panel.append(make("div", { class: "stage" }, this.canvas, this.hint));
-    this.canvas.addEventListener("pointerdown", () => { this.hint.hidden = true; });
+    panel.append(make("div", { class: "stage" }, this.element, this.hint));
+    this.element.addEventListener("pointerdown", () => { this.hint.hidden = true; });
     this.build = oncePerFrame((isNew) => this.rebuild(isNew));
     this.buildSide(side);
   }
@@ -32,50 +29,70 @@ export class SceneView {
     this.edge = slide("edge", "Cut at edges", 100, (value) => (value ? `${value} %` : "off"));
     this.far = slide("far", "Cut the far (sky)", 100,
       (value) => (value < 100 ? `nearest ${value} %` : "off"), { min: 20 });
-    this.size = slide("size", "Size of points", 8, (value) => `${value} px`, { min: 1 });
     this.relief = slide("relief", "Relief", 100, (value) => `${value}`);
     this.note = make("p", { class: "note" });
     side.append(
-      makeGroup("Shape", this.mode.root, this.edge.root, this.far.root, this.size.root,
-        this.relief.root, this.note,
-        makeButton("Look from the front", () => this.frame())),
+      makeGroup("Shape", this.mode.root, this.edge.root, this.far.root,
+        this.relief.root, this.note),
       makeGroup("Download", make("div", { class: "row" },
         makeButton("GLB", () => this.saveGlb(), { title: "What is shown, for 3-D programs" }),
         makeButton("Point cloud (PLY)", () => this.savePly(), { class: "primary" }))),
     );
   }
 
-  async show() {
-    if (!this.viewer) {
-      const { Viewer } = await import("../viewer.mjs");
-      try {
-        this.viewer ??= new Viewer(this.canvas);
-      } catch {
-        this.app.fail(new Error("This browser offers no WebGL, so nothing can be shown in 3-D; " +
-          "the point cloud can be downloaded all the same."));
-      }
-    }
+  show() {
     this.build(this.map !== this.app.map);
   }
 
-  refresh(change) {
-    if ("size" in change) this.viewer?.setPointSize(change.size);
-    else this.build(false);
+  refresh() {
+    this.build(false);
   }
 
-  rebuild(isNew) {
+  async rebuild(isNew) {
     const { map, picture, state, shownFov } = this.app;
     if (!map) return;
-    this.map = map;
+    if (this.picture !== picture) this.photo = null;
+    Object.assign(this, { map, picture });
     this.scene = buildScene(map, picture.pixels, { ...state, fovDeg: shownFov });
-    this.viewer?.show(this.scene, picture.bitmap, state.mode);
-    this.viewer?.setPointSize(state.size);
-    if (isNew) this.frame();
     this.mode.choose(state.mode);
-    this.size.root.hidden = state.mode !== "points";
     this.relief.root.hidden = map.isDepth;
     this.note.replaceChildren(...this.explain());
-    this.canvas.dataset.points = `${this.scene.loose.length}`;
+    this.glb = writeGlb(this.scene, state.mode, this.lens, await this.encodePhoto());
+    await this.draw(isNew);
+    this.element.dataset.points = `${this.scene.loose.length}`;
+  }
+
+  get lens() {
+    const { picture, shownFov } = this.app;
+    return { fovDeg: shownFov, aspect: picture.width / picture.height };
+  }
+
+  /** Show the newest shape; from the photo's place where it is another photo or model. */
+  async draw(isNew) {
+    const buffer = await this.glb.arrayBuffer();
+    if (this.viewer && !isNew) return (await this.viewer).view.replace(buffer);
+    const { openViewer } = await import("../viewer.js");
+    try {
+      (await this.viewer)?.dispose();
+      this.viewer = openViewer(this.element, buffer, { bare: true });
+      (await this.viewer).view.look(7, 4);
+    } catch {
+      this.viewer = null;
+      this.app.fail(new Error("This browser offers no WebGL, so nothing can be shown in 3-D; " +
+        "the point cloud can be downloaded all the same."));
+    }
+  }
+
+  /** The photo as JPEG, encoded once. */
+  async encodePhoto() {
+    if (!this.photo) {
+      const { picture } = this.app;
+      const canvas = new OffscreenCanvas(picture.width, picture.height);
+      canvas.getContext("2d").drawImage(picture.bitmap, 0, 0);
+      const blob = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
+      this.photo = new Uint8Array(await blob.arrayBuffer());
+    }
+    return this.photo;
   }
 
   explain() {
@@ -86,8 +103,8 @@ export class SceneView {
       const lens = fovDeg === null ? " A lens of 60° is assumed." : "";
       return [`${count} points without a unit.${lens}`];
     }
-    const better = this.app.backend.models.find(({ name, kind }) =>
-      name.includes("metric") || kind === "metric_depth");
+    const better = this.app.backend.models.find(({ kind, needsLens }) =>
+      needsLens || kind === "metric_depth");
     const note = make("span", {}, make("strong", {}, "This is a relief, not a measured shape: "),
       `${map.model} knows what is nearer, not how far. `);
     if (better) {
@@ -99,18 +116,8 @@ export class SceneView {
     return [note];
   }
 
-  frame() {
-    const { picture, shownFov } = this.app;
-    this.viewer?.frame(this.scene, shownFov, picture.width / picture.height);
-  }
-
-  async saveGlb() {
-    const { picture, state } = this.app;
-    const canvas = new OffscreenCanvas(picture.width, picture.height);
-    canvas.getContext("2d").drawImage(picture.bitmap, 0, 0);
-    const photo = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
-    const bytes = new Uint8Array(await photo.arrayBuffer());
-    saveBlob(writeGlb(this.scene, state.mode, bytes), `${picture.stem}.glb`);
+  saveGlb() {
+    saveBlob(this.glb, `${this.app.picture.stem}.glb`);
   }
 
   savePly() {

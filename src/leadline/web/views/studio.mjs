@@ -9,7 +9,7 @@ export class StudioView {
   constructor(app, panel, side) {
     this.app = app;
     this.settings = {
-      focus: 1, aperture: 35, strength: 40, plane: 50, angle: 135, relief: 50, deep: 12,
+      focus: 1, aperture: 35, strength: 40, plane: 50, angle: 135, relief: 30, deep: 12,
     };
     this.layout = "anaglyph";
     this.stage = new Stage(panel);
