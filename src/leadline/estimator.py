@@ -165,9 +165,9 @@ class DepthEstimator:
             group = waiting.setdefault(prepared.shapes, [])
             group.append((index, prepared))
             if len(group) == batch_size:
-                done.update(self._predict_group(waiting.pop(prepared.shapes)))
+                done.update(self._fill(waiting.pop(prepared.shapes)))
         for group in waiting.values():
-            done.update(self._predict_group(group))
+            done.update(self._fill(group))
         return [done[index] for index in sorted(done)]
 
     def predict_many(self, prepared: Sequence[Prepared]) -> list[Prediction]:
@@ -179,6 +179,18 @@ class DepthEstimator:
         return [
             self._sharpen(self._decode(outputs, one, place), one.image)
             for place, one in enumerate(prepared)
+        ]
+
+    def predict_group(self, prepared: Sequence[Prepared]) -> list[Prediction]:
+        """As :meth:`predict_many`, with NaN where the network failed, as :meth:`predict` does.
+
+        Raises:
+            InputError: the network gives no finite value of one of them.
+        """
+        made = self.predict_many(prepared)
+        return [
+            _keep_finite(prediction, one.image.name)
+            for prediction, one in zip(made, prepared, strict=True)
         ]
 
     def predict_views(self, sources: Iterable[ImageSource]) -> MultiView:
@@ -210,12 +222,9 @@ class DepthEstimator:
         views = (self._decode(outputs, one, place) for place, one in enumerate(prepared))
         return MultiView(predictions=tuple(views))
 
-    def _predict_group(self, group: list[tuple[int, Prepared]]) -> dict[int, Prediction]:
-        made = self.predict_many([prepared for _, prepared in group])
-        return {
-            index: _keep_finite(one, prepared.image.name)
-            for (index, prepared), one in zip(group, made, strict=True)
-        }
+    def _fill(self, group: list[tuple[int, Prepared]]) -> dict[int, Prediction]:
+        made = self.predict_group([prepared for _, prepared in group])
+        return {index: one for (index, _), one in zip(group, made, strict=True)}
 
     def _sharpen(self, whole: Prediction, image: Image, *, batch_size: int = 4) -> Prediction:
         """The whole picture's prediction with the detail of its tiles in map and points."""

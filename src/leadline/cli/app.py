@@ -21,6 +21,7 @@ from leadline.cli.predict import predict
 from leadline.cli.quantize import quantize
 from leadline.cli.rosbag import rosbag
 from leadline.cli.segment import segment
+from leadline.cli.serve import serve
 from leadline.cli.stereo import stereo
 from leadline.cli.train import train
 from leadline.cli.triangulate import triangulate
@@ -51,6 +52,7 @@ app.command()(benchmark)
 app.command()(segment)
 app.command()(rosbag)
 app.command()(mcp)
+app.command()(serve)
 app.command()(doctor)
 app.add_typer(models, name="models")
 app.add_typer(datasets, name="datasets")

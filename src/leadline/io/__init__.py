@@ -1,17 +1,19 @@
 """Files in and out: pictures, their EXIF cameras, lists of inputs, map and point formats."""
 
 from leadline.io.cameras import read_camera, read_cameras
+from leadline.io.clouds import SHAPE_FORMATS, Mesh, PointCloud, save_shape
 from leadline.io.colmap import write_colmap
 from leadline.io.depth_files import DEPTH_SUFFIXES, Hole, find_holes, hole_mask, read_depth_map
 from leadline.io.exr import read_exr_record, write_exr
 from leadline.io.formats import FORMATS, Format, format_of, get_format, output_suffixes
 from leadline.io.gdepth import read_gdepth, write_gdepth
+from leadline.io.glb import make_glb, write_glb
 from leadline.io.heic import read_heic_depth
 from leadline.io.images import list_images, read_image
 from leadline.io.ledger import Ledger
 from leadline.io.npz import read_npy, read_npz, write_npz
 from leadline.io.pfm import read_pfm, write_pfm
-from leadline.io.ply import PointCloud, write_ply
+from leadline.io.ply import write_ply
 from leadline.io.png import encode_png
 from leadline.io.png16 import (
     CHUNK,
@@ -35,6 +37,7 @@ __all__ = [
     "CHUNK",
     "DEPTH_SUFFIXES",
     "FORMATS",
+    "SHAPE_FORMATS",
     "TONES",
     "VIDEO_SUFFIXES",
     "BagDepth",
@@ -44,6 +47,7 @@ __all__ = [
     "Format",
     "Hole",
     "Ledger",
+    "Mesh",
     "Png16",
     "PointCloud",
     "StoredMap",
@@ -58,6 +62,7 @@ __all__ = [
     "is_map",
     "is_video",
     "list_images",
+    "make_glb",
     "output_suffixes",
     "parse_list",
     "read_camera",
@@ -75,10 +80,12 @@ __all__ = [
     "read_png16_record",
     "read_poses",
     "read_video",
+    "save_shape",
     "write_bag",
     "write_colmap",
     "write_exr",
     "write_gdepth",
+    "write_glb",
     "write_npz",
     "write_pfm",
     "write_ply",
