@@ -15,6 +15,7 @@ from leadline.cli.export import export
 from leadline.cli.finetune import finetune
 from leadline.cli.label import label
 from leadline.cli.leaderboard import leaderboard
+from leadline.cli.measure import SeveralPoints, measure
 from leadline.cli.model_files import models
 from leadline.cli.predict import predict
 from leadline.cli.quantize import quantize
@@ -49,6 +50,7 @@ app.command("stereo-view")(stereo_view)
 app.command()(quantize)
 app.command()(benchmark)
 app.command()(segment)
+app.command(cls=SeveralPoints)(measure)
 app.command()(doctor)
 app.add_typer(models, name="models")
 app.add_typer(datasets, name="datasets")
