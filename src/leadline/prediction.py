@@ -25,6 +25,7 @@ from leadline.cloud import (
     make_mesh,
     make_point_cloud,
     make_relief,
+    measure_points,
 )
 from leadline.errors import (
     InputError,
@@ -74,6 +75,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jaxtyping import Bool, Float, UInt8
+
+    from leadline.catalog import DepthError
+    from leadline.cloud import Measure, Quantity
+
 
 __all__ = ["FORMATS", "PointCloud", "Prediction", "output_suffixes", "read_prediction"]
 
@@ -481,6 +486,60 @@ class Prediction:
                 f"{self.model or 'the model'} predicts no normals; take source='depth'."
             )
         return estimate_normals(self.surface(camera), edges=edges)
+
+    def measure(
+        self,
+        points: Sequence[tuple[float, float]],
+        *,
+        quantity: Quantity = "distance",
+        plane: Sequence[tuple[float, float]] | None = None,
+        error: DepthError | None = None,
+        focal_error: float | None = None,
+    ) -> Measure:
+        """A distance, area or angle between pixels, with its 90 % interval.
+
+        Args:
+            points: x, y of two or more pixels; of three or more for an area, three for an angle.
+            quantity: ``distance``, ``area`` or ``angle``.
+            plane: x, y of three or more pixels of a plane on which all points lie.
+            error: of the depths; default: that of the model on held-out pictures, of
+                :data:`leadline.catalog.HELD_OUT`. Without either there is no interval.
+            focal_error: relative error of the focal length; default: by the camera's source.
+
+        Raises:
+            KindError: a map without metres (angles need it up to a scale only).
+            InputError: no camera, or points that cannot be used.
+        """
+        from leadline import catalog
+
+        scaled = quantity == "angle" and self.kind is DepthKind.SCALED_DEPTH
+        if not (self.kind.is_metric or scaled):
+            repair = (
+                f"{self.model} gives them with a focal length: --fov or --camera."
+                if self.kind is DepthKind.SCALED_DEPTH and self.camera is None
+                else "Take a metric model (--model lite-metric with --fov), or, in Python, fit the "
+                "map to known depths: prediction.to_metric(points=[(x, y, metres), ...])."
+            )
+            raise KindError(
+                f"{quantity} in a map of {self.kind}, whose scale is unknown; metres are needed. "
+                f"{repair}"
+            )
+        if self.camera is None:
+            raise InputError(
+                "measuring needs a camera and the picture's EXIF tells none; give one: --fov or "
+                "--camera, in Python replace(prediction, camera=Camera.from_fov(...))."
+            )
+        spec = catalog.MODELS.get(self.model)
+        return measure_points(
+            np.where(self.known, self.values, np.nan),
+            self.camera,
+            points,
+            quantity=quantity,
+            plane=plane,
+            error=error or catalog.HELD_OUT.get(self.model),
+            focal_error=focal_error,
+            depth_scales_with_focal=spec is not None and spec.canonical_focal_px is not None,
+        )
 
     # --- pictures and files ---------------------------------------------------------------------
 
