@@ -3,7 +3,9 @@
 from leadline.io.cameras import read_camera, read_cameras
 from leadline.io.colmap import write_colmap
 from leadline.io.depth_files import DEPTH_SUFFIXES, Hole, find_holes, hole_mask, read_depth_map
+from leadline.io.film_names import VIDEO_SUFFIXES, is_video
 from leadline.io.formats import FORMATS, format_of, output_suffixes
+from leadline.io.frame_source import Selection, Source, SourceFrame, open_source
 from leadline.io.images import list_images, read_image
 from leadline.io.ledger import Ledger
 from leadline.io.npz import read_npy, read_npz, write_npz
@@ -23,7 +25,7 @@ from leadline.io.png16 import (
 from leadline.io.poses import read_poses, write_poses
 from leadline.io.text import parse_list
 from leadline.io.tone import TONES, Tone
-from leadline.io.video import VIDEO_SUFFIXES, is_video, read_video
+from leadline.io.video import read_video
 
 __all__ = [
     "DEPTH_SUFFIXES",
@@ -34,6 +36,9 @@ __all__ = [
     "Ledger",
     "Png16",
     "PointCloud",
+    "Selection",
+    "Source",
+    "SourceFrame",
     "Tone",
     "decode_png16",
     "encode_png16",
@@ -43,6 +48,7 @@ __all__ = [
     "is_map",
     "is_video",
     "list_images",
+    "open_source",
     "output_suffixes",
     "parse_list",
     "read_camera",

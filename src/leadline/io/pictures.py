@@ -23,9 +23,9 @@ from leadline.errors import InputError, MissingDependencyError
 from leadline.image import Image
 from leadline.io.boundary import check_pixels, reading, size_of, too_many_pixels
 from leadline.io.exif import exif_camera, orientation, turn_back
+from leadline.io.film_names import is_video
 from leadline.io.tiff import doubt_of_pillow, is_tiff, read_tiff, refuse_raw
 from leadline.io.tone import to_eight_bits
-from leadline.io.video import is_video
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
