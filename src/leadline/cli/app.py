@@ -20,6 +20,7 @@ from leadline.cli.predict import predict
 from leadline.cli.quantize import quantize
 from leadline.cli.segment import segment
 from leadline.cli.stereo import stereo
+from leadline.cli.stereo_view import stereo_view
 from leadline.cli.train import train
 from leadline.cli.triangulate import triangulate
 from leadline.cli.views import views
@@ -44,6 +45,7 @@ app.command()(triangulate)
 app.command()(views)
 app.command()(epipolar)
 app.command()(stereo)
+app.command("stereo-view")(stereo_view)
 app.command()(quantize)
 app.command()(benchmark)
 app.command()(segment)
