@@ -160,7 +160,7 @@ class FilmSource(Source):
             f"{self._name} cannot be decoded as a film ({reason_of(error)}); {_NEEDED}"
         )
 
-    def read(self, since: Fraction) -> Iterator[tuple[Fraction, Image | None]]:
+    def read(self, since: Fraction) -> Iterator[tuple[Fraction, Image]]:
         """See :class:`Source`; goes to the last key frame before ``since``."""
         info, last = self.info, None
         for frame in self._from(since):
@@ -171,7 +171,15 @@ class FilmSource(Source):
             if last is not None and moment <= last:
                 continue  # a frame that comes twice
             last = moment
-            yield moment, None if moment < since else self._picture(frame)
+            if moment < since:
+                self.undecodable = 0  # of what was looked at before
+                continue
+            yield moment, self._picture(frame)
+
+    def _near(self, moment: Fraction) -> Image | None:
+        """The key frame before a time, which needs no other frame."""
+        frame = next(self._from(moment), None)
+        return None if frame is None else self._picture(frame)
 
     def _from(self, since: Fraction) -> Iterator[Any]:
         if self._first is not None:  # a stream goes on where it is

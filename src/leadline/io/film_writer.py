@@ -133,7 +133,13 @@ class FilmFormat:
 
     @classmethod
     def of(
-        cls, info: SourceInfo, codec: str, content: Content, *, size: tuple[int, int] | None = None
+        cls,
+        info: SourceInfo,
+        codec: str,
+        content: Content,
+        *,
+        size: tuple[int, int] | None = None,
+        rate: Fraction | None = None,
     ) -> FilmFormat:
         """The format of a film that is made of another, frame by frame.
 
@@ -144,7 +150,7 @@ class FilmFormat:
             codec=codec,
             content=content,
             size=size or info.size,
-            rate=info.rate,
+            rate=rate or info.rate,
             time_base=info.time_base,
             turns=info.turns,
             tags=info.tags if content == "grey" else BT709,

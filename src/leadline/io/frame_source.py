@@ -88,12 +88,14 @@ class SourceInfo:
 class SourceFrame:
     """One frame: its picture, its time in seconds, and its number from where the selection starts.
 
-    The number counts the frames that ``every`` and ``fps`` leave out, too.
+    The number counts the frames that ``every`` and ``fps`` leave out, too; ``undecodable`` is how
+    many frames up to here nothing could read.
     """
 
     image: Image
     time: Fraction
     number: int
+    undecodable: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,15 +131,18 @@ class Selection:
                 "are needed, and one of the two."
             )
 
+    def rate_of(self, info: SourceInfo) -> Fraction:
+        """Frames per second that it takes of a source."""
+        rate = info.rate / self.every
+        return rate if self.fps is None else min(rate, self.fps)
+
     def count_of(self, info: SourceInfo) -> int | None:
         """About how many frames it takes."""
         if info.count is None:
             return None
         end = info.count / info.rate if self.end is None else self.end
         seconds = min(Fraction(end), info.count / info.rate) - self.start
-        rate = info.rate / self.every
-        rate = rate if self.fps is None else min(rate, self.fps)
-        return max(1, round(seconds * rate))
+        return max(1, round(seconds * self.rate_of(info)))
 
 
 EVERYTHING = Selection()
@@ -166,15 +171,33 @@ class Source(ABC):
         self.close()
 
     @abstractmethod
-    def read(self, since: Fraction) -> Iterator[tuple[Fraction, Image | None]]:
-        """Times and pictures from the time ``since`` on; None for a picture that is not wanted.
-
-        Earlier frames may come too.
-        """
+    def read(self, since: Fraction) -> Iterator[tuple[Fraction, Image]]:
+        """Times and pictures from the time ``since`` on; earlier ones may come too."""
 
     def close(self) -> None:
         """Give back what is open."""
         return
+
+    def glance(self, selection: Selection, count: int) -> Iterator[Image]:
+        """About ``count`` pictures spread over the selection, before :meth:`frames`.
+
+        None of a source whose frames come once.
+        """
+        info = self.info
+        if info.live or info.count is None:
+            return
+        begin, end = info.begin + selection.start, info.begin + info.count / info.rate
+        if selection.end is not None:
+            end = min(end, info.begin + selection.end)
+        count = min(count, info.count)
+        for place in range(count):
+            picture = self._near(begin + (end - begin) * (2 * place + 1) / (2 * count))
+            if picture is not None:
+                yield picture
+
+    def _near(self, moment: Fraction) -> Image | None:
+        """A picture near a time."""
+        return next((image for _, image in self.read(moment)), None)
 
     def frames(
         self,
@@ -203,9 +226,14 @@ class Source(ABC):
                 wanted = slot > before
             else:
                 wanted = number % selection.every == 0
-            if wanted and image is not None:
+            if wanted:
                 name = f"{self.info.name}-{number:06d}"
-                yield SourceFrame(image=replace(image, name=name), time=moment, number=number)
+                yield SourceFrame(
+                    image=replace(image, name=name),
+                    time=moment,
+                    number=number,
+                    undecodable=self.undecodable,
+                )
 
 
 class PictureSource(Source):
@@ -229,7 +257,7 @@ class PictureSource(Source):
             count=len(self._paths),
         )
 
-    def read(self, since: Fraction) -> Iterator[tuple[Fraction, Image | None]]:
+    def read(self, since: Fraction) -> Iterator[tuple[Fraction, Image]]:
         """See :class:`Source`."""
         first = max(0, int(since * self.info.rate))
         for place in range(first, len(self._paths)):
@@ -256,7 +284,7 @@ class RawSource(Source):
         rate = rate or USUAL_RATE
         self.info = SourceInfo(name="pipe", size=size, rate=rate, time_base=1 / rate)
 
-    def read(self, since: Fraction) -> Iterator[tuple[Fraction, Image | None]]:
+    def read(self, since: Fraction) -> Iterator[tuple[Fraction, Image]]:
         """See :class:`Source`; a piece of a frame at the end is counted as undecodable."""
         height, width = self.info.size
         place = 0
@@ -288,7 +316,7 @@ class VirtualCamera(Source):
             name="virtual", size=size, rate=rate, time_base=1 / rate, count=count, live=True
         )
 
-    def read(self, since: Fraction) -> Iterator[tuple[Fraction, Image | None]]:
+    def read(self, since: Fraction) -> Iterator[tuple[Fraction, Image]]:
         """See :class:`Source`; frames come when they are due."""
         height, width = self.info.size
         ramp = np.broadcast_to(np.linspace(40, 200, width)[None], self.info.size)
