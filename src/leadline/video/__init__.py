@@ -8,7 +8,8 @@ for depth in predict_film(images, network, spec.preprocess, kind=spec.kind):
     ...  # (h, w) at the pictures' size, in their order: networks that take clips
 ```
 
-Imports no torch: the network is any estimator, or anything that maps (1, t, 3, h, w) to (1, t, h, w).
+Imports no torch: the network is any estimator, or, for clips, anything that maps (1, t, 3, h, w) to
+(1, t, h, w).
 """
 
 from leadline.video.ahead import keep_latest, run_ahead

@@ -1,8 +1,8 @@
 """Motion between neighbouring frames: flow, where it can be trusted, and cuts.
 
-Source: Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV 2016 (the flow, in OpenCV);
-Sundaram et al., Dense point trajectories by GPU-accelerated large displacement optical flow, ECCV
-2010, sec. 3 (the check forward and backward).
+Source: Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV 2016 (the flow, in
+OpenCV); Sundaram et al., Dense point trajectories by GPU-accelerated large displacement optical
+flow, ECCV 2010, sec. 3 (the check forward and backward).
 """
 
 from __future__ import annotations

@@ -55,15 +55,13 @@ def watch(
         for frame in source.frames(EVERYTHING):
             yield time.monotonic(), frame
 
-    taken = 0
-    for came, frame in keep_latest(stamped()):
+    for taken, (came, frame) in enumerate(keep_latest(stamped()), 1):
         prepared = estimator.prepare(frame.image)
         raw = estimator.predict_prepared(prepared, resized=False)
         prediction = stabiliser(raw, frame.image.pixels)
         span = tracker(prediction, cut=stabiliser.cut)
         shot = Shot(image=frame.image, prediction=prediction, range=span)
         picture = shot.image.pixels if paint is None else paint(shot, look)
-        taken += 1
         age = time.monotonic() - came
         yield LiveFrame(picture=picture, frame=frame, age_s=age, dropped=frame.number + 1 - taken)
 

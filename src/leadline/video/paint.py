@@ -125,7 +125,7 @@ def _views(shot: Shot, look: Look, packing: str) -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True)
 class FilmFormatName:
-    """A format of results: what its film holds (None: one file per frame), and how it is painted."""
+    """A format: what its film holds (None: one file per frame), and how it is painted."""
 
     content: Content | None
     paint: Paint | None = None
