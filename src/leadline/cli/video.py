@@ -143,6 +143,51 @@ def video(
         run(source, given, out)
 
 
+def predict_films(
+    inputs: list[str],
+    out: Path,
+    load: LoadOptions,
+    *,
+    formats: str | None,
+    cmap: str,
+    resume: bool,
+    as_json: bool,
+) -> None:
+    """What ``leadline predict`` does with films: as ``leadline video`` with all as it comes.
+
+    Raises:
+        InputError: pictures among them.
+    """
+    from leadline.io import Selection, is_video
+    from leadline.video import Look
+
+    others = [entry for entry in inputs if not is_video(entry)]
+    if others:
+        raise InputError(
+            f"{others[0]} is given beside films; give films and pictures in two commands."
+        )
+    _check_looks(cmap)
+    run = FilmRun(
+        load=load,
+        formats=["color"] if formats is None else split_words(formats),
+        resume=resume,
+        selection=Selection(),
+        look=Look(cmap=cmap),
+        as_json=as_json,
+    )
+    codes = []
+    for entry in inputs:
+        with Opening().open(entry) as source:
+            try:
+                run(source, entry, out)
+            except typer.Exit as end:
+                codes.append(end.exit_code)
+                if end.exit_code != 1:
+                    break
+    if codes:
+        raise typer.Exit(max(codes))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Opening:
     """How a source is opened.

@@ -26,6 +26,7 @@ PQ, HLG = 16, 18
 _WHITE = 203.0  # cd/m2
 _PEAK = 1000.0  # cd/m2, which stays below full white
 _BITS = 12  # of the tables
+_LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 _FROM_2020 = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]],
     dtype=np.float32,
@@ -46,7 +47,7 @@ def tone_map(
     if wide:
         light = light @ _FROM_2020.T
     if transfer == HLG:  # the system's gamma of a screen of 1000 cd/m2, on the luminance
-        luma = np.maximum(light @ np.float32([0.2126, 0.7152, 0.0722]), 1e-6)[..., None]
+        luma = np.maximum(light @ _LUMA, 1e-6)[..., None]
         light = light * (luma * np.float32(_WHITE / _PEAK)) ** np.float32(0.2)
     table = _display_table()
     place = np.sqrt(np.clip(light, 0, _PEAK / _WHITE) * (_WHITE / _PEAK)) * (len(table) - 1)

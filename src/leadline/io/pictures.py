@@ -256,9 +256,8 @@ def _why_unknown(file: BinaryIO, name: str) -> str:
         return "is empty (0 bytes); a picture is needed."
     if is_video(name) or re.match(_FILM, start):
         return (
-            "is a film, and pictures are needed: take its frames out (ffmpeg -i FILM "
-            "frames/%06d.png) and give their folder. `leadline triangulate` takes a film itself; "
-            "in Python, leadline.io.read_video gives its frames."
+            "is a film, and a picture is needed: `leadline video` makes a film of its depth, and "
+            "in Python leadline.io.read_video gives its frames."
         )
     if start.startswith((b"%!PS", b"%PDF")):
         return "is a PostScript or PDF document, and a picture is needed; save its page as PNG."

@@ -13,7 +13,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Generator, Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
@@ -84,7 +84,7 @@ def _take(items: Iterable[Item], size: int, *, replace: bool) -> Generator[Item]
         thread.join()
 
 
-def _put_waiting(waiting: queue.Queue, item: object, stopped: threading.Event) -> None:
+def _put_waiting(waiting: queue.Queue[Any], item: object, stopped: threading.Event) -> None:
     while not stopped.is_set():
         try:
             waiting.put(item, timeout=_WAIT_S)
@@ -93,7 +93,7 @@ def _put_waiting(waiting: queue.Queue, item: object, stopped: threading.Event) -
         return
 
 
-def _put_replacing(waiting: queue.Queue, item: object) -> None:
+def _put_replacing(waiting: queue.Queue[Any], item: object) -> None:
     while True:
         try:
             waiting.put_nowait(item)

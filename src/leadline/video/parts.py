@@ -109,7 +109,8 @@ class Parts:
             "range": dict(state.range),
         }
         with atomic_write(self._folder / "state.npz") as file:
-            np.savez(file, record=json.dumps(plain), **dict(state.arrays))
+            arrays: dict[str, Any] = {"record": json.dumps(plain), **state.arrays}
+            np.savez(file, **arrays)
         self.state = state
 
     def _last_state(self) -> State | None:

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from leadline.errors import InputError, UnknownNameError
+from leadline.geometry import Flow, is_cut
 from leadline.kinds import DepthKind
-from leadline.video.flow import Flow, is_cut
+from leadline.prediction import Prediction
 from leadline.viz import nearness
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from jaxtyping import Bool, Float, UInt8
 
-    from leadline.prediction import Prediction
 
 Steady = Literal["off", "scale", "flow"]
 STEADY: tuple[Steady, ...] = get_args(Steady)
@@ -173,15 +173,15 @@ class Stabiliser:
 
     def _average(self, aligned: np.ndarray, last: np.ndarray, trusted: np.ndarray) -> np.ndarray:
         """The new map and the last one, mixed where they say the same."""
-        cv2, config = self._flow._cv2, self._config
+        config = self._config
         apart = aligned - last
-        local = np.abs(cv2.blur(apart, (5, 5)))  # noise averages out, a change does not
+        local = np.abs(self._flow.smooth(apart, 5))  # noise averages out, a change does not
         step = max(1, int(np.sqrt(apart.size / config.samples)))
         some = local[::step, ::step][trusted[::step, ::step]]
         usual = max(float(np.median(some)) if len(some) else 0.0, 1e-4 * float(np.ptp(aligned)))
         changed = np.clip(local / (usual * config.change) - 1, 0, 1)
         weight = config.blend + (1 - config.blend) * np.where(trusted, changed, 1)
-        weight = cv2.blur(weight.astype(np.float32), (3, 3))
+        weight = self._flow.smooth(weight.astype(np.float32), 3)
         return (last + weight * apart).astype(np.float32)
 
     def state(self) -> dict[str, np.ndarray]:
@@ -233,4 +233,4 @@ def _of_nearness(
             valid = positive if valid is None else valid & positive
     if values.shape == prediction.values.shape:
         return replace(prediction, values=values, valid=valid, points=None)
-    return type(prediction)(values=values, kind=kind, valid=valid, model=prediction.model)
+    return Prediction(values=values, kind=kind, valid=valid, model=prediction.model)

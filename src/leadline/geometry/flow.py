@@ -27,7 +27,7 @@ class Flow:
     """Finds motion; keeps the algorithm's buffers from frame to frame."""
 
     def __init__(self) -> None:
-        cv2 = opencv("steady films")
+        cv2 = opencv("flow between frames")
         self._cv2 = cv2
         self._search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._grid: np.ndarray = np.zeros((0, 0, 2), np.float32)
@@ -55,6 +55,10 @@ class Flow:
     ) -> Float[np.ndarray, "h w 2"]:
         """Pixels (x, y) from each place of ``now`` to the same thing in ``before``."""
         return self._search.calc(now, before, None)
+
+    def smooth(self, values: np.ndarray, side: int) -> np.ndarray:
+        """Means over squares of ``side`` pixels."""
+        return self._cv2.blur(values, (side, side))
 
     def warp(self, values: np.ndarray, flow: Float[np.ndarray, "h w 2"]) -> np.ndarray:
         """``values`` of the frame before, where its things are now."""
