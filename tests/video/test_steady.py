@@ -56,9 +56,7 @@ def run(
 def change(maps: list[np.ndarray]) -> float:
     """Mean change between neighbours over the mean distance from the median."""
     spread = np.mean([np.abs(m - np.median(m)).mean() for m in maps])
-    return float(
-        np.mean([np.abs(b - a).mean() for a, b in zip(maps, maps[1:], strict=False)]) / spread
-    )
+    return float(np.mean([np.abs(b - a).mean() for a, b in pairwise(maps)]) / spread)
 
 
 def fitted(maps: list[np.ndarray], truths: list[np.ndarray]) -> list[np.ndarray]:
