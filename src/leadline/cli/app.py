@@ -27,7 +27,9 @@ from leadline.cli.stereo import stereo
 from leadline.cli.stereo_view import stereo_view
 from leadline.cli.train import train
 from leadline.cli.triangulate import triangulate
+from leadline.cli.video import video
 from leadline.cli.views import views
+from leadline.cli.webcam import webcam
 from leadline.version import __version__
 
 app = typer.Typer(
@@ -39,6 +41,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(predict)
+app.command()(video)
+app.command()(webcam)
 app.command()(finetune)
 app.command()(label)
 app.command()(train)

@@ -5,7 +5,9 @@ from leadline.io.clouds import SHAPE_FORMATS, Mesh, PointCloud, save_shape
 from leadline.io.colmap import write_colmap
 from leadline.io.depth_files import DEPTH_SUFFIXES, Hole, find_holes, hole_mask, read_depth_map
 from leadline.io.exr import read_exr_record, write_exr
+from leadline.io.film_names import VIDEO_SUFFIXES, is_video
 from leadline.io.formats import FORMATS, Format, format_of, get_format, output_suffixes
+from leadline.io.frame_source import Selection, Source, SourceFrame, open_source
 from leadline.io.gdepth import read_gdepth, write_gdepth
 from leadline.io.glb import make_glb, write_glb
 from leadline.io.heic import read_heic_depth
@@ -31,7 +33,7 @@ from leadline.io.rosbag import BagDepth, BagFrame, BagReader, BagWriter, write_b
 from leadline.io.stored import StoredMap
 from leadline.io.text import parse_list
 from leadline.io.tone import TONES, Tone
-from leadline.io.video import VIDEO_SUFFIXES, is_video, read_video
+from leadline.io.video import read_video
 
 __all__ = [
     "CHUNK",
@@ -50,6 +52,9 @@ __all__ = [
     "Mesh",
     "Png16",
     "PointCloud",
+    "Selection",
+    "Source",
+    "SourceFrame",
     "StoredMap",
     "Tone",
     "decode_png16",
@@ -63,6 +68,7 @@ __all__ = [
     "is_video",
     "list_images",
     "make_glb",
+    "open_source",
     "output_suffixes",
     "parse_list",
     "read_camera",
