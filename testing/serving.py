@@ -18,7 +18,7 @@ from PIL import Image as PilImage
 
 import leadline
 from leadline.kinds import DepthKind
-from leadline.serve.connections import BoundedProtocol
+from leadline.serve.server import configure
 from leadline.spec import NORMALIZE, ModelSpec, PreprocessSpec, WeightsFile
 
 
@@ -104,10 +104,7 @@ class Running:
 @contextlib.contextmanager
 def run_app(app: Any) -> Iterator[Running]:
     """Serve an application on a free port."""
-    config = uvicorn.Config(
-        app, port=0, http=BoundedProtocol, ws="none", log_level="error", access_log=False
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configure(lambda: app, port=0))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
