@@ -8,7 +8,7 @@ import io
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,7 +102,7 @@ class Running:
 
 
 @contextlib.contextmanager
-def run_app(app: Any) -> Iterator[Running]:
+def run_app(app: Any) -> Generator[Running]:
     """Serve an application on a free port."""
     server = uvicorn.Server(configure(lambda: app, port=0))
     thread = threading.Thread(target=server.run, daemon=True)
