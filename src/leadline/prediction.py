@@ -17,9 +17,18 @@ from PIL import Image as PilImage
 from leadline import viz
 from leadline.alignment import Alignment, Method, fit
 from leadline.camera import Camera
+from leadline.cloud import (
+    CloudOptions,
+    Surface,
+    estimate_normals,
+    make_mesh,
+    make_point_cloud,
+    make_relief,
+)
 from leadline.errors import InputError, KindError, UnknownNameError
 from leadline.io import (
     FORMATS,
+    Mesh,
     PointCloud,
     format_of,
     output_suffixes,
@@ -322,48 +331,135 @@ class Prediction:
             )
         return np.where(floor, depth, np.nan)
 
-    def point_cloud(
-        self, camera: Camera | None = None, *, max_depth: float | None = None
-    ) -> PointCloud:
-        """Points in the camera's frame (x right, y down, z forward), in the map's own unit.
+    # --- in three dimensions ----------------------------------------------------------------------
+
+    def surface(
+        self,
+        camera: Camera | None = None,
+        *,
+        max_depth: float | None = None,
+        relief: float | None = None,
+    ) -> Surface:
+        """The map as :mod:`leadline.cloud` takes it.
 
         Args:
             camera: intrinsics; default: the prediction's own.
-            max_depth: points farther than this are left out.
+            max_depth: what is farther is left out.
+            relief: make a depth up for looks alone, whatever the kind of the map, with this
+                softness; see :func:`leadline.cloud.make_relief`. Without a camera it is seen by
+                one of 60 degrees.
 
         Raises:
-            KindError: any kind but metric or scaled depth: the cloud would be bent.
+            KindError: without ``relief``, any kind but metric or scaled depth: it would be bent.
             InputError: no camera, or one of another size.
         """
-        if self.kind not in (DepthKind.METRIC_DEPTH, DepthKind.SCALED_DEPTH):
+        camera = camera or self.camera
+        height, width = self.size
+        if relief is not None:
+            camera = camera or Camera.from_fov(width, height, fov_deg=60, source="guess")
+            depth = make_relief(
+                self.values,
+                self.known,
+                larger_is_nearer=self.kind.larger_is_nearer,
+                softness=relief,
+            )
+        elif self.kind not in (DepthKind.METRIC_DEPTH, DepthKind.SCALED_DEPTH):
             raise KindError(
                 f"a point cloud from {self.kind} would be bent: its scale and shift are unknown. "
                 "Use a model that predicts metric_depth, give `leadline stereo` --focal-px and "
                 "--baseline-m, or, in Python, fit it to known depths: "
-                "prediction.aligned_to(depth_m)."
+                "prediction.aligned_to(depth_m). For looks alone, relief=0.3 (--relief 0.3)."
             )
-        camera = camera or self.camera
+        else:
+            depth = self.values
         if camera is None:
             raise InputError(
-                "a point cloud needs a camera and the picture's EXIF tells none; give one: --fov "
-                "or --camera, in Python point_cloud(Camera.from_fov(width, height, fov_deg=60))."
+                "a point cloud needs a camera: neither the picture's EXIF nor the model gives a "
+                "focal length; give one: --fov or --camera, in Python "
+                "point_cloud(Camera.from_fov(width, height, fov_deg=60))."
             )
-        if (camera.height, camera.width) != self.size:
-            raise InputError(
-                f"camera of {camera.width}x{camera.height} pixels for a map of "
-                f"{self.size[1]}x{self.size[0]}; give the camera of these pixels (in Python, "
-                "camera.resized(width, height))."
-            )
-        keep = self.known & (self.values > 0)
-        if max_depth is not None:
-            keep &= self.values <= max_depth
-        v, u = np.nonzero(keep)
-        z = self.values[keep].astype(np.float64)
-        points = np.stack(
-            [(u - camera.cx) / camera.fx * z, (v - camera.cy) / camera.fy * z, z], axis=1
+        known = self.known if max_depth is None else self.known & (depth <= max_depth)
+        return Surface(
+            depth=depth,
+            camera=camera,
+            known=known,
+            pixels=None if self.image is None else self.image.pixels,
+            normals=self.normals if relief is None else None,
+            unit=self.kind.unit if relief is None else "relief",
         )
-        colors = None if self.image is None else self.image.pixels[keep]
-        return PointCloud(points=points.astype(np.float32), colors=colors)
+
+    def point_cloud(
+        self,
+        camera: Camera | None = None,
+        *,
+        max_depth: float | None = None,
+        relief: float | None = None,
+        edges: str = "cut",
+        sky: str = "cut",
+        max_points: int | None = None,
+        normals: bool = False,
+    ) -> PointCloud:
+        """Points in the camera's frame (x right, y down, z forward), in the map's own unit.
+
+        Args:
+            camera: as of :meth:`surface`.
+            max_depth: likewise.
+            relief: likewise.
+            edges: as of :class:`leadline.cloud.CloudOptions`.
+            sky: likewise.
+            max_points: likewise.
+            normals: likewise.
+
+        Raises:
+            KindError: as :meth:`surface`.
+            InputError: as :meth:`surface`, or no point is left.
+            UnknownNameError: another way with edges or sky.
+        """
+        options = CloudOptions(edges=edges, sky=sky, max_points=max_points, normals=normals)
+        surface = self.surface(camera, max_depth=max_depth, relief=relief)
+        return make_point_cloud(surface, options, sky=self.sky)
+
+    def mesh(
+        self,
+        camera: Camera | None = None,
+        *,
+        max_depth: float | None = None,
+        relief: float | None = None,
+        edges: str = "cut",
+        sky: str = "cut",
+        max_points: int | None = None,
+        normals: bool = False,
+    ) -> Mesh:
+        """Triangles in the camera's frame, with the picture as texture; see :meth:`point_cloud`."""
+        options = CloudOptions(edges=edges, sky=sky, max_points=max_points, normals=normals)
+        surface = self.surface(camera, max_depth=max_depth, relief=relief)
+        return make_mesh(surface, options, sky=self.sky)
+
+    def surface_normals(
+        self, camera: Camera | None = None, *, edges: str = "cut", source: str = "auto"
+    ) -> Float[np.ndarray, "h w 3"]:
+        """Unit normals in the camera's frame, towards the camera; NaN where not known.
+
+        Args:
+            camera: as of :meth:`surface`.
+            edges: as of :class:`leadline.cloud.CloudOptions`.
+            source: ``model``: those that the model predicted; ``depth``: of the planes through
+                neighbouring pixels; ``auto``: the model's where it gives them.
+
+        Raises:
+            KindError: as :meth:`surface`.
+            InputError: as :meth:`surface`, or the model gives none.
+            UnknownNameError: another source or way with edges.
+        """
+        if source not in ("auto", "model", "depth"):
+            raise UnknownNameError("source of normals", source, ("auto", "model", "depth"))
+        if source != "depth" and self.normals is not None:
+            return self.normals
+        if source == "model":
+            raise InputError(
+                f"{self.model or 'the model'} predicts no normals; take source='depth'."
+            )
+        return estimate_normals(self.surface(camera), edges=edges)
 
     # --- pictures and files ---------------------------------------------------------------------
 

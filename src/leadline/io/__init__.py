@@ -1,14 +1,16 @@
 """Files in and out: pictures, their EXIF cameras, lists of inputs, map and point formats."""
 
 from leadline.io.cameras import read_camera, read_cameras
+from leadline.io.clouds import SHAPE_FORMATS, Mesh, PointCloud, save_shape
 from leadline.io.colmap import write_colmap
 from leadline.io.depth_files import DEPTH_SUFFIXES, Hole, find_holes, hole_mask, read_depth_map
 from leadline.io.formats import FORMATS, format_of, output_suffixes
+from leadline.io.glb import make_glb, write_glb
 from leadline.io.images import list_images, read_image
 from leadline.io.ledger import Ledger
 from leadline.io.npz import read_npy, read_npz, write_npz
 from leadline.io.pfm import read_pfm, write_pfm
-from leadline.io.ply import PointCloud, write_ply
+from leadline.io.ply import write_ply
 from leadline.io.png16 import (
     Png16,
     decode_png16,
@@ -28,10 +30,12 @@ from leadline.io.video import VIDEO_SUFFIXES, is_video, read_video
 __all__ = [
     "DEPTH_SUFFIXES",
     "FORMATS",
+    "SHAPE_FORMATS",
     "TONES",
     "VIDEO_SUFFIXES",
     "Hole",
     "Ledger",
+    "Mesh",
     "Png16",
     "PointCloud",
     "Tone",
@@ -43,6 +47,7 @@ __all__ = [
     "is_map",
     "is_video",
     "list_images",
+    "make_glb",
     "output_suffixes",
     "parse_list",
     "read_camera",
@@ -58,7 +63,9 @@ __all__ = [
     "read_poses",
     "read_video",
     "record_chunk",
+    "save_shape",
     "write_colmap",
+    "write_glb",
     "write_npz",
     "write_pfm",
     "write_ply",

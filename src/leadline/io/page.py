@@ -1,0 +1,58 @@
+"""One HTML page that shows a cloud or a mesh, and needs neither network nor server.
+
+The page holds the viewer, three.js and the shape as GLB; any browser with WebGL opens it from disk.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from leadline.io.glb import make_glb
+from leadline.jobs import atomic_write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from leadline.io.shapes import Shape
+
+
+def write_page(path: Path, shape: Shape) -> None:
+    """Write the page; see :func:`make_page`."""
+    text = make_page(shape, title=path.stem)
+    with atomic_write(path) as file:
+        file.write(text.encode())
+
+
+def make_page(shape: Shape, *, title: str) -> str:
+    """The text of the page.
+
+    Args:
+        shape: what it shows.
+        title: of the page.
+
+    Raises:
+        InputError: there is no point.
+    """
+    web = files("leadline") / "web"
+    modules = {"three": "vendor/three.module.min.js", "leadline-viewer": "viewer.js"}
+    sources = {
+        name: "data:text/javascript;base64," + _encode((web / file).read_bytes())
+        for name, file in modules.items()
+    }
+    page = (web / "viewer.html").read_text()
+    for mark, text in (
+        ("{{title}}", html.escape(title)),
+        ("/*{{style}}*/", (web / "viewer.css").read_text()),
+        ('"{{imports}}"', json.dumps({"imports": sources})),
+        ("{{glb}}", _encode(make_glb(shape))),
+    ):
+        page = page.replace(mark, text)
+    return page
+
+
+def _encode(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
