@@ -83,6 +83,34 @@ PICTURE = {
         "image/*": {"schema": _BINARY},
     },
 }
+CLOUD = {
+    "parameters": [
+        *OPTIONS,
+        make_option("format", {"enum": ["glb", "ply", "html"]}, "As Accept says."),
+        make_option("shape", {"enum": ["points", "mesh"]}, "points, or mesh with its texture."),
+        make_option("max_depth", {"type": "number"}, "Metres; what is farther is left out."),
+        make_option("relief", {"type": "number"}, "Make a depth up, for looks, this soft."),
+        make_option("points", {"type": "integer"}, "At most; one for every pixel."),
+        make_option("edges", {"type": "string"}, "cut or keep."),
+        make_option("sky", {"type": "string"}, "cut or keep."),
+    ],
+    "requestBody": PICTURE,
+    "responses": {
+        "200": {
+            "description": "A file in the camera's frame; glb and html are y-up.",
+            "headers": {
+                "X-Cloud-Points": {"schema": {"type": "integer"}, "example": "76800"},
+                "X-Cloud-Unit": {"schema": {"type": "string"}, "example": "m"},
+            },
+            "content": {
+                "model/gltf-binary": {"schema": _BINARY},
+                "application/ply": {"schema": _BINARY},
+                "text/html": {"schema": _BINARY},
+            },
+        },
+        **make_faults(400, 404, 408, 413, 422, 429, 503, 504),
+    },
+}
 PAIR = {
     "requestBody": {
         "required": True,

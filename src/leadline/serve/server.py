@@ -14,8 +14,10 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
+from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from leadline.errors import InputError
@@ -79,18 +81,7 @@ def serve(
     listen = listen or Listen()
     listening = bind(listen.host, listen.port)
     make = partial(create_app, tuple(models), limits=limits, token=token, hosts=listen.hosts)
-    config = uvicorn.Config(
-        make,
-        factory=True,
-        http=BoundedProtocol,
-        ws="none",
-        workers=listen.workers,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_PATIENCE_S,
-        timeout_worker_healthcheck=60,
-    )
+    config = configure(make, workers=listen.workers)
     shown = f"[{listen.host}]" if ":" in listen.host else listen.host
     address = f"http://{shown}:{listening.getsockname()[1]}/"
     with listening, _ending_well():
@@ -102,6 +93,27 @@ def serve(
         else:
             with _shared_metrics():
                 Multiprocess(config, sockets=[listening]).run()
+
+
+def configure(make: Callable[[], FastAPI], **options: Any) -> uvicorn.Config:
+    """How uvicorn serves an application.
+
+    Args:
+        make: makes the application, in every process anew.
+        **options: what else uvicorn is told.
+    """
+    return uvicorn.Config(
+        make,
+        factory=True,
+        http=BoundedProtocol,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_PATIENCE_S,
+        timeout_worker_healthcheck=60,
+        **options,
+    )
 
 
 def bind(host: str, port: int) -> socket.socket:
