@@ -18,6 +18,7 @@ from leadline.cli.leaderboard import leaderboard
 from leadline.cli.model_files import models
 from leadline.cli.predict import predict
 from leadline.cli.quantize import quantize
+from leadline.cli.reproduce import reproduce
 from leadline.cli.segment import segment
 from leadline.cli.stereo import stereo
 from leadline.cli.train import train
@@ -40,6 +41,7 @@ app.command()(train)
 app.command()(export)
 app.command()(evaluate)
 app.command()(leaderboard)
+app.command()(reproduce)
 app.command()(triangulate)
 app.command()(views)
 app.command()(epipolar)
