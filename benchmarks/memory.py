@@ -2,9 +2,10 @@
 
     python benchmarks/memory.py --json benchmarks/results/memory.json
 
-Weights are made here, deterministic ones of the published shapes, and removed afterwards; the largest
-file needs 5.3 GB of disk. Peaks are the kernel's (VmHWM), Python and PyTorch included; ``file_mb`` of
-them is mapped from the weights, which the system can drop and read again, ``own_mb`` is not.
+Weights are made here, deterministic ones of the published shapes, and removed afterwards; the
+largest file needs 5.3 GB of disk. Peaks are the kernel's (VmHWM), Python and PyTorch included. At
+the end ``file_mb`` is mapped from files, which the system can drop and read again; ``own_mb`` is
+not.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +67,7 @@ def main() -> None:
         sys.exit("a bound is missed")
 
 
-def measure_model(model: str, arguments: argparse.Namespace) -> list[dict[str, object]]:
+def measure_model(model: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Every step of a model, each in a process of its own."""
     rows = []
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
@@ -76,7 +78,7 @@ def measure_model(model: str, arguments: argparse.Namespace) -> list[dict[str, o
             words = [sys.executable, __file__, "--worker", model, str(file), step]
             words += ["--size", str(arguments.size), "--threads", str(arguments.threads)]
             done = subprocess.run(words, check=True, capture_output=True, text=True)
-            row = {"model": model, "step": step, "weights_mb": round(file_mb, 1)}
+            row: dict[str, Any] = {"model": model, "step": step, "weights_mb": round(file_mb, 1)}
             row |= json.loads(done.stdout.splitlines()[-1])
             row["limit_mb"] = round(BOUNDS[step].limit_mb(file_mb), 1)
             print(row, flush=True)
@@ -93,7 +95,7 @@ def write_weights(model: str, file: Path) -> None:
     spec = catalog.get(model)
     with torch.device("meta"):
         state = models.build(str(spec.architecture), **spec.options).state_dict()
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name, tensor in state.items():
         start, end = end, end + 4 * tensor.numel()
@@ -123,9 +125,7 @@ def run(model: str, file: Path, step: str, size: int, threads: int) -> dict[str,
     if step == "predict":
         pixels = np.random.default_rng(1).integers(0, 256, (size, size, 3), np.uint8)
         estimator.predict(pixels)
-    status = dict(
-        line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines()
-    )
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     held = {key: int(status[key].split()[0]) * 1024 / 1e6 for key in ("RssAnon", "RssFile")}
     return {
         "peak_mb": round(peak_memory_mb() or 0, 1),

@@ -42,9 +42,9 @@ _SHOWN = 3  # tensors named in a message
 def load_weights(module: nn.Module, source: str | Path | Mapping[str, Any]) -> None:
     """Fill ``module`` with the weights in ``source``; see :func:`leadline.models.load_weights`.
 
-    In a module on the meta device the tensors of a file stay mapped onto it, so that a network needs
-    little more memory than its file; another type than the network's is converted, and tensors that
-    the caller holds are copied. Nothing changes when the weights do not fit.
+    In a module on the meta device the tensors of a file stay mapped onto it, so that a network
+    needs little more memory than its file; another type than the network's is converted, and
+    tensors that the caller holds are copied. Nothing changes when the weights do not fit.
 
     Raises:
         WeightsError: damaged file, a pickle that would run code, or weights of another model.
