@@ -61,6 +61,7 @@ CANNOT_START = {
     "export": ("-m", "lite", "--out", "file/x.onnx"),
     "evaluate": ("--dataset", "folder", "--root", "set", "--out", "file/x", "-m", "constant"),
     "leaderboard": ("sets.toml", "--out", "file/x", "-m", "constant"),
+    "reproduce": ("eigen14", "--out", "file/x"),
     "views": ("photos/a.png", "photos/b.png", "--out", "file/x"),
     "triangulate": ("photos", "--fov", "60", "--out", "file/x"),
     "epipolar": ("photos/a.png", "photos/b.png", "--out", "file/x.png"),

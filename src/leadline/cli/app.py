@@ -20,6 +20,7 @@ from leadline.cli.measure import SeveralPoints, measure
 from leadline.cli.model_files import models
 from leadline.cli.predict import predict
 from leadline.cli.quantize import quantize
+from leadline.cli.reproduce import reproduce
 from leadline.cli.rosbag import rosbag
 from leadline.cli.segment import segment
 from leadline.cli.serve import serve
@@ -49,6 +50,7 @@ app.command()(train)
 app.command()(export)
 app.command()(evaluate)
 app.command()(leaderboard)
+app.command()(reproduce)
 app.command()(triangulate)
 app.command()(views)
 app.command()(epipolar)

@@ -294,15 +294,15 @@ def parse_holes(text: str | None) -> tuple[float, ...] | None:
         ) from error
 
 
-def split_pair(text: str) -> tuple[str, str]:
-    """Key and value of ``--set KEY=VALUE``.
+def split_pair(text: str, form: str = "--set KEY=VALUE") -> tuple[str, str]:
+    """Key and value of an option that takes both, of ``form``.
 
     Raises:
         InputError: no equals sign.
     """
     key, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"--set {text}: KEY=VALUE is needed, as in --set steps=100.")
+        raise InputError(f"{form.split()[0]} {text}: {form.split()[1]} is needed.")
     return key, value
 
 

@@ -51,6 +51,7 @@ class DatasetSpec:
         layout: where its files go below the root, one place a line.
         source: who publishes it.
         terms: of its licence, in words.
+        download: how large the archives are, in words; empty: unknown.
         protocol: by which it is usually evaluated.
         splits: its parts, the first by default; empty when it has none.
         training, validation: those to learn from and to validate on; empty: none of its own.
@@ -72,3 +73,4 @@ class DatasetSpec:
     training: str = ""
     validation: str = ""
     needs_root: bool = True
+    download: str = ""
