@@ -504,6 +504,8 @@ def read_prediction(
                 f"read_prediction(path, kind=...), one of {', '.join(DepthKind)}."
             )
         values = read_pfm(path) if suffix == ".pfm" else read_npy(path)
+        if values.dtype.kind not in "fiu":
+            raise InputError(f"{path} holds {values.dtype}; a map of numbers is needed.")
         return Prediction(values=values, kind=_kind(kind), valid=_mask_or_none(np.isfinite(values)))
     else:
         raise InputError(f"{path}: {suffix or 'no suffix'}; .npz, .png, .npy or .pfm is needed.")
