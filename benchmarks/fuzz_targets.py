@@ -53,7 +53,7 @@ class Target:
         write: fills a folder with a seed; called once for every number below ``seeds``.
         read: reads that folder.
         seeds: how many there are.
-        weight: cases of it per case of the fastest.
+        weight: how many cases it gets; slow readers get fewer.
         suffixes: of files in the shared cases that are seeds too.
     """
 
@@ -433,12 +433,12 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target(name="sidecar", write=_write_sidecar, read=_read_sidecar, seeds=2, weight=6),
     Target(name="ledger", write=_write_ledger, read=_read_ledger, weight=3),
-    Target(name="settings", write=_write_settings, read=_read_settings, weight=3),
+    Target(name="settings", write=_write_settings, read=_read_settings, weight=1),
     Target(name="sets", write=_write_entries, read=_read_entries, weight=3),
     Target(name="index", write=_write_index, read=_read_index, seeds=2, weight=3),
     Target(name="splits", write=_write_splits, read=_read_splits, seeds=2, weight=3),
     Target(name="superpixel", write=_write_parameters, read=_read_parameters, weight=2),
-    Target(name="weights", write=_write_weights, read=_read_weights, seeds=2, weight=3),
+    Target(name="weights", write=_write_weights, read=_read_weights, seeds=2, weight=0.5),
     Target(name="shards", write=_write_shards, read=_read_shards, weight=2),
     Target(name="labels", write=_write_shards, read=_read_labels, weight=2),
     Target(
