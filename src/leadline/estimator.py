@@ -65,6 +65,7 @@ class DepthEstimator:
     """
 
     reopen: Callable[[], DepthEstimator] | None = None
+    _most_at_once = 0
 
     def __init__(
         self, runtime: Runtime, spec: ModelSpec, *, policy: Policy = "single", tiles: int = 1
@@ -183,8 +184,26 @@ class DepthEstimator:
     def predict_many(self, prepared: Sequence[Prepared]) -> list[Prediction]:
         """Depth of pictures from :meth:`prepare` that have one input size, in one run.
 
-        A map without a finite value is returned as it is, for the sake of the others.
+        Where memory runs out, the pictures run in smaller batches, now and later; a LeadlineWarning
+        says so. A map without a finite value is returned as it is, for the sake of the others.
         """
+        most = self._most_at_once or len(prepared)
+        parts = [prepared[n : n + most] for n in range(0, len(prepared), most)]
+        try:
+            return [one for part in parts for one in self._predict_at_once(part)]
+        except MemoryError:
+            if min(most, len(prepared)) == 1:
+                raise
+        self._most_at_once = min(most, len(prepared)) // 2
+        warnings.warn(
+            f"{self.spec.name}: memory ran out with {min(most, len(prepared))} pictures at once on "
+            f"{self.runtime.device}; going on with {self._most_at_once}.",
+            LeadlineWarning,
+            stacklevel=2,
+        )
+        return self.predict_many(prepared)
+
+    def _predict_at_once(self, prepared: Sequence[Prepared]) -> list[Prediction]:
         outputs = self._run(stack(prepared))
         return [
             self._sharpen(self._decode(outputs, one, place), one.image)

@@ -822,6 +822,8 @@ def _read_bare(path: Path, kind: DepthKind | str | None) -> Prediction:
         )
     readers = {".npy": read_npy, ".pfm": read_pfm, ".exr": read_depth_map}
     values = readers[path.suffix.lower()](path)
+    if values.dtype.kind not in "fiu":
+        raise InputError(f"{path} holds {values.dtype}; a map of numbers is needed.")
     return Prediction(values=values, kind=_kind(kind), valid=_mask_or_none(np.isfinite(values)))
 
 

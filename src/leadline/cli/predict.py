@@ -169,32 +169,28 @@ def predict(
     estimator = load.open()
     if prompts is not None:
         prompts.check_network(estimator.spec)
-    try:
-        metres = None
-        if motion is not None:
-            metres = MetresFromMotion(estimator, list(outputs.files), motion, reading)
-        way = {
-            **load.stamp(),
-            "camera": camera and numbers_of(camera),
-            "fov": fov,
-            "motion": metres and metres.way,
-            **reading.way,
-            **(prompts.way if prompts else {}),
-        }
-        work = _Work(
-            estimator=estimator,
-            outputs=outputs,
-            ledger=outputs.ledger(way, resume=resume),
-            metres=metres,
-            camera=camera,
-            fov_deg=fov,
-            reading=reading,
-            prompts=prompts,
-        )
-        report = work.run()
-    except KeyboardInterrupt:
-        typer.echo("leadline: stopped; what is done is kept, and --resume does the rest.", err=True)
-        raise typer.Exit(130) from None
+    metres = None
+    if motion is not None:
+        metres = MetresFromMotion(estimator, list(outputs.files), motion, reading)
+    way = {
+        **load.stamp(),
+        "camera": camera and numbers_of(camera),
+        "fov": fov,
+        "motion": metres and metres.way,
+        **reading.way,
+        **(prompts.way if prompts else {}),
+    }
+    work = _Work(
+        estimator=estimator,
+        outputs=outputs,
+        ledger=outputs.ledger(way, resume=resume),
+        metres=metres,
+        camera=camera,
+        fov_deg=fov,
+        reading=reading,
+        prompts=prompts,
+    )
+    report = work.run()
     _say_result(work, report, as_json=as_json)
 
 

@@ -17,7 +17,13 @@ from typing import Any
 import numpy as np
 
 from leadline.errors import DeviceError
-from leadline.runtime.base import Precision, cannot_open, cannot_run, reason_of
+from leadline.runtime.base import (
+    Precision,
+    cannot_open,
+    cannot_run,
+    raise_if_out_of_memory,
+    reason_of,
+)
 from leadline.runtime.compiled import CompiledCache
 from leadline.runtime.ports import Exchange, ModelFile, Port, Ports
 
@@ -82,6 +88,7 @@ class OpenVinoRuntime:
         try:
             results = self._compile_for(feeds)(feeds)
         except RuntimeError as error:
+            raise_if_out_of_memory(error)
             why = self._exchange.explain(feeds, reason_of(error))
             raise cannot_run(self._model.path, feeds, why) from error
         return {name: np.array(results[name]) for name in self._model.outputs}
