@@ -21,6 +21,7 @@ from tools import (
     dense_figures,
     format_table,
     geometry_figures,
+    hero_figure,
     network_drawings,
     recipe_figures,
     self_supervised_figures,
@@ -182,6 +183,7 @@ def main() -> None:
     tables()
     network_drawings.draw_all()
     world_sheet()
+    hero_figure.hero()
     lite_examples()
     lite_photos()
     superpixel_figures.draw_all()
