@@ -20,6 +20,7 @@ class Receipt:
         low, high: least and greatest value of all its maps; None without maps.
         size: bytes of the shard.
         failed: ``[source, why]`` of pictures that could not be read.
+        notes: ``[source, note]``: what reading left out or changed.
     """
 
     part: int
@@ -28,6 +29,7 @@ class Receipt:
     high: float | None
     size: int
     failed: tuple[tuple[str, str], ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -83,7 +85,8 @@ def read_receipt(out: str, index: int) -> Receipt:
     address = inside(out, receipt_name(index))
     try:
         record = json.loads(read_bytes(address))
-        record["failed"] = tuple((source, why) for source, why in record["failed"])
+        for name in ("failed", "notes"):
+            record[name] = tuple((source, why) for source, why in record.get(name, ()))
         return Receipt(**record)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
