@@ -146,14 +146,16 @@ def test_alignment_leaves_masked_pixels_out():
 
 def test_point_cloud_projects_back_to_its_pixels():
     one = masked()
-    cloud = one.point_cloud()
+    cloud = one.point_cloud(edges="keep")
     assert cloud.points.shape == (32, 3)
     projected = cloud.points @ CAMERA.matrix.T
     v, u = np.nonzero(one.known)
     np.testing.assert_allclose(projected[:, :2] / projected[:, 2:], np.stack([u, v], 1), atol=1e-4)
     np.testing.assert_array_equal(cloud.points[:, 2], one.values[one.known])
     np.testing.assert_array_equal(cloud.colors, pixels_of(one)[one.known])
-    assert len(one.point_cloud(max_depth=5).points) == (one.values[one.known] <= 5).sum()
+    assert (
+        len(one.point_cloud(max_depth=5, edges="keep").points) == (one.values[one.known] <= 5).sum()
+    )
 
 
 def test_point_cloud_needs_a_fitting_camera(tmp_path):

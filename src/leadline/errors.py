@@ -4,6 +4,7 @@
 LeadlineError
 ├── InputError               (ValueError)   a picture, map, file or argument that cannot be used
 │   ├── KindError                           an operation that makes no sense for this DepthKind
+│   ├── TooLargeError                       more pixels or bytes than may be decoded
 │   └── DegenerateError                     pictures without depth: no motion, one plane, one line
 ├── UnknownNameError         (LookupError)  no such model, dataset, protocol, format ...
 ├── WeightsError                            weights that are missing, damaged or of another model
@@ -37,6 +38,10 @@ class InputError(LeadlineError, ValueError):
 
 class KindError(InputError):
     """An operation that makes no sense for this kind of depth map."""
+
+
+class TooLargeError(InputError):
+    """A picture or file that would take more memory than it may; nothing of it was decoded."""
 
 
 class DegenerateError(InputError):

@@ -18,6 +18,15 @@ from PIL import Image as PilImage
 from leadline import notebook, viz
 from leadline.alignment import Alignment, Method, fit
 from leadline.camera import Camera
+from leadline.cloud import (
+    CloudOptions,
+    Surface,
+    estimate_normals,
+    make_mesh,
+    make_point_cloud,
+    make_relief,
+    measure_points,
+)
 from leadline.errors import (
     InputError,
     KindError,
@@ -26,9 +35,12 @@ from leadline.errors import (
 )
 from leadline.image import Image
 from leadline.io import (
+    CHUNK,
     FORMATS,
+    Mesh,
     PointCloud,
     StoredMap,
+    encode_png,
     encode_png16,
     format_of,
     get_format,
@@ -41,7 +53,6 @@ from leadline.io import (
     read_npz,
     read_pfm,
     read_png16,
-    record_chunk,
     write_exr,
     write_gdepth,
     write_npz,
@@ -64,6 +75,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jaxtyping import Bool, Float, UInt8
+
+    from leadline.catalog import DepthError
+    from leadline.cloud import Measure, Quantity
+
 
 __all__ = ["FORMATS", "PointCloud", "Prediction", "output_suffixes", "read_prediction"]
 
@@ -342,48 +357,189 @@ class Prediction:
             )
         return np.where(floor, depth, np.nan)
 
-    def point_cloud(
-        self, camera: Camera | None = None, *, max_depth: float | None = None
-    ) -> PointCloud:
-        """Points in the camera's frame (x right, y down, z forward), in the map's own unit.
+    # --- in three dimensions ----------------------------------------------------------------------
+
+    def surface(
+        self,
+        camera: Camera | None = None,
+        *,
+        max_depth: float | None = None,
+        relief: float | None = None,
+    ) -> Surface:
+        """The map as :mod:`leadline.cloud` takes it.
 
         Args:
             camera: intrinsics; default: the prediction's own.
-            max_depth: points farther than this are left out.
+            max_depth: what is farther is left out.
+            relief: make a depth up for looks alone, whatever the kind of the map, with this
+                softness; see :func:`leadline.cloud.make_relief`. Without a camera it is seen by
+                one of 60 degrees.
 
         Raises:
-            KindError: any kind but metric or scaled depth: the cloud would be bent.
+            KindError: without ``relief``, any kind but metric or scaled depth: it would be bent.
             InputError: no camera, or one of another size.
         """
-        if self.kind not in (DepthKind.METRIC_DEPTH, DepthKind.SCALED_DEPTH):
+        camera = camera or self.camera
+        height, width = self.size
+        if relief is not None:
+            camera = camera or Camera.from_fov(width, height, fov_deg=60, source="guess")
+            depth = make_relief(
+                self.values,
+                self.known,
+                larger_is_nearer=self.kind.larger_is_nearer,
+                softness=relief,
+            )
+        elif self.kind not in (DepthKind.METRIC_DEPTH, DepthKind.SCALED_DEPTH):
             raise KindError(
                 f"a point cloud from {self.kind} would be bent: its scale and shift are unknown. "
                 "Use a model that predicts metric_depth, give `leadline stereo` --focal-px and "
                 "--baseline-m, or, in Python, fit it to known depths: "
-                "prediction.aligned_to(depth_m)."
+                "prediction.aligned_to(depth_m). For looks alone, relief=0.3 (--relief 0.3)."
             )
-        camera = camera or self.camera
+        else:
+            depth = self.values
         if camera is None:
             raise InputError(
-                "a point cloud needs a camera and the picture's EXIF tells none; give one: --fov "
-                "or --camera, in Python point_cloud(Camera.from_fov(width, height, fov_deg=60))."
+                "a point cloud needs a camera: neither the picture's EXIF nor the model gives a "
+                "focal length; give one: --fov or --camera, in Python "
+                "point_cloud(Camera.from_fov(width, height, fov_deg=60))."
             )
-        if (camera.height, camera.width) != self.size:
-            raise InputError(
-                f"camera of {camera.width}x{camera.height} pixels for a map of "
-                f"{self.size[1]}x{self.size[0]}; give the camera of these pixels (in Python, "
-                "camera.resized(width, height))."
-            )
-        keep = self.known & (self.values > 0)
-        if max_depth is not None:
-            keep &= self.values <= max_depth
-        v, u = np.nonzero(keep)
-        z = self.values[keep].astype(np.float64)
-        points = np.stack(
-            [(u - camera.cx) / camera.fx * z, (v - camera.cy) / camera.fy * z, z], axis=1
+        known = self.known if max_depth is None else self.known & (depth <= max_depth)
+        return Surface(
+            depth=depth,
+            camera=camera,
+            known=known,
+            pixels=None if self.image is None else self.image.pixels,
+            normals=self.normals if relief is None else None,
+            unit=self.kind.unit if relief is None else "relief",
         )
-        colors = None if self.image is None else self.image.pixels[keep]
-        return PointCloud(points=points.astype(np.float32), colors=colors)
+
+    def point_cloud(
+        self,
+        camera: Camera | None = None,
+        *,
+        max_depth: float | None = None,
+        relief: float | None = None,
+        edges: str = "cut",
+        sky: str = "cut",
+        max_points: int | None = None,
+        normals: bool = False,
+    ) -> PointCloud:
+        """Points in the camera's frame (x right, y down, z forward), in the map's own unit.
+
+        Args:
+            camera: as of :meth:`surface`.
+            max_depth: likewise.
+            relief: likewise.
+            edges: as of :class:`leadline.cloud.CloudOptions`.
+            sky: likewise.
+            max_points: likewise.
+            normals: likewise.
+
+        Raises:
+            KindError: as :meth:`surface`.
+            InputError: as :meth:`surface`, or no point is left.
+            UnknownNameError: another way with edges or sky.
+        """
+        options = CloudOptions(edges=edges, sky=sky, max_points=max_points, normals=normals)
+        surface = self.surface(camera, max_depth=max_depth, relief=relief)
+        return make_point_cloud(surface, options, sky=self.sky)
+
+    def mesh(
+        self,
+        camera: Camera | None = None,
+        *,
+        max_depth: float | None = None,
+        relief: float | None = None,
+        edges: str = "cut",
+        sky: str = "cut",
+        max_points: int | None = None,
+        normals: bool = False,
+    ) -> Mesh:
+        """Triangles in the camera's frame, with the picture as texture; see :meth:`point_cloud`."""
+        options = CloudOptions(edges=edges, sky=sky, max_points=max_points, normals=normals)
+        surface = self.surface(camera, max_depth=max_depth, relief=relief)
+        return make_mesh(surface, options, sky=self.sky)
+
+    def surface_normals(
+        self, camera: Camera | None = None, *, edges: str = "cut", source: str = "auto"
+    ) -> Float[np.ndarray, "h w 3"]:
+        """Unit normals in the camera's frame, towards the camera; NaN where not known.
+
+        Args:
+            camera: as of :meth:`surface`.
+            edges: as of :class:`leadline.cloud.CloudOptions`.
+            source: ``model``: those that the model predicted; ``depth``: of the planes through
+                neighbouring pixels; ``auto``: the model's where it gives them.
+
+        Raises:
+            KindError: as :meth:`surface`.
+            InputError: as :meth:`surface`, or the model gives none.
+            UnknownNameError: another source or way with edges.
+        """
+        if source not in ("auto", "model", "depth"):
+            raise UnknownNameError("source of normals", source, ("auto", "model", "depth"))
+        if source != "depth" and self.normals is not None:
+            return self.normals
+        if source == "model":
+            raise InputError(
+                f"{self.model or 'the model'} predicts no normals; take source='depth'."
+            )
+        return estimate_normals(self.surface(camera), edges=edges)
+
+    def measure(
+        self,
+        points: Sequence[tuple[float, float]],
+        *,
+        quantity: Quantity = "distance",
+        plane: Sequence[tuple[float, float]] | None = None,
+        error: DepthError | None = None,
+        focal_error: float | None = None,
+    ) -> Measure:
+        """A distance, area or angle between pixels, with its 90 % interval.
+
+        Args:
+            points: x, y of two or more pixels; of three or more for an area, three for an angle.
+            quantity: ``distance``, ``area`` or ``angle``.
+            plane: x, y of three or more pixels of a plane on which all points lie.
+            error: of the depths; default: that of the model on held-out pictures, of
+                :data:`leadline.catalog.HELD_OUT`. Without either there is no interval.
+            focal_error: relative error of the focal length; default: by the camera's source.
+
+        Raises:
+            KindError: a map without metres (angles need it up to a scale only).
+            InputError: no camera, or points that cannot be used.
+        """
+        from leadline import catalog
+
+        scaled = quantity == "angle" and self.kind is DepthKind.SCALED_DEPTH
+        if not (self.kind.is_metric or scaled):
+            repair = (
+                f"{self.model} gives them with a focal length: --fov or --camera."
+                if self.kind is DepthKind.SCALED_DEPTH and self.camera is None
+                else "Take a metric model (--model lite-metric with --fov), or, in Python, fit the "
+                "map to known depths: prediction.to_metric(points=[(x, y, metres), ...])."
+            )
+            raise KindError(
+                f"{quantity} in a map of {self.kind}, whose scale is unknown; metres are needed. "
+                f"{repair}"
+            )
+        if self.camera is None:
+            raise InputError(
+                "measuring needs a camera and the picture's EXIF tells none; give one: --fov or "
+                "--camera, in Python replace(prediction, camera=Camera.from_fov(...))."
+            )
+        spec = catalog.MODELS.get(self.model)
+        return measure_points(
+            np.where(self.known, self.values, np.nan),
+            self.camera,
+            points,
+            quantity=quantity,
+            plane=plane,
+            error=error or catalog.HELD_OUT.get(self.model),
+            focal_error=focal_error,
+            depth_scales_with_focal=spec is not None and spec.canonical_focal_px is not None,
+        )
 
     # --- pictures and files ---------------------------------------------------------------------
 
@@ -597,9 +753,9 @@ class Prediction:
         self._write_png(path, name, picture)
 
     def _write_png(self, path: Path, name: str, picture: np.ndarray) -> None:
-        chunk = record_chunk(json.dumps(self._record(name)))
+        data = encode_png(picture, texts={CHUNK: json.dumps(self._record(name))})
         with atomic_write(path) as file:
-            PilImage.fromarray(picture).save(file, format="PNG", pnginfo=chunk)
+            file.write(data)
 
     def _values_or(self, missing: float) -> np.ndarray:
         return self.values if self.valid is None else np.where(self.valid, self.values, missing)
@@ -666,6 +822,8 @@ def _read_bare(path: Path, kind: DepthKind | str | None) -> Prediction:
         )
     readers = {".npy": read_npy, ".pfm": read_pfm, ".exr": read_depth_map}
     values = readers[path.suffix.lower()](path)
+    if values.dtype.kind not in "fiu":
+        raise InputError(f"{path} holds {values.dtype}; a map of numbers is needed.")
     return Prediction(values=values, kind=_kind(kind), valid=_mask_or_none(np.isfinite(values)))
 
 

@@ -110,7 +110,7 @@ def plan_outputs(
     Args:
         inputs: of the command line.
         out: folder, or the file of the only picture.
-        formats: as they were given; None: :data:`DEFAULT_FORMATS`.
+        formats: as they were given; None: :data:`leadline.cli.options.DEFAULT_FORMATS`.
         look: of the pictures among them.
         recursive: search the folders' folders too.
 

@@ -52,8 +52,8 @@ def predict(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Pictures, folders, patterns, or - for a list on standard input; with --cluster "
-            "also addresses (s3://...) and WebDataset shards (.tar).",
+            help="Pictures, folders, patterns, or - for a list on standard input; films; with "
+            "--cluster also addresses (s3://...) and WebDataset shards (.tar).",
             show_default=False,
         ),
     ],
@@ -123,6 +123,7 @@ def predict(
     """
     from leadline.cli.cameras import check_camera, numbers_of
     from leadline.cli.motion import MetresFromMotion, motion_options
+    from leadline.io import is_video
 
     reading = Reading.of(tone, max_megapixels)
     prompts = None
@@ -155,6 +156,14 @@ def predict(
             load, with_standard_input(inputs), where, out=out, layout=layout, as_json=as_json
         )
         return
+    if any(is_video(entry) for entry in inputs):
+        from leadline.cli.video import predict_films
+
+        if prompts is not None or motion is not None:
+            raise InputError("--prompt-depth and --metres-from with a film; use `leadline video`.")
+        looks = {"formats": formats, "cmap": cmap, "resume": resume, "as_json": as_json}
+        predict_films(inputs, Path(out), load, **looks)
+        return
     look = Look(cmap=cmap, legend=legend, control_side=control_side)
     outputs = plan_outputs(inputs, Path(out), formats, look, recursive=recursive)
     if prompts is not None:
@@ -162,32 +171,28 @@ def predict(
     estimator = load.open()
     if prompts is not None:
         prompts.check_network(estimator.spec)
-    try:
-        metres = None
-        if motion is not None:
-            metres = MetresFromMotion(estimator, list(outputs.files), motion, reading)
-        way = {
-            **load.stamp(),
-            "camera": camera and numbers_of(camera),
-            "fov": fov,
-            "motion": metres and metres.way,
-            **reading.way,
-            **(prompts.way if prompts else {}),
-        }
-        work = _Work(
-            estimator=estimator,
-            outputs=outputs,
-            ledger=outputs.ledger(way, resume=resume),
-            metres=metres,
-            camera=camera,
-            fov_deg=fov,
-            reading=reading,
-            prompts=prompts,
-        )
-        report = work.run()
-    except KeyboardInterrupt:
-        typer.echo("leadline: stopped; what is done is kept, and --resume does the rest.", err=True)
-        raise typer.Exit(130) from None
+    metres = None
+    if motion is not None:
+        metres = MetresFromMotion(estimator, list(outputs.files), motion, reading)
+    way = {
+        **load.stamp(),
+        "camera": camera and numbers_of(camera),
+        "fov": fov,
+        "motion": metres and metres.way,
+        **reading.way,
+        **(prompts.way if prompts else {}),
+    }
+    work = _Work(
+        estimator=estimator,
+        outputs=outputs,
+        ledger=outputs.ledger(way, resume=resume),
+        metres=metres,
+        camera=camera,
+        fov_deg=fov,
+        reading=reading,
+        prompts=prompts,
+    )
+    report = work.run()
     _say_result(work, report, as_json=as_json)
 
 
