@@ -28,8 +28,9 @@ def views():
     pytest.importorskip("cv2")
     from leadline import world
 
+    bank = world.TextureBank.procedural(0, share=0.01)
     return {
-        kind: world.sample_view(world.sample_scene(3, kind), 1, SIZE)
+        kind: world.sample_view(world.sample_scene(3, kind, bank=bank), 1, SIZE)
         for kind in ("room", "objects", "street")
     }
 

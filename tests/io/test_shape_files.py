@@ -51,7 +51,7 @@ def parts_of(path):
     return json.loads(data[20 : 20 + length]), data[28 + length :]
 
 
-def test_a_glb_is_what_glTF_asks_for(tmp_path, mesh, cloud):
+def test_a_glb_is_what_gltf_asks_for(tmp_path, mesh, cloud):
     mesh.save(tmp_path / "mesh.glb")
     document, blob = parts_of(tmp_path / "mesh.glb")
     material = document["materials"][0]
