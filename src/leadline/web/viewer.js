@@ -1,4 +1,5 @@
-// Shows a GLB that Leadline wrote: openViewer(element, bytes) -> {view, dispose}.
+// Shows a GLB that Leadline wrote: openViewer(element, bytes) -> {view, dispose}. The page of
+// `leadline serve` and the pages that `leadline cloud` writes both show shapes by it.
 // Frame: y up, the photo's camera at the origin, looking along -z.
 import {
   BufferAttribute,
@@ -15,7 +16,7 @@ import {
   Texture,
   Vector3,
   WebGLRenderer,
-} from "three";
+} from "./vendor/three.module.min.js";
 
 const ARRAYS = { 5121: Uint8Array, 5123: Uint16Array, 5125: Uint32Array, 5126: Float32Array };
 const COLUMNS = { SCALAR: 1, VEC2: 2, VEC3: 3, VEC4: 4 };
@@ -178,10 +179,18 @@ function makeButton(bar, label, title, act) {
   return button;
 }
 
-/** Fill `element` with a viewer of `buffer`, the bytes of a GLB. */
-export async function openViewer(element, buffer) {
-  const shape = await readGlb(buffer);
-  const span = findMiddle(shape.geometry);
+function release(shape, objects) {
+  for (const object of Object.values(objects)) {
+    object.geometry.dispose();
+    object.material.dispose();
+  }
+  shape.texture?.dispose();
+}
+
+/** Fill `element` with a viewer of `buffer`, the bytes of a GLB; `bare`: without a choice of how. */
+export async function openViewer(element, buffer, { bare = false } = {}) {
+  let shape = await readGlb(buffer);
+  let span = findMiddle(shape.geometry);
   element.classList.add("viewer");
   const canvas = document.createElement("canvas");
   canvas.tabIndex = 0;
@@ -195,11 +204,15 @@ export async function openViewer(element, buffer) {
   element.replaceChildren(canvas, bar, pad, note);
   const renderer = new WebGLRenderer({ canvas, antialias: true, alpha: true });
   const scene = new Scene();
-  const objects = makeObjects(shape);
-  for (const object of Object.values(objects)) {
-    object.frustumCulled = false;
-    scene.add(object);
-  }
+  let objects = {};
+  const addObjects = () => {
+    objects = makeObjects(shape);
+    for (const object of Object.values(objects)) {
+      object.frustumCulled = false;
+      scene.add(object);
+    }
+  };
+  addObjects();
   const camera = new PerspectiveCamera(50, 1, span.near / 50, span.far * 20);
   const orbit = new OrbitControls(camera, canvas);
   orbit.enableDamping = !matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -228,6 +241,18 @@ export async function openViewer(element, buffer) {
       for (const [name, object] of Object.entries(objects)) object.visible = name === mode;
       for (const [name, button] of Object.entries(modes)) button.setAttribute("aria-pressed", name === mode);
     },
+    /** Show another GLB from where one looks now. */
+    async replace(next) {
+      const fresh = await readGlb(next);
+      scene.clear();
+      release(shape, objects);
+      shape = fresh;
+      span = findMiddle(shape.geometry);
+      addObjects();
+      resize();
+      view.setMode(view.mode in objects ? view.mode : Object.keys(objects)[0]);
+      drawn = "";
+    },
     setWalk(on) {
       if (on === walk.on) return;
       if (on) walk.start();
@@ -253,13 +278,13 @@ export async function openViewer(element, buffer) {
     },
   };
   for (const [name, key] of Object.entries(MODES)) {
-    if (name in objects) modes[name] = makeButton(bar, name, `Show the ${name} (${key.toUpperCase()})`, () => view.setMode(name));
+    if (name in objects && !bare) modes[name] = makeButton(bar, name, `Show the ${name} (${key.toUpperCase()})`, () => view.setMode(name));
   }
   const walker = makeButton(bar, "walk", "Walk with W A S D, arrows or the buttons (G)", () => view.setWalk(!walk.on));
   makeButton(bar, "photo", "Back to where the photo was taken (R)", () => view.look(0));
   const theme = () => document.documentElement.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
   const toggle = () => view.setTheme(theme() === "dark" ? "light" : "dark");
-  makeButton(bar, "light", "Light or dark (L)", toggle).setAttribute("aria-label", "light or dark");
+  if (!bare) makeButton(bar, "light", "Light or dark (L)", toggle).setAttribute("aria-label", "light or dark");
   for (const [label, key, title] of [["▲", "w", "forward"], ["◀", "a", "left"], ["▼", "s", "back"], ["▶", "d", "right"]]) {
     const button = makeButton(pad, label, title, () => {});
     button.setAttribute("aria-label", title);
@@ -270,9 +295,11 @@ export async function openViewer(element, buffer) {
   const count = shape.geometry.attributes.position.count.toLocaleString("en");
   const range = `${span.near.toPrecision(3)} to ${span.far.toPrecision(3)}`;
   note.textContent = `${count} points, ${range} ${UNITS[shape.unit] || ""}`.trim();
+  note.hidden = bare;
 
   const press = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (bare && !element.contains(document.activeElement)) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (walk.on && key in MOVES) {
       walk.held.add(key);
@@ -292,9 +319,9 @@ export async function openViewer(element, buffer) {
       event.preventDefault();
     }
   };
-  const release = (event) => walk.held.delete(event.key.length === 1 ? event.key.toLowerCase() : event.key);
+  const letGo = (event) => walk.held.delete(event.key.length === 1 ? event.key.toLowerCase() : event.key);
   addEventListener("keydown", press);
-  addEventListener("keyup", release);
+  addEventListener("keyup", letGo);
   const watcher = new ResizeObserver(resize);
   watcher.observe(element);
   resize();
@@ -314,14 +341,10 @@ export async function openViewer(element, buffer) {
     renderer.setAnimationLoop(null);
     watcher.disconnect();
     removeEventListener("keydown", press);
-    removeEventListener("keyup", release);
+    removeEventListener("keyup", letGo);
     walk.dispose();
     orbit.dispose();
-    for (const object of Object.values(objects)) {
-      object.geometry.dispose();
-      object.material.dispose();
-    }
-    shape.texture?.dispose();
+    release(shape, objects);
     renderer.dispose();
     element.replaceChildren();
   };
