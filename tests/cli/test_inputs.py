@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -337,3 +338,29 @@ def test_prompts_are_read_in_metres(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--hole 65535"):
         prompts.read(Path("in/a.jpg"))
     assert replace(prompts, holes=(65535.0,)).read(Path("in/a.jpg"))[0, 1] == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("label", "-", "-o", "out"),
+        ("label", "-", "-o", "out", "--layout", "webdataset"),
+        ("cloud", "-", "-o", "out"),
+        ("camera", "-"),
+        ("stereo-view", "-", "-o", "out"),
+        ("triangulate", "-", "-o", "out", "--fov", "60"),
+        ("quantize", "lite", "-", "-o", "out.xml"),
+    ],
+)
+def test_every_command_that_takes_pictures_takes_a_list(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"none/a.jpg\nnone/b.jpg")))
+    with pytest.raises(SystemExit) as caught:
+        main(list(words))
+    assert caught.value.code == 2
+    assert "none/a.jpg" in capsys.readouterr().err

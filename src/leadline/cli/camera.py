@@ -19,7 +19,9 @@ def camera(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...", help="Pictures, folders or patterns.", show_default=False
+            metavar="INPUT...",
+            help="Pictures, folders, patterns, or - for a list on standard input.",
+            show_default=False,
         ),
     ],
     camera: CameraOption = None,
@@ -32,13 +34,14 @@ def camera(
     Exit code: 0 all are known, 1 some are not, 2 the command could not start.
     """
     from leadline.cli.cameras import camera_for, check_camera
+    from leadline.cli.outputs import with_standard_input
     from leadline.cli.pictures import Reading
     from leadline.io import list_images
 
     check_camera(camera, fov)
     reading = Reading.of("linear", max_megapixels)
     rows, unknown = [], 0
-    for picture in list_images(inputs):
+    for picture in list_images(with_standard_input(inputs)):
         image = reading.read(picture)
         found = image.camera
         if camera is not None or fov is not None:

@@ -38,7 +38,9 @@ def cloud(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...", help="Pictures, folders or patterns.", show_default=False
+            metavar="INPUT...",
+            help="Pictures, folders, patterns, or - for a list on standard input.",
+            show_default=False,
         ),
     ],
     out: OutFolder,
@@ -133,10 +135,12 @@ def _plan(
 ) -> dict[Path, dict[str, Path]]:
     """Picture -> format -> the file to write."""
     from leadline.cli.naming import check_folder, keep_inputs, output_files, without_results
+    from leadline.cli.outputs import with_standard_input
     from leadline.io import SHAPE_FORMATS, list_images
     from leadline.io.obj import list_files
 
     check_folder(out)
+    inputs = with_standard_input(inputs)
     found = list_images(inputs, recursive=recursive)
     pictures = without_results(found, map(Path, inputs), out)
     files = output_files(pictures, out, {name: SHAPE_FORMATS[name] for name in names})
