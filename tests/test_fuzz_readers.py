@@ -12,6 +12,8 @@ pytest.importorskip("onnx")
 pytest.importorskip("av")
 pytest.importorskip("h5py")
 pytest.importorskip("scipy")
+for extra in ("OpenEXR", "pillow_heif", "rosbags"):
+    pytest.importorskip(extra)
 
 from benchmarks.fuzz_damage import damage
 from benchmarks.fuzz_readers import Fuzzer, run_campaign

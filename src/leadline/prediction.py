@@ -833,8 +833,8 @@ def _read_bare(path: Path, kind: DepthKind | str | None) -> Prediction:
 def _from_exr(record: dict[str, Any], path: Path) -> Prediction:
     values = read_depth_map(path).astype(np.float32)
     valid = np.isfinite(values)
-    if "no_value" in record:
-        valid &= values != np.float32(record["no_value"])
+    if isinstance(missing := record.get("no_value"), float):
+        valid &= values != np.float32(missing)
     return _from_record(record, path, values=values, valid=valid)
 
 

@@ -132,7 +132,7 @@ def read_gdepth(path: str | os.PathLike[str], *, max_megapixels: float | None = 
         dn = turn(stored, orientation(picture.getexif()))  # it lies as the photo is stored
         values = _spread(dn, keys, str(path))
         image = decode_opened(picture, str(path), tone="linear")
-        record = json.loads(keys.get("record", "{}"))
+        record = dict(json.loads(keys.get("record", "{}")))
     height, width = dn.shape
     pixels = resize(image.pixels, (height, width), "area_linear")
     return StoredMap(
