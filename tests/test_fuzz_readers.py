@@ -12,8 +12,9 @@ pytest.importorskip("onnx")
 pytest.importorskip("av")
 pytest.importorskip("h5py")
 pytest.importorskip("scipy")
-for extra in ("OpenEXR", "pillow_heif", "rosbags"):
-    pytest.importorskip(extra)
+pytest.importorskip("OpenEXR")
+pytest.importorskip("pillow_heif")
+pytest.importorskip("rosbags")
 
 from benchmarks.fuzz_damage import damage
 from benchmarks.fuzz_readers import Fuzzer, run_campaign
