@@ -13,10 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image as PilImage
 
+from leadline.camera import Camera
 from leadline.errors import InputError
-from leadline.io import read_png16_record
+from leadline.io import read_image, read_png16_record
+from leadline.kinds import DepthKind
 from leadline.load_options import LoadOptions
 from leadline.mcp_server import Tools
+from leadline.prediction import Prediction
 
 pytest.importorskip("onnx")
 
@@ -44,12 +47,13 @@ def test_the_official_client_over_stdio(photos: Path, tmp_path: Path, tiny_model
             answers["tools"] = await client.list_tools()
             given = {"picture": "one.png", "fov_deg": 60, "formats": ["png16", "npy"]}
             answers["depth"] = await client.call_tool("depth", given)
+            answers["cloud"] = await client.call_tool("cloud", {"picture": "one.png"})
             answers["secret"] = await client.call_tool("depth", {"picture": "../secret.png"})
             answers["missing"] = await client.call_tool("depth", {"picture": "two.png"})
 
     anyio.run(ask)
     tools = {tool.name: tool for tool in answers["tools"].tools}
-    assert tools.keys() >= {"depth"}
+    assert tools.keys() == {"depth", "cloud", "measure"}
     assert "field of view" in tools["depth"].description
     text, picture = answers["depth"].content
     said = json.loads(text.text)
@@ -59,7 +63,8 @@ def test_the_official_client_over_stdio(photos: Path, tmp_path: Path, tiny_model
     png, npy = said["files"]
     assert read_png16_record(png["file"])["kind"] == said["kind"]
     assert npy["left_out"] == ["camera"]
-    for name, says in (("secret", "outside of"), ("missing", "no such file")):
+    refusals = {"secret": "outside of", "missing": "no such file", "cloud": "affine_disparity"}
+    for name, says in refusals.items():
         assert answers[name].is_error
         assert says in answers[name].content[0].text
         assert "\n" not in answers[name].content[0].text
@@ -74,6 +79,28 @@ def test_a_picture_is_predicted_once_until_it_changes(photos: Path, tiny_model: 
     assert tools.predict("one.png", None) is not first
     with pytest.raises(InputError, match="--root"):
         tools.predict("/etc/hostname", None)
+
+
+def test_clouds_and_measures_of_a_metric_map(
+    photos: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = Tools(LoadOptions(model=str(tiny_model)), root=photos, out=photos / "out")
+    camera = Camera.from_fov(60, 40, fov_deg=60)
+    wall = Prediction(
+        values=np.full((40, 60), 2.0, np.float32),
+        kind=DepthKind.METRIC_DEPTH,
+        camera=camera,
+        image=read_image(photos / "one.png"),
+    )
+    monkeypatch.setattr(tools, "predict", lambda picture, fov_deg: wall)
+    made = json.loads(tools.cloud("one.png"))
+    assert made["unit"] == "m"
+    assert made["faces"] > 100
+    assert Path(made["file"]).read_bytes()[:4] == b"glTF"
+    said = json.loads(tools.measure("one.png", [(10, 20), (40, 20)]))
+    assert said["value"] == pytest.approx(2 * 30 / camera.fx, rel=1e-4)
+    assert said["unit"] == "m"
+    assert len(said["points_m"]) == 2
 
 
 def test_links_do_not_lead_out(photos: Path, tiny_model: Path) -> None:

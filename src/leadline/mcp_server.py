@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import lru_cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leadline.camera import Camera
+from leadline.cloud import Quantity
 from leadline.errors import InputError, LeadlineError, MissingDependencyError
 from leadline.io import get_format, output_suffixes, read_image
 from leadline.notebook import render_png
@@ -71,7 +72,7 @@ class Tools:
 
     def functions(self) -> tuple[Callable[..., Any], ...]:
         """The tools: their names, signatures and docstrings are what a model reads."""
-        return (self.depth,)
+        return (self.depth, self.cloud, self.measure)
 
     def depth(
         self, picture: str, fov_deg: float | None = None, formats: list[str] | None = None
@@ -92,6 +93,57 @@ class Tools:
         summary = {**describe(found), "files": self._save(found, picture, formats or [])}
         png = render_png(found.colorize(legend=True))
         return [json.dumps(summary), Shown(data=png, format="png")]
+
+    def cloud(
+        self,
+        picture: str,
+        fov_deg: float | None = None,
+        max_points: int = 200_000,
+        relief: float | None = None,
+    ) -> str:
+        """Write a textured mesh of a picture as a GLB file, which viewers and Blender open.
+
+        Args:
+            picture: path of the picture.
+            fov_deg: horizontal field of view in degrees, in place of the picture's EXIF.
+            max_points: points of the mesh at most.
+            relief: for looks, without units, from a map of any kind: 0.1 is deep, 1 is flat.
+
+        Returns:
+            The file, its counts and its unit as JSON.
+        """
+        found = self.predict(picture, fov_deg)
+        mesh = found.mesh(max_points=max_points, relief=relief)
+        file = self.name_result(picture, ".glb")
+        mesh.save(file)
+        faces = 0 if mesh.faces is None else len(mesh.faces)
+        summary = {"file": str(file), "points": len(mesh.points), "faces": faces}
+        return json.dumps({**summary, "unit": mesh.unit})
+
+    def measure(
+        self,
+        picture: str,
+        points: list[tuple[float, float]],
+        quantity: Quantity = "distance",
+        plane: list[tuple[float, float]] | None = None,
+        fov_deg: float | None = None,
+    ) -> str:
+        """Measure a distance in metres, an area or an angle in a picture, with its 90 % interval.
+
+        Args:
+            picture: path of the picture.
+            points: pixels [x, y] from the left and from the top; two or more for a distance, three
+                or more for an area, three for an angle at the second.
+            quantity: distance, area or angle.
+            plane: three or more pixels of a plane, as floor or wall, on which all points lie.
+            fov_deg: horizontal field of view in degrees, in place of the picture's EXIF.
+
+        Returns:
+            Value, interval (null when the model's errors are not known) and unit as JSON.
+        """
+        found = self.predict(picture, fov_deg).measure(points, quantity=quantity, plane=plane)
+        table = {name: value for name, value in asdict(found).items() if name != "points"}
+        return json.dumps({**table, "points_m": found.points.round(4).tolist()})
 
     def predict(self, picture: str, fov_deg: float | None) -> Prediction:
         """The prediction of a picture below ``root``; of the last few pictures, the one made.

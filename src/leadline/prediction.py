@@ -376,7 +376,7 @@ class Prediction:
                 one of 60 degrees.
 
         Raises:
-            KindError: without ``relief``, any kind but metric or scaled depth: it would be bent.
+            KindError: without ``relief``, affine maps and pixel disparity: it would be bent.
             InputError: no camera, or one of another size.
         """
         camera = camera or self.camera
@@ -389,19 +389,22 @@ class Prediction:
                 larger_is_nearer=self.kind.larger_is_nearer,
                 softness=relief,
             )
+        elif self.kind is DepthKind.SCALED_DISPARITY:
+            return self.to_depth().surface(camera, max_depth=max_depth)
         elif self.kind not in (DepthKind.METRIC_DEPTH, DepthKind.SCALED_DEPTH):
             raise KindError(
                 f"a point cloud from {self.kind} would be bent: its scale and shift are unknown. "
-                "Use a model that predicts metric_depth, give `leadline stereo` --focal-px and "
-                "--baseline-m, or, in Python, fit it to known depths: "
+                "Use a model that predicts metric_depth (lite-metric, say), give `leadline stereo` "
+                "--focal-px and --baseline-m, or, in Python, fit it to known depths: "
                 "prediction.aligned_to(depth_m). For looks alone, relief=0.3 (--relief 0.3)."
             )
         else:
             depth = self.values
         if camera is None:
             raise InputError(
-                "a point cloud needs a camera: neither the picture's EXIF nor the model gives a "
-                "focal length; give one: --fov or --camera, in Python "
+                "a point cloud needs a focal length, and neither the picture's EXIF or XMP nor the "
+                "model gives one: take --fov DEGREES, --camera or a model that predicts it; in "
+                "Python "
                 "point_cloud(Camera.from_fov(width, height, fov_deg=60))."
             )
         known = self.known if max_depth is None else self.known & (depth <= max_depth)
@@ -830,8 +833,8 @@ def _read_bare(path: Path, kind: DepthKind | str | None) -> Prediction:
 def _from_exr(record: dict[str, Any], path: Path) -> Prediction:
     values = read_depth_map(path).astype(np.float32)
     valid = np.isfinite(values)
-    if "no_value" in record:
-        valid &= values != np.float32(record["no_value"])
+    if isinstance(missing := record.get("no_value"), float):
+        valid &= values != np.float32(missing)
     return _from_record(record, path, values=values, valid=valid)
 
 

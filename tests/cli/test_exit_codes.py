@@ -70,6 +70,8 @@ CANNOT_START = {
     "benchmark": ("--runtime", "openvino"),
     "segment": ("photos/a.png", "--out", "file/x.png"),
     "models": ("no-such-model",),
+    "rosbag": ("no-such-bag", "--out", "file/x"),
+    "mcp": ("--root", "no-such-folder"),
     "doctor": ("--no-such-option",),
     "datasets audit": ("folder", "--root", "set", "--out", "file/x"),
     "datasets check": ("folder", "--root", "no-such-folder"),

@@ -142,7 +142,7 @@ def test_gdepth_is_a_photo_with_depth_in_it(tmp_path: Path, kind: DepthKind) -> 
     assert back.image.size == (200, 300)
 
 
-def foreign_gdepth(path: Path, keys: dict[str, str], head: str = "") -> None:
+def foreign_gdepth(path: Path, keys: dict[str, str], head: str = "", turned: int = 1) -> None:
     """A GDepth of others: 8 bits, elements in place of attributes."""
     file = io.BytesIO()
     PilImage.fromarray(np.array([[0, 51], [102, 255]], np.uint8)).save(file, "PNG")
@@ -154,7 +154,9 @@ def foreign_gdepth(path: Path, keys: dict[str, str], head: str = "") -> None:
         f'xmlns:GDepth="http://ns.google.com/photos/1.0/depthmap/">{inside}'
         "</rdf:Description></rdf:RDF></x:xmpmeta>"
     )
-    PilImage.new("RGB", (20, 20), "red").save(path, xmp=xmp.encode())
+    exif = PilImage.Exif()
+    exif[0x0112] = turned
+    PilImage.new("RGB", (20, 20), "red").save(path, xmp=xmp.encode(), exif=exif)
 
 
 def test_gdepth_of_others(tmp_path: Path) -> None:
@@ -164,6 +166,8 @@ def test_gdepth_of_others(tmp_path: Path) -> None:
     back = read_prediction(file)
     assert back.kind is DepthKind.METRIC_DEPTH
     np.testing.assert_allclose(back.values, [[1, 2], [3, 6]], rtol=1e-6)
+    foreign_gdepth(file, linear, turned=6)
+    np.testing.assert_allclose(read_prediction(file).values, [[3, 1], [6, 2]], rtol=1e-6)
     foreign_gdepth(file, {"Format": "RangeInverse", "Near": "1", "Far": "6"})
     back = read_prediction(file)
     assert back.kind is DepthKind.SCALED_DEPTH

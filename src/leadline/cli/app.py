@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from leadline.cli.benchmark import benchmark
+from leadline.cli.camera import camera
+from leadline.cli.cloud import cloud
 from leadline.cli.datasets import datasets
 from leadline.cli.doctor import doctor
 from leadline.cli.epipolar import epipolar
@@ -42,6 +44,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(predict)
+app.command()(cloud)
+app.command()(camera)
 app.command()(video)
 app.command()(webcam)
 app.command()(finetune)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leadline.cli.options import (
+    Camera,
     Every,
     Holes,
     Json,
@@ -61,6 +62,7 @@ def evaluate(
         typer.Option(help="Numbers per metre of a folder's depth files: 1 for metres."),
     ] = None,
     hole: Holes = None,
+    camera: Camera = None,
     every: Every = 1,
     metrics: Annotated[
         str, typer.Option(help="More metrics, e.g. boundary_f1,edge_accuracy.")
@@ -92,7 +94,13 @@ def evaluate(
     if out is not None:
         check_folder(out)
     chosen = protocols.get(protocol or get(dataset).protocol)
-    options = Options(split=split, every=every, per_metre=per_metre, holes=parse_holes(hole))
+    options = Options(
+        split=split,
+        every=every,
+        per_metre=per_metre,
+        holes=parse_holes(hole),
+        intrinsics=None if camera is None else _intrinsics(dataset, root, camera),
+    )
     refs = open_dataset(dataset, root, options)
     predict, name = _predictor(load, predictions, pred_per_metre)
     if steady != "off" and not video:
@@ -128,6 +136,18 @@ def evaluate(
         typer.echo("\n".join([report.table(), *lines]))
     if report.skipped:
         raise typer.Exit(1)
+
+
+def _intrinsics(dataset: str, root: Path | None, camera: str) -> dict[str, float]:
+    """What ``--camera`` says of a folder's pictures."""
+    from leadline.cli.cameras import folder_intrinsics
+
+    if dataset != "folder" or root is None:
+        raise InputError(
+            f"--camera with --dataset {dataset}: data sets know their own cameras; it is for "
+            "--dataset folder --root FOLDER."
+        )
+    return folder_intrinsics(root, camera)
 
 
 def _film_predictor(predict: Predictor, steady: str) -> tuple[Predictor, FilmScores]:

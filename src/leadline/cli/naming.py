@@ -110,7 +110,7 @@ def without_results(
     their names.
 
     Raises:
-        InputError: nothing is left.
+        InputError: nothing is left, or nothing of it is there.
     """
     from leadline.io import is_map
 
@@ -123,6 +123,10 @@ def without_results(
     if not pictures:
         what = "holds nothing but maps that Leadline made" if files else "was not given"
         raise InputError(f"INPUT {what}; give pictures, folders, patterns or a list.")
+    if not any(path.exists() for path in pictures):
+        first, others = pictures[0], len(pictures) - 1
+        many = f", and none of {others} others is there" if others else ""
+        raise InputError(f"{first}: no such file or folder{many}; check the path.")
     return pictures
 
 

@@ -26,7 +26,7 @@ from leadline.cli.options import (
     parse_holes,
     with_load_options,
 )
-from leadline.cli.outputs import LeftOut, Look, Outputs, plan_outputs
+from leadline.cli.outputs import LeftOut, Look, Outputs, plan_outputs, with_standard_input
 from leadline.cli.pictures import Reading, measure_span, notes_of, say_span
 from leadline.errors import InputError, LeadlineError
 
@@ -152,7 +152,9 @@ def predict(
         where = Where(
             address=cluster, workers=2 if workers is None else workers, gpus_per_worker=gpus
         )
-        predict_shards(load, inputs, where, out=out, layout=layout, as_json=as_json)
+        predict_shards(
+            load, with_standard_input(inputs), where, out=out, layout=layout, as_json=as_json
+        )
         return
     if any(is_video(entry) for entry in inputs):
         from leadline.cli.video import predict_films

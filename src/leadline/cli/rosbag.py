@@ -47,9 +47,11 @@ def rosbag(
     it could not start or a frame cannot be used.
     """
     from leadline.cli.cameras import check_camera
+    from leadline.cli.naming import check_folder
     from leadline.cli.progress import progress_bar
     from leadline.io import BagReader, write_bag
 
+    check_folder(out)
     check_camera(camera, fov)
     if every < 1:
         raise InputError(f"--every {every}: 1 (all frames) or more is needed.")

@@ -73,12 +73,14 @@ def stereo_view(
     filled with what lies beside them farther away. Effects come first: --refocus, then --fog.
     """
     from leadline.cli.naming import check_folder, output_files, without_results
+    from leadline.cli.outputs import with_standard_input
     from leadline.io import list_images
 
     if format_ not in _SUFFIXES:
         raise UnknownNameError("format", format_, _SUFFIXES)
     focus = None if refocus is None else parse_pixel("--refocus", refocus)
     check_folder(out)
+    inputs = with_standard_input(inputs)
     pictures = without_results(list_images(inputs), map(Path, inputs), out)
     planned = output_files(pictures, out, {format_: _SUFFIXES[format_]})
     reading = Reading.of(tone, max_megapixels)

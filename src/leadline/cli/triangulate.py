@@ -21,7 +21,7 @@ from leadline.cli.options import (
     parse_formats,
     with_load_options,
 )
-from leadline.cli.outputs import LeftOut, Look
+from leadline.cli.outputs import LeftOut, Look, with_standard_input
 from leadline.cli.pictures import Reading, measure_span, say_span
 from leadline.errors import DegenerateError, InputError
 
@@ -42,7 +42,8 @@ def triangulate(
         list[str],
         typer.Argument(
             metavar="FRAME... | VIDEO",
-            help="Two or more pictures in the order of time, a folder, a pattern, or one film.",
+            help="Two or more pictures in the order of time, a folder, a pattern, one film, or - "
+            "for a list on standard input.",
             show_default=False,
         ),
     ],
@@ -148,6 +149,7 @@ def _frames(inputs: list[str], every: int, reading: Reading) -> list[Image]:
 
     from leadline.io import is_video, list_images, read_video
 
+    inputs = with_standard_input(inputs)
     if len(inputs) == 1 and is_video(inputs[0]):
         frames = list(islice(read_video(inputs[0], every=every), _MOST_FRAMES + 1))
     else:

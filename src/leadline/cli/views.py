@@ -18,7 +18,7 @@ from leadline.cli.options import (
     parse_formats,
     with_load_options,
 )
-from leadline.cli.outputs import LeftOut
+from leadline.cli.outputs import LeftOut, with_standard_input
 from leadline.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def views(
         list[str],
         typer.Argument(
             metavar="PICTURE...",
-            help="Two or more pictures of one scene, a folder, or a pattern.",
+            help="Two or more pictures of one scene, a folder, a pattern, or - for a list on "
+            "standard input.",
             show_default=False,
         ),
     ],
@@ -167,6 +168,7 @@ def _one_view(name: str) -> InputError:
 def _list_pictures(inputs: list[str]) -> list[Path]:
     from leadline.io import list_images
 
+    inputs = with_standard_input(inputs)
     twice = sorted({entry for entry in inputs if inputs.count(entry) > 1})
     if twice:
         raise InputError(f"{', '.join(twice)} given twice; every view is needed once.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ class Options:
         per_metre: numbers per metre of a folder's depth files.
         holes: codes of a folder's depth files that stand for "nothing is known"; empty: none does;
             None: as its camera.json says.
+        intrinsics: fx, fy, cx, cy of a folder's pictures in pixels; None: as its camera.json says.
         count, seed: of rendered frames.
     """
 
@@ -34,6 +35,7 @@ class Options:
     normals: bool = False
     per_metre: float | None = None
     holes: tuple[float, ...] | None = None
+    intrinsics: Mapping[str, float] | None = None
     count: int = 20
     seed: int = 0
 

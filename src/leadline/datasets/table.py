@@ -327,7 +327,10 @@ _ALL = (
         terms="yours",
         protocol="depth-anything-v2-metric",
         open=lambda root, options: folder.folder_refs(
-            root, per_metre=options.per_metre, holes=options.holes
+            root,
+            per_metre=options.per_metre,
+            holes=options.holes,
+            intrinsics=options.intrinsics,
         ),
     ),
     _WORLD_ROOMS,

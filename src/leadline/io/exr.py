@@ -79,7 +79,7 @@ def read_exr_record(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     exr = _open_exr(path)
     with open_file(path, _NEEDED), exr(str(path), header_only=True) as opened:
         text = opened.parts[0].header.get(RECORD)
-        return None if text is None else json.loads(text)
+        return None if text is None else dict(json.loads(text))
 
 
 def read_exr(

@@ -30,6 +30,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from leadline.errors import InputError
 from leadline.io.boundary import open_file
+from leadline.io.exif import orientation, turn
 from leadline.io.pictures import decode_opened, open_trusted
 from leadline.io.stored import StoredMap
 from leadline.jobs import atomic_write
@@ -127,10 +128,11 @@ def read_gdepth(path: str | os.PathLike[str], *, max_megapixels: float | None = 
         if not isinstance(picture, JpegImageFile):
             raise InputError(f"{path} is no JPEG; {_NEEDED}")
         keys = _read_keys([data for name, data in picture.applist if name == "APP1"])
-        dn = _read_codes(keys, str(path), max_megapixels)
+        stored = _read_codes(keys, str(path), max_megapixels)
+        dn = turn(stored, orientation(picture.getexif()))  # it lies as the photo is stored
         values = _spread(dn, keys, str(path))
         image = decode_opened(picture, str(path), tone="linear")
-        record = json.loads(keys.get("record", "{}"))
+        record = dict(json.loads(keys.get("record", "{}")))
     height, width = dn.shape
     pixels = resize(image.pixels, (height, width), "area_linear")
     return StoredMap(

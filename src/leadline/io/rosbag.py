@@ -152,7 +152,9 @@ class BagReader:
         """Whether a topic's first picture is of the kind that is wanted."""
         if connection.msgtype == _COMPRESSED:
             return not connection.topic.lower().endswith("compresseddepth")
-        first = next(reader.messages([connection]))
+        first = next(reader.messages([connection]), None)
+        if first is None:
+            return False
         encoding = reader.deserialize(first[2], connection.msgtype).encoding
         return (encoding in _DEPTH_ENCODINGS) == self._depth
 
@@ -195,10 +197,10 @@ class BagReader:
                 [self._path], default_typestore=_typestore(rosbags)
             )
             reader.open()
-        try:
-            yield reader
-        finally:
-            reader.close()
+            try:
+                yield reader
+            finally:
+                reader.close()
 
 
 @contextmanager
