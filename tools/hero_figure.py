@@ -6,7 +6,6 @@ import numpy as np
 from PIL import Image
 
 import leadline
-from leadline import viz
 from leadline.camera import Camera
 from leadline.io import PointCloud
 from leadline.resample import resize
