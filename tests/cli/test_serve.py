@@ -18,7 +18,6 @@ import pytest
 pytest.importorskip("fastapi")
 
 import leadline
-
 from leadline.cli import main
 from testing.serving import Running, encode, make_picture
 
