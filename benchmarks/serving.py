@@ -8,9 +8,10 @@ The server is a process of its own; clients are coroutines of this one, on the s
   here; both in turns, the median of the differences.
 - `throughput`: pictures of one size over HTTP by 16 clients, against `predict_batch` of the same
   bytes here; both in turns, the median of the ratios.
-- `crowd`: many clients at once for a while, after a warm-up. Those that are refused come again after
-  at most a second. `p99_s` of what is accepted is held against `bound_s`, the queue's size times the
-  seconds of a picture; `slope_mb_per_minute` is of the server's memory after the first third.
+- `crowd`: many clients at once for a while, after a warm-up. Those that are refused come again
+  after at most a second. `p99_s` of what is accepted is held against `bound_s`, the queue's size
+  times the seconds of a picture; `slope_mb_per_minute` is of the server's memory after the first
+  third.
 - `slow`: the time of a request while as many connections dribble their heads, against before.
 - `soak`: requests one by one and by 16 clients; memory after the first third.
 """
