@@ -125,12 +125,19 @@ class DepthEstimator:
         margin = reflect_margin(*image.size) if "pad" in self.policy else (0, 0)
         return self.preprocess(image, margin=margin)
 
-    def predict_prepared(self, prepared: Prepared) -> Prediction:
-        """The second half of :meth:`predict`: run the network and go back to the picture's size."""
-        return _keep_finite(self._predict(prepared), prepared.image.name)
+    def predict_prepared(self, prepared: Prepared, *, resized: bool = True) -> Prediction:
+        """The second half of :meth:`predict`: run the network and go back to the picture's size.
 
-    def _predict(self, prepared: Prepared) -> Prediction:
+        Args:
+            prepared: from :meth:`prepare`.
+            resized: False leaves the map as :meth:`predict_unresized` does.
+        """
+        return _keep_finite(self._predict(prepared, resized=resized), prepared.image.name)
+
+    def _predict(self, prepared: Prepared, *, resized: bool = True) -> Prediction:
         outputs = self._run(prepared.arrays)
+        if not resized and self.tiles == 1:
+            return self._decode(outputs, prepared, 0, resized=False)
         return self._sharpen(self._decode(outputs, prepared, 0), prepared.image)
 
     def predict_unresized(self, source: ImageSource) -> Prediction:
@@ -139,10 +146,7 @@ class DepthEstimator:
         Where it does not cover the picture (a network that sees the middle alone, a margin), or
         tiles follow, this is :meth:`predict_unchecked`.
         """
-        prepared = self.prepare(source)
-        if self.tiles > 1:
-            return self._predict(prepared)
-        return self._decode(self._run(prepared.arrays), prepared, 0, resized=False)
+        return self._predict(self.prepare(source), resized=False)
 
     def predict_batch(
         self, sources: Iterable[ImageSource], *, batch_size: int = 8

@@ -21,9 +21,12 @@ from leadline.cli.quantize import quantize
 from leadline.cli.segment import segment
 from leadline.cli.serve import serve
 from leadline.cli.stereo import stereo
+from leadline.cli.stereo_view import stereo_view
 from leadline.cli.train import train
 from leadline.cli.triangulate import triangulate
+from leadline.cli.video import video
 from leadline.cli.views import views
+from leadline.cli.webcam import webcam
 from leadline.version import __version__
 
 app = typer.Typer(
@@ -35,6 +38,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(predict)
+app.command()(video)
+app.command()(webcam)
 app.command()(finetune)
 app.command()(label)
 app.command()(train)
@@ -45,6 +50,7 @@ app.command()(triangulate)
 app.command()(views)
 app.command()(epipolar)
 app.command()(stereo)
+app.command("stereo-view")(stereo_view)
 app.command()(quantize)
 app.command()(benchmark)
 app.command()(segment)

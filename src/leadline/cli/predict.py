@@ -50,8 +50,8 @@ def predict(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Pictures, folders, patterns, or - for a list on standard input; with --cluster "
-            "also addresses (s3://...) and WebDataset shards (.tar).",
+            help="Pictures, folders, patterns, or - for a list on standard input; films; with "
+            "--cluster also addresses (s3://...) and WebDataset shards (.tar).",
             show_default=False,
         ),
     ],
@@ -119,6 +119,7 @@ def predict(
     """
     from leadline.cli.cameras import check_camera, numbers_of
     from leadline.cli.motion import MetresFromMotion, motion_options
+    from leadline.io import is_video
 
     reading = Reading.of(tone, max_megapixels)
     prompts = None
@@ -148,6 +149,14 @@ def predict(
             address=cluster, workers=2 if workers is None else workers, gpus_per_worker=gpus
         )
         predict_shards(load, inputs, where, out=out, layout=layout, as_json=as_json)
+        return
+    if any(is_video(entry) for entry in inputs):
+        from leadline.cli.video import predict_films
+
+        if prompts is not None or motion is not None:
+            raise InputError("--prompt-depth and --metres-from with a film; use `leadline video`.")
+        looks = {"formats": formats, "cmap": cmap, "resume": resume, "as_json": as_json}
+        predict_films(inputs, Path(out), load, **looks)
         return
     outputs = plan_outputs(inputs, Path(out), formats, cmap, recursive=recursive)
     if prompts is not None:

@@ -4,7 +4,9 @@ from leadline.io.cameras import read_camera, read_cameras
 from leadline.io.clouds import SHAPE_FORMATS, Mesh, PointCloud, save_shape
 from leadline.io.colmap import write_colmap
 from leadline.io.depth_files import DEPTH_SUFFIXES, Hole, find_holes, hole_mask, read_depth_map
+from leadline.io.film_names import VIDEO_SUFFIXES, is_video
 from leadline.io.formats import FORMATS, format_of, output_suffixes
+from leadline.io.frame_source import Selection, Source, SourceFrame, open_source
 from leadline.io.glb import make_glb, write_glb
 from leadline.io.images import list_images, read_image
 from leadline.io.ledger import Ledger
@@ -25,7 +27,7 @@ from leadline.io.png16 import (
 from leadline.io.poses import read_poses, write_poses
 from leadline.io.text import parse_list
 from leadline.io.tone import TONES, Tone
-from leadline.io.video import VIDEO_SUFFIXES, is_video, read_video
+from leadline.io.video import read_video
 
 __all__ = [
     "DEPTH_SUFFIXES",
@@ -38,6 +40,9 @@ __all__ = [
     "Mesh",
     "Png16",
     "PointCloud",
+    "Selection",
+    "Source",
+    "SourceFrame",
     "Tone",
     "decode_png16",
     "encode_png16",
@@ -48,6 +53,7 @@ __all__ = [
     "is_video",
     "list_images",
     "make_glb",
+    "open_source",
     "output_suffixes",
     "parse_list",
     "read_camera",
