@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from leadline.load_options import LoadOptions
 
 
-@with_load_options(many=True)
+@with_load_options(many=True, default=("lite", "lite-metric"))
 def serve(
     load: list[LoadOptions],
     host: Annotated[
@@ -48,12 +48,26 @@ def serve(
     open_page: Annotated[
         bool, typer.Option("--open", help="Open the page in the browser.")
     ] = False,
+    static: Annotated[
+        Path | None,
+        typer.Option(
+            help="Serve nothing: write the page to this folder, for any static host; its visitors' "
+            "browsers run the models.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Serve a page that shows depth, and a REST interface for programs.
 
     Give --model several times to serve several; the other options count for all of them. Nothing is
     kept of what is sent, and nothing is sent anywhere. See docs/server.md.
     """
+    if static is not None:
+        from leadline.static_site import write_site
+
+        files = write_site(static, load)
+        typer.echo(f"The page is in {static}: {len(files)} files for any static host.", err=True)
+        return
     try:
         from leadline.serve import Limits, Listen
         from leadline.serve import serve as serve_models

@@ -259,6 +259,8 @@ def _why_unknown(file: BinaryIO, name: str) -> str:
             "is a film, and a picture is needed: `leadline video` makes a film of its depth, and "
             "in Python leadline.io.read_video gives its frames."
         )
+    if start.startswith((b"\x89MCAP", b"SQLite format 3", b"#ROSBAG")):
+        return "is a bag of ROS, and pictures are needed; `leadline rosbag` takes bags of ROS 2."
     if start.startswith((b"%!PS", b"%PDF")):
         return "is a PostScript or PDF document, and a picture is needed; save its page as PNG."
     return (
