@@ -7,8 +7,9 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from types import ModuleType
+
+from fastapi import FastAPI
 
 from leadline.cluster import LOCAL, join_cluster
 from leadline.errors import InputError, MissingDependencyError
@@ -72,9 +73,11 @@ def serve_on_ray(
             "every machine: give a port, and replicas in place of workers."
         )
     limits = limits or Limits()
-    make = partial(
-        create_app, tuple(models), limits=limits, token=token, hosts=listen.hosts or None
-    )
+    hosts = listen.hosts or None
+
+    def make() -> FastAPI:  # Ray takes a function, and would take a partial for an application
+        return create_app(tuple(models), limits=limits, token=token, hosts=hosts)
+
     with join_cluster(replicas.address, cores=replicas.count * replicas.cpus + 1):
         serve = _ray_serve()
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
