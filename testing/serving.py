@@ -8,7 +8,7 @@ import io
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from PIL import Image as PilImage
 
 import leadline
 from leadline.kinds import DepthKind
-from leadline.serve.connections import BoundedProtocol
+from leadline.serve.server import configure
 from leadline.spec import NORMALIZE, ModelSpec, PreprocessSpec, WeightsFile
 
 
@@ -102,12 +102,9 @@ class Running:
 
 
 @contextlib.contextmanager
-def run_app(app: Any) -> Iterator[Running]:
+def run_app(app: Any) -> Generator[Running]:
     """Serve an application on a free port."""
-    config = uvicorn.Config(
-        app, port=0, http=BoundedProtocol, ws="none", log_level="error", access_log=False
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configure(lambda: app, port=0))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

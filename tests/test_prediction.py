@@ -285,7 +285,7 @@ def test_the_suffix_tells_the_format(tmp_path, name, start):
 
 def test_names_no_format(tmp_path):
     with pytest.raises(InputError, match=r"\.npz"):
-        prediction().save(tmp_path / "a.exr")
+        prediction().save(tmp_path / "a.tiff")
     with pytest.raises(UnknownNameError, match="png16"):
         prediction().save(tmp_path / "a.png", "png61")
     assert list(tmp_path.iterdir()) == []
@@ -341,12 +341,12 @@ def test_output_suffixes_do_not_collide():
     every = output_suffixes(list(FORMATS))
     assert len(set(every.values())) == len(FORMATS)
     with pytest.raises(UnknownNameError, match="npz"):
-        output_suffixes(["exr"])
+        output_suffixes(["tiff"])
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_suffixes_of_several_formats_lead_back_to_them(tmp_path: Path, name):
-    suffix = output_suffixes(["png16", "color", "side", "npy", "npz", "pfm", "ply"])[name]
+    suffix = output_suffixes(list(FORMATS))[name]
     explicit, guessed = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
     prediction().save(explicit, name)
     prediction().save(guessed)

@@ -67,7 +67,7 @@ class UnknownNameError(LeadlineError, LookupError):
         self.options = tuple(known)
 
 
-_SHORT_LIST, _NEAREST = 12, 5
+_SHORT_LIST, _NEAREST = 16, 5
 _LISTED_BY = {"model": "models", "data set": "datasets"}
 """What a name should have been -> the command that lists all of them."""
 

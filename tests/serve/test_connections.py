@@ -1,5 +1,6 @@
 """Connections that hold on: slow heads, bodies that nobody reads, clients that take nothing."""
 
+import contextlib
 import socket
 import time
 from collections.abc import Iterator
@@ -29,27 +30,36 @@ def connect(server: Running) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.port), timeout=5)
 
 
-def is_closed(connection: socket.socket) -> bool:
-    try:
-        return connection.recv(1 << 16) == b""
-    except ConnectionResetError:
-        return True
+def read_to_end(connection: socket.socket) -> bytes:
+    """What comes until the server closes the connection."""
+    found = bytearray()
+    with contextlib.suppress(ConnectionResetError):
+        while data := connection.recv(1 << 16):
+            found += data
+    return bytes(found)
+
+
+def read_reply(connection: socket.socket) -> bytes:
+    """One answer of ``/healthz``."""
+    found = b""
+    while not found.endswith(b"}"):
+        found += connection.recv(1 << 16)
+    return found
 
 
 def test_a_head_that_does_not_come_ends_the_connection(server: Running) -> None:
     with connect(server) as silent, connect(server) as slow:
         slow.sendall(HEAD)
         assert server.ask("/v1/depth", PNG).status == 200  # others are served meanwhile
-        assert is_closed(silent)
-        assert is_closed(slow)
+        assert read_to_end(silent) == read_to_end(slow) == b""
 
 
 def test_a_dribbled_head_gains_no_time(server: Running) -> None:
     with connect(server) as connection:
         start = time.monotonic()
-        with pytest.raises(OSError):  # noqa: PT011 (broken pipe or reset, as it happens)
+        with contextlib.suppress(OSError):  # a broken pipe or a reset, as it happens
             while time.monotonic() < start + 5:
-                connection.sendall(b"G" if time.monotonic() < start + 0.1 else b"E")
+                connection.sendall(b"G")
                 time.sleep(0.05)
         assert time.monotonic() < start + 3
 
@@ -57,27 +67,26 @@ def test_a_dribbled_head_gains_no_time(server: Running) -> None:
 def test_a_second_head_has_its_deadline_too(server: Running) -> None:
     with connect(server) as connection:
         connection.sendall(HEAD + b"\r\n")
-        assert b"200 OK" in connection.recv(1 << 16)
+        assert b"200 OK" in read_reply(connection)
         connection.sendall(HEAD)
-        assert is_closed(connection)
+        assert read_to_end(connection) == b""
 
 
 def test_a_connection_is_used_again_and_again(server: Running) -> None:
     with connect(server) as connection:
         for _ in range(3):
             connection.sendall(HEAD + b"\r\n")
-            assert b"200 OK" in connection.recv(1 << 16)
+            assert b"200 OK" in read_reply(connection)
             time.sleep(0.15)
         time.sleep(0.3)  # longer than a head may take: none has begun
         connection.sendall(HEAD + b"\r\n")
-        assert b"200 OK" in connection.recv(1 << 16)
+        assert b"200 OK" in read_reply(connection)
 
 
 def test_a_body_that_nobody_reads_is_not_waited_for(server: Running) -> None:
     with connect(server) as connection:
         connection.sendall(HEAD + b"Content-Length: 1000000\r\n\r\nab")
-        assert b"200 OK" in connection.recv(1 << 16)
-        assert is_closed(connection)
+        assert b"200 OK" in read_to_end(connection)
 
 
 def test_a_client_that_takes_nothing_is_left(server: Running) -> None:
@@ -90,11 +99,7 @@ def test_a_client_that_takes_nothing_is_left(server: Running) -> None:
         head = b"POST /v1/depth?format=raw HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
         connection.sendall(head % len(big) + big)
         time.sleep(1.5)
-        taken = 0
-        with pytest.raises(ConnectionResetError):
-            while data := connection.recv(1 << 16):
-                taken += len(data)
-            raise AssertionError(f"ended well after {taken} bytes")
+        assert len(read_to_end(connection)) < 4 * 1500 * 2000
 
 
 def test_half_closed_and_broken_connections_hurt_nobody(server: Running) -> None:
@@ -103,9 +108,8 @@ def test_half_closed_and_broken_connections_hurt_nobody(server: Running) -> None
         half.shutdown(socket.SHUT_WR)
         torn.sendall(b"POST /v1/depth HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\nabc")
         torn.shutdown(socket.SHUT_WR)
-        half.settimeout(5)
-        while not is_closed(half):
-            pass
+        read_to_end(half)
+        read_to_end(torn)
     assert server.ask("/v1/depth", PNG).status == 200
 
 

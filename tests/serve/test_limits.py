@@ -175,12 +175,13 @@ def test_bodies_together_are_bounded() -> None:
 
 
 def test_a_slow_upload_is_408() -> None:
-    with run_app(create_app([make_estimator()], limits=Limits(upload_s=0.2))) as server:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
-            connection.sendall(
-                b"POST /v1/depth HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\nab"
-            )
-            assert b" 408 " in connection.recv(4096).splitlines()[0]
+    head = b"POST /v1/depth HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n"
+    with (
+        run_app(create_app([make_estimator()], limits=Limits(upload_s=0.2))) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection,
+    ):
+        connection.sendall(head + b"ab")
+        assert b" 408 " in connection.recv(4096).splitlines()[0]
 
 
 def test_a_model_that_loads_is_503_and_not_ready() -> None:

@@ -26,7 +26,19 @@ Formats = Annotated[
     typer.Option(
         "--format",
         "-f",
-        help="Any of npz, npy, png16, color, side, pfm, ply; default: npz,color.",
+        help="Any of npz, npy, png16, color, side, pfm, ply, exr, exr-half, exr-blender, "
+        "controlnet, near16, gdepth; default: npz,color.",
+        show_default=False,
+    ),
+]
+Legend = Annotated[
+    bool, typer.Option("--legend", help="A colour bar, in metres where known, in color and side.")
+]
+ControlSide = Annotated[
+    int | None,
+    typer.Option(
+        help="Short side of controlnet in pixels, both sides multiples of 64; default: the "
+        "picture's size.",
         show_default=False,
     ),
 ]
@@ -282,15 +294,15 @@ def parse_holes(text: str | None) -> tuple[float, ...] | None:
         ) from error
 
 
-def split_pair(text: str) -> tuple[str, str]:
-    """Key and value of ``--set KEY=VALUE``.
+def split_pair(text: str, form: str = "--set KEY=VALUE") -> tuple[str, str]:
+    """Key and value of an option that takes both, of ``form``.
 
     Raises:
         InputError: no equals sign.
     """
     key, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"--set {text}: KEY=VALUE is needed, as in --set steps=100.")
+        raise InputError(f"{form.split()[0]} {text}: {form.split()[1]} is needed.")
     return key, value
 
 

@@ -52,8 +52,8 @@ def reading(name: str, needed: str) -> Generator[None]:
         yield
     except LeadlineError:
         raise
-    except FileNotFoundError:
-        raise InputError(f"{name}: no such file; check the path.") from None
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename or name}: no such file; check the path.") from None
     except MemoryError as error:
         raise InputError(
             f"{name} takes more memory than this machine gives; make what it holds smaller."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -61,11 +61,19 @@ def choose_format(accept: str, wanted: str | None) -> str:
         if wanted not in known:
             raise Fault(400, "unknown_format", f"format {wanted!r}: one of {', '.join(known)}.")
         return wanted
-    by_type = {media: name for name, media in reversed(list(MEDIA.items()))}
-    ranges = sorted(_parse_accept(accept), key=lambda pair: -pair[1])
-    for media, quality in ranges:
+    return choose_by_type(accept, {JSON: MEDIA[JSON], **MEDIA})
+
+
+def choose_by_type(accept: str, media_of: Mapping[str, str]) -> str:
+    """The name of the media type that is liked best; the first where all are alike.
+
+    Raises:
+        Fault: 406, none of them is accepted.
+    """
+    by_type = {media: name for name, media in reversed(list(media_of.items()))}
+    for media, quality in sorted(_parse_accept(accept), key=lambda pair: -pair[1]):
         if quality > 0 and media in ("*/*", "application/*"):
-            return JSON
+            return next(iter(media_of))
         if quality > 0 and media in by_type:
             return by_type[media]
     raise Fault(
@@ -105,7 +113,9 @@ def answer_map(prediction: Prediction, name: str, *, licence: str, cmap: str) ->
     elif name == JSON:
         body = _as_json(prediction, licence)
     else:
-        body = encode_file(prediction, name, cmap)
+        body = encode_file(
+            lambda file: prediction.save(file, name, cmap=cmap), FORMATS[name].suffix
+        )
     if left_out := prediction.list_left_out(name) if name in FORMATS else ():
         headers["X-Depth-Left-Out"] = ",".join(left_out)
     return Answer(body=body, media=MEDIA.get(name, "application/octet-stream"), headers=headers)
@@ -132,11 +142,11 @@ def describe_map(prediction: Prediction, licence: str) -> dict[str, str]:
     return headers
 
 
-def encode_file(prediction: Prediction, name: str, cmap: str) -> bytes:
-    """The bytes of the file that :meth:`Prediction.save` writes."""
+def encode_file(save: Callable[[Path], None], suffix: str) -> bytes:
+    """The bytes of the file that ``save`` writes."""
     with TemporaryDirectory() as folder:
-        file = Path(folder) / f"depth{FORMATS[name]}"
-        prediction.save(file, format=name, cmap=cmap)
+        file = Path(folder) / f"leadline{suffix}"
+        save(file)
         return file.read_bytes()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from leadline.serve import depth, health, kserve, pair
+from leadline.serve import cloud, depth, health, kserve, pair, uses
 from leadline.serve.engine import Engine
 from leadline.serve.faults import CatchFaults, add_fault_handlers
 from leadline.serve.guard import Guard
@@ -66,6 +66,8 @@ def create_app(
     app.state.service = service
     add_fault_handlers(app)
     app.include_router(depth.make_router(service))
+    app.include_router(cloud.make_router(service))
+    app.include_router(uses.make_router(service))
     app.include_router(pair.make_router(service))
     app.include_router(kserve.make_router(service))
     app.include_router(health.make_router(service, metrics))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from fastapi import APIRouter, Request
@@ -43,44 +42,44 @@ class Options:
     fov: float | None = None
 
     @classmethod
-    def of(cls, fields: Mapping[str, str]) -> Options:
+    def of(cls, given: Mapping[str, str]) -> Options:
         """The options of a request.
 
         Raises:
             Fault: 400, of another name, or a value that makes no sense.
         """
-        check_names(fields, cls.__dataclass_fields__)
-        cmap = fields.get("cmap", "inferno")
+        check_names(given, [field.name for field in fields(cls)])
+        cmap = given.get("cmap", "inferno")
         if cmap not in CMAPS:
             raise UnknownNameError("colour map", cmap, CMAPS)
         return cls(
-            model=fields.get("model") or None,
-            format=fields.get("format") or None,
+            model=given.get("model") or None,
+            format=given.get("format") or None,
             cmap=cmap,
-            fov=parse_number(fields, "fov", 5, 150),
+            fov=parse_number(given, "fov", 5, 150),
         )
 
 
-def check_names(fields: Mapping[str, str], known: Mapping[str, Any]) -> None:
+def check_names(given: Mapping[str, str], known: Sequence[str]) -> None:
     """Refuse options of other names.
 
     Raises:
         Fault: 400.
     """
-    unknown = sorted(set(fields) - set(known))
+    unknown = sorted(set(given) - set(known))
     if unknown:
         raise Fault(
             400, "unknown_option", f"option {', '.join(unknown)}: {', '.join(known)} are known."
         )
 
 
-def parse_number(fields: Mapping[str, str], name: str, least: float, most: float) -> float | None:
+def parse_number(given: Mapping[str, str], name: str, least: float, most: float) -> float | None:
     """A number of a request, or None where it is absent.
 
     Raises:
         Fault: 400, none or out of bounds.
     """
-    text = fields.get(name)
+    text = given.get(name)
     if text is None or text == "":
         return None
     try:

@@ -83,6 +83,74 @@ PICTURE = {
         "image/*": {"schema": _BINARY},
     },
 }
+CLOUD = {
+    "parameters": [
+        *OPTIONS,
+        make_option("format", {"enum": ["glb", "ply", "html"]}, "As Accept says."),
+        make_option("shape", {"enum": ["points", "mesh"]}, "points, or mesh with its texture."),
+        make_option("max_depth", {"type": "number"}, "Metres; what is farther is left out."),
+        make_option("relief", {"type": "number"}, "Make a depth up, for looks, this soft."),
+        make_option("points", {"type": "integer"}, "At most; one for every pixel."),
+        make_option("edges", {"type": "string"}, "cut or keep."),
+        make_option("sky", {"type": "string"}, "cut or keep."),
+    ],
+    "requestBody": PICTURE,
+    "responses": {
+        "200": {
+            "description": "A file in the camera's frame; glb and html are y-up.",
+            "headers": {
+                "X-Cloud-Points": {"schema": {"type": "integer"}, "example": "76800"},
+                "X-Cloud-Unit": {"schema": {"type": "string"}, "example": "m"},
+            },
+            "content": {
+                "model/gltf-binary": {"schema": _BINARY},
+                "application/ply": {"schema": _BINARY},
+                "text/html": {"schema": _BINARY},
+            },
+        },
+        **make_faults(400, 404, 408, 413, 422, 429, 503, 504),
+    },
+}
+MEASURE = {
+    "parameters": [
+        *OPTIONS,
+        make_option("points", {"type": "string"}, "Pixels, x,y x,y ..., two or more."),
+        make_option("what", {"enum": ["distance", "area", "angle"]}, "Of what."),
+        make_option("plane", {"type": "string"}, "Pixels of a plane on which all points lie."),
+    ],
+    "requestBody": PICTURE,
+    "responses": {
+        "200": {
+            "description": "The value, and its 90 % interval where the model's errors are known.",
+            "content": {
+                "application/json": {
+                    "example": {
+                        "quantity": "distance",
+                        "value": 1.93,
+                        "low": 1.6,
+                        "high": 2.3,
+                        "unit": "m",
+                        "points": [[0, 0, 2], [1.93, 0, 2]],
+                    }
+                }
+            },
+        },
+        **make_faults(400, 404, 408, 413, 422, 429, 503, 504),
+    },
+}
+STEREO_VIEW = {
+    "parameters": [
+        *OPTIONS,
+        make_option("packing", {"enum": ["sbs", "half-sbs", "anaglyph"]}, "How both are packed."),
+        make_option("divergence", {"type": "number"}, "Percent of half the width, up to 10."),
+        make_option("convergence", {"type": "number"}, "What lies in the screen, 0 to 1."),
+    ],
+    "requestBody": PICTURE,
+    "responses": {
+        "200": {"description": "A picture.", "content": {"image/png": {"schema": _BINARY}}},
+        **make_faults(400, 404, 408, 413, 422, 429, 503, 504),
+    },
+}
 PAIR = {
     "requestBody": {
         "required": True,

@@ -37,7 +37,7 @@ def make_router(service: Service) -> APIRouter:
         """Matches of two pictures, their epipolar lines, and points in the unit of the baseline."""
         service.engine.check_room()
         upload = await service.uploads.read(request)
-        check_names(upload.fields, dict.fromkeys(_FIELDS))
+        check_names(upload.fields, _FIELDS)
         fov = parse_number(upload.fields, "fov", 5, 150)
         if set(upload.files) != {"left", "right"}:
             raise Fault(400, "no_picture", "a form with the files left and right is needed.")

@@ -14,8 +14,10 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
+from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from leadline.errors import InputError
@@ -38,20 +40,20 @@ class Listen:
         host: address; 127.0.0.1 is this machine alone.
         port: 0 takes a free one.
         workers: processes, each with the models of its own.
-        hosts: names of the host that requests may use; None: those of the loopback where it is
-            listened on alone, else any.
+        hosts: names of the host that requests may use, beside those of the loopback where it is
+            listened on alone; none elsewhere: any.
     """
 
     host: str = "127.0.0.1"
     port: int = 7860
     workers: int = 1
-    hosts: tuple[str, ...] | None = None
+    hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise InputError(f"workers={self.workers}: 1 or more is needed.")
-        if self.hosts is None and self.host in LOOPBACK:
-            object.__setattr__(self, "hosts", LOOPBACK)
+        if self.host in LOOPBACK:
+            object.__setattr__(self, "hosts", (*LOOPBACK, *self.hosts))
 
 
 def serve(
@@ -78,19 +80,10 @@ def serve(
     """
     listen = listen or Listen()
     listening = bind(listen.host, listen.port)
-    make = partial(create_app, tuple(models), limits=limits, token=token, hosts=listen.hosts)
-    config = uvicorn.Config(
-        make,
-        factory=True,
-        http=BoundedProtocol,
-        ws="none",
-        workers=listen.workers,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_PATIENCE_S,
-        timeout_worker_healthcheck=60,
+    make = partial(
+        create_app, tuple(models), limits=limits, token=token, hosts=listen.hosts or None
     )
+    config = configure(make, workers=listen.workers)
     shown = f"[{listen.host}]" if ":" in listen.host else listen.host
     address = f"http://{shown}:{listening.getsockname()[1]}/"
     with listening, _ending_well():
@@ -102,6 +95,27 @@ def serve(
         else:
             with _shared_metrics():
                 Multiprocess(config, sockets=[listening]).run()
+
+
+def configure(make: Callable[[], FastAPI], **options: Any) -> uvicorn.Config:
+    """How uvicorn serves an application.
+
+    Args:
+        make: makes the application, in every process anew.
+        **options: what else uvicorn is told.
+    """
+    return uvicorn.Config(
+        make,
+        factory=True,
+        http=BoundedProtocol,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_PATIENCE_S,
+        timeout_worker_healthcheck=60,
+        **options,
+    )
 
 
 def bind(host: str, port: int) -> socket.socket:

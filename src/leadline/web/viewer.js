@@ -219,7 +219,9 @@ export async function openViewer(element, buffer, { bare = false } = {}) {
   orbit.maxDistance = 4 * span.far;
   const walk = new Walk(camera, canvas, span.middle / 2);
 
+  let last = performance.now(), drawn = "";
   const resize = () => {
+    drawn = "";  // a canvas forgets its picture when its size is set
     const { clientWidth: width, clientHeight: height } = element;
     if (!width || !height) return;
     renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
@@ -325,13 +327,12 @@ export async function openViewer(element, buffer, { bare = false } = {}) {
   resize();
   view.setMode(objects.mesh ? "mesh" : "points");
   view.look(0);
-  let last = performance.now(), drawn = "";
   renderer.setAnimationLoop((now) => {
     if (walk.on) walk.update(Math.min(0.1, (now - last) / 1000));
     else orbit.update();
     last = now;
     camera.updateMatrix();
-    const state = [view.mode, camera.fov, canvas.width, canvas.height, ...camera.matrix.elements].join();
+    const state = [view.mode, ...camera.matrix.elements].join();
     if (state === drawn) return;  // nothing moved: leave the processor alone
     drawn = state;
     renderer.render(scene, camera);
