@@ -201,6 +201,7 @@ def test_phone_has_no_sideways_scrolling(browser: Any, served: str):
     for tab in TABS:
         page.tap(f"#tab-{tab}")
         page.wait_for_timeout(250)
+        page.wait_for_selector(IDLE)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, tab
         page.screenshot(path=SHOTS / f"phone-{tab}.png")
     phone.close()
