@@ -8,9 +8,10 @@ The server is a process of its own; clients are coroutines of this one, on the s
   here; both in turns, the median of the differences.
 - `throughput`: pictures of one size over HTTP by 16 clients, against `predict_batch` of the same
   bytes here; both in turns, the median of the ratios.
-- `crowd`: many clients at once for a while. Those that are refused come again after at most a
-  second. `p99_s` of what is accepted is held against `bound_s`, the queue's size times the seconds
-  of a picture; `slope_mb_per_minute` is of the server's resident memory after the first third.
+- `crowd`: many clients at once for a while, after a warm-up. Those that are refused come again
+  after at most a second. `p99_s` of what is accepted is held against `bound_s`, the queue's size
+  times the seconds of a picture; `slope_mb_per_minute` is of the server's memory after the first
+  third.
 - `slow`: the time of a request while as many connections dribble their heads, against before.
 - `soak`: requests one by one and by 16 clients; memory after the first third.
 """
@@ -44,6 +45,7 @@ import leadline
 
 ROOT = Path(__file__).resolve().parents[1]
 QUEUE = 32
+WARM_S = 10.0
 PATH = "/v1/depth?format=raw"
 
 
@@ -53,17 +55,6 @@ class Server:
 
     pid: int
     port: int
-
-    def ask(self, body: bytes) -> bytes:
-        """One request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
-        connection.request("POST", PATH, body)
-        reply = connection.getresponse()
-        data = reply.read()
-        if reply.status != 200:
-            raise RuntimeError(f"{reply.status}: {data[:200]!r}")
-        connection.close()
-        return data
 
     def memory_mb(self) -> float:
         """Resident memory."""
@@ -173,16 +164,18 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body:
 
 def measure_overhead(server: Server, model: str, bodies: Sequence[bytes]) -> dict[str, float]:
     estimator = leadline.load(model)
-    estimator.predict(bodies[0])
-    server.ask(bodies[0])
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
     here, there = [], []
-    for body in bodies:
+    for body in (bodies[0], *bodies):  # the first warms up
         start = time.perf_counter()
         estimator.predict(body)
         middle = time.perf_counter()
-        server.ask(body)
+        connection.request("POST", PATH, body)
+        reply = connection.getresponse()
+        reply.read()
         here.append(middle - start)
         there.append(time.perf_counter() - middle)
+    del here[0], there[0]
     differences = [b - a for a, b in zip(here, there, strict=True)]
     return {
         "predict_ms": 1e3 * statistics.median(here),
@@ -233,6 +226,8 @@ def fit_slope(found: Sequence[tuple[float, float]]) -> float:
 async def measure_crowd(
     server: Server, bodies: Sequence[bytes], clients: int, seconds: float
 ) -> dict[str, Any]:
+    before = time.perf_counter() + WARM_S
+    await asyncio.gather(*(Crowd(server, bodies).ask_until(before) for _ in range(clients)))
     crowd = Crowd(server, bodies)
     memory: list[tuple[float, float]] = []
     watching = asyncio.create_task(_watch_memory(server, memory))

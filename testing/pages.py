@@ -62,13 +62,13 @@ def serve_folder(folder: Path) -> Generator[str]:
 
 
 @contextmanager
-def serve_models(models: Sequence[Any]) -> Generator[str]:
+def serve_models(models: Sequence[Any], *, token: str | None = None) -> Generator[str]:
     """Leadline's own server, with its models open; gives its address."""
     uvicorn = pytest.importorskip("uvicorn")
     pytest.importorskip("fastapi")
     from leadline.serve import create_app
 
-    app = create_app(models)
+    app = create_app(models, token=token)
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_level="warning", lifespan="on")
     server = uvicorn.Server(config)

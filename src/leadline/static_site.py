@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from leadline.errors import InputError
 from leadline.hub import weights_beside
 from leadline.jobs import write_text
+from leadline.kinds import DepthKind
 from leadline.load_options import LoadOptions
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ _LIST = "site.json"
 _PACKED = ".xz"
 _RESIZE = ("exact", "area", "lower_bound", "upper_bound", "minimal", "short_side")
 _INTERPOLATION = ("linear", "cubic", "area", "area_linear")
+_SHAPES = (DepthKind.METRIC_DEPTH, DepthKind.SCALED_DEPTH)
+"""Kinds of the models that the page opens with, where there is one."""
 _DECODERS = ("depth", "canonical_depth")
 _POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
@@ -40,7 +43,8 @@ def write_site(folder: Path, models: Sequence[LoadOptions]) -> list[str]:
 
     Args:
         folder: new or empty, or one that this function filled before.
-        models: the first is chosen when the page opens.
+        models: their visitors choose; the page opens with the first that gives shapes, and keeps
+            it for use without a network.
 
     Returns:
         The files, relative to ``folder``.
@@ -55,7 +59,8 @@ def write_site(folder: Path, models: Sequence[LoadOptions]) -> list[str]:
     for origin, entry in zip(origins, described, strict=True):
         files += _copy_model(origin, entry, folder)
     write_text(folder / "models" / "models.json", json.dumps({"models": described}, indent=1))
-    first = {f"models/{name}" for name in (described[0]["graph"], *described[0]["external"])}
+    shown = next((entry for entry in described if entry["kind"] in _SHAPES), described[0])
+    first = {f"models/{name}" for name in (shown["graph"], *shown["external"])}
     kept = [name for name in files if not name.startswith("models/") or name in first]
     kept += ["./", "models/models.json"]
     version = _digest(folder, files)

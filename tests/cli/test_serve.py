@@ -4,6 +4,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,20 +12,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("fastapi")
 
+import leadline
 from leadline.cli import main
 from testing.serving import Running, encode, make_picture
 
 PNG = encode(make_picture())
 
 
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return str(listening.getsockname()[1])
+
+
 @contextmanager
-def process(*arguments: str) -> Iterator[tuple[Running, subprocess.Popen[str]]]:
+def process(*arguments: str, port: str = "0") -> Iterator[tuple[Running, subprocess.Popen[str]]]:
     """The command on a free port, ready."""
-    command = [sys.executable, "-m", "leadline", "serve", "--port", "0", *arguments]
+    command = [sys.executable, "-m", "leadline", "serve", "--port", port, *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         try:
             assert running.stderr is not None
@@ -80,6 +88,29 @@ def test_several_workers_share_a_port_and_their_metrics(tiny_model: Path) -> Non
         assert sum(map(float, counted)) == 6
         running.send_signal(signal.SIGTERM)
         assert running.wait(30) == 0
+
+
+@pytest.mark.slow
+def test_replicas_on_a_local_ray_cluster(tiny_model: Path) -> None:
+    pytest.importorskip("ray.serve", exc_type=ImportError)
+    given = ("--model", str(tiny_model), "--ray", "local", "--replicas", "2")
+    with process(*given, port=free_port()) as (server, running):
+        expected = leadline.load(tiny_model).predict(PNG).values
+        replies = [server.ask("/v1/depth?format=raw", PNG) for _ in range(8)]
+        assert {reply.status for reply in replies} <= {200, 503}  # the other may still load
+        done = [reply for reply in replies if reply.status == 200]
+        assert len(done) >= 4
+        for reply in done:
+            values = np.frombuffer(reply.body, "<f4").reshape(expected.shape)
+            np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-5)
+        assert server.ask("/v1/depth", b"no picture").json["code"] == "unusable_input"
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(60) == 0
+
+
+def test_ray_needs_a_port(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--model", str(tiny_model), "--ray", "local", "--port", "0") == 2
+    assert "give a port" in capsys.readouterr().err
 
 
 def run(*arguments: str) -> int | str | None:

@@ -1,5 +1,7 @@
 """Steady maps: less flicker, no ghosts, and a new start at a cut."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 

@@ -50,7 +50,7 @@ def context(browser: Any) -> Generator[Any]:
     """A fresh visitor; fails the test where a page asks a foreign host or breaks."""
     faults: list[str] = []
     visitor = browser.new_context(viewport={"width": 1280, "height": 800})
-    visitor.set_default_timeout(30_000)
+    visitor.set_default_timeout(60_000)
     visitor.on("request", lambda request: _note_foreign(request.url, faults))
     visitor.on("weberror", lambda error: faults.append(str(error.error)))
     yield visitor

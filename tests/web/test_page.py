@@ -14,8 +14,9 @@ from PIL import Image as PilImage
 import leadline
 from leadline.camera import Camera
 from leadline.image import Image
+from leadline.load_options import LoadOptions
 from testing import room
-from testing.pages import find_axe
+from testing.pages import find_axe, serve_models
 from tests.web.conftest import SHOTS
 
 pytestmark = pytest.mark.slow
@@ -200,6 +201,7 @@ def test_phone_has_no_sideways_scrolling(browser: Any, served: str):
     for tab in TABS:
         page.tap(f"#tab-{tab}")
         page.wait_for_timeout(250)
+        page.wait_for_selector(IDLE)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, tab
         page.screenshot(path=SHOTS / f"phone-{tab}.png")
     phone.close()
@@ -229,6 +231,16 @@ def test_keyboard_alone(page: Any, served: str):
     for key in ("Enter", "ArrowRight", "ArrowRight", "Enter"):
         page.keyboard.press(key)
     assert page.locator("#panel-measure circle").count() == 2
+
+
+def test_server_with_a_token_asks_for_it_once(page: Any):
+    token = "a-token-of-enough-letters"
+    page.on("dialog", lambda dialog: dialog.accept(token))
+    model = LoadOptions(model="fastdepth-world", threads=1)
+    with serve_models([model], token=token) as address:
+        visit(page, f"{address}#example=room")
+        page.wait_for_selector("#source .facts:has-text(' s')")
+        page.wait_for_selector("#side-depth .ticks:has-text('m')")
 
 
 def test_two_visitors_at_once(context: Any, served: str):

@@ -31,10 +31,20 @@ def serve(
     timeout: Annotated[float, typer.Option(help="Seconds to an answer.")] = 60.0,
     max_body: Annotated[float, typer.Option(help="Megabytes of a request.")] = 64.0,
     max_megapixels: Annotated[float, typer.Option(help="Millions of pixels of a picture.")] = 64.0,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of this host that requests may use, behind a proxy."),
+    ] = None,
     token_file: Annotated[
         Path | None,
         typer.Option(help="File with the token that requests must carry.", show_default=False),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(help="Serve with Ray Serve: the cluster's address, auto, or local."),
+    ] = None,
+    replicas: Annotated[int, typer.Option(min=1, help="On the cluster.")] = 1,
+    gpus: Annotated[float, typer.Option(help="GPUs of a replica.")] = 0.0,
     open_page: Annotated[
         bool, typer.Option("--open", help="Open the page in the browser.")
     ] = False,
@@ -75,11 +85,17 @@ def serve(
     token = None if token_file is None else read_token(token_file)
     for one in load:
         one.identify()  # what cannot be opened is said before anything listens
+    listen = Listen(host=host, port=port, workers=workers, hosts=tuple(allow_host or ()))
+    if ray is not None:
+        from leadline.serve.replicas import Replicas, serve_on_ray
+
+        places = Replicas(address=ray, count=replicas, gpus=gpus)
+        serve_on_ray(load, listen, places, limits=limits, token=token, on_start=_say_address)
+        return
     serve_models(
-        load,
-        Listen(host=host, port=port, workers=workers),
-        limits=limits,
-        token=token,
-        open_page=open_page,
-        on_start=lambda address: typer.echo(f"Leadline is at {address}", err=True),
+        load, listen, limits=limits, token=token, open_page=open_page, on_start=_say_address
     )
+
+
+def _say_address(address: str) -> None:
+    typer.echo(f"Leadline is at {address}", err=True)

@@ -113,7 +113,9 @@ def answer_map(prediction: Prediction, name: str, *, licence: str, cmap: str) ->
     elif name == JSON:
         body = _as_json(prediction, licence)
     else:
-        body = encode_file(lambda file: prediction.save(file, name, cmap=cmap), FORMATS[name].suffix)
+        body = encode_file(
+            lambda file: prediction.save(file, name, cmap=cmap), FORMATS[name].suffix
+        )
     if left_out := prediction.list_left_out(name) if name in FORMATS else ():
         headers["X-Depth-Left-Out"] = ",".join(left_out)
     return Answer(body=body, media=MEDIA.get(name, "application/octet-stream"), headers=headers)

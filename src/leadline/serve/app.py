@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from leadline.serve import cloud, depth, health, kserve, pair
+from leadline.serve import cloud, depth, health, kserve, pair, uses
 from leadline.serve.engine import Engine
 from leadline.serve.faults import CatchFaults, add_fault_handlers
 from leadline.serve.guard import Guard
@@ -67,6 +67,7 @@ def create_app(
     add_fault_handlers(app)
     app.include_router(depth.make_router(service))
     app.include_router(cloud.make_router(service))
+    app.include_router(uses.make_router(service))
     app.include_router(pair.make_router(service))
     app.include_router(kserve.make_router(service))
     app.include_router(health.make_router(service, metrics))

@@ -111,6 +111,46 @@ CLOUD = {
         **make_faults(400, 404, 408, 413, 422, 429, 503, 504),
     },
 }
+MEASURE = {
+    "parameters": [
+        *OPTIONS,
+        make_option("points", {"type": "string"}, "Pixels, x,y x,y ..., two or more."),
+        make_option("what", {"enum": ["distance", "area", "angle"]}, "Of what."),
+        make_option("plane", {"type": "string"}, "Pixels of a plane on which all points lie."),
+    ],
+    "requestBody": PICTURE,
+    "responses": {
+        "200": {
+            "description": "The value, and its 90 % interval where the model's errors are known.",
+            "content": {
+                "application/json": {
+                    "example": {
+                        "quantity": "distance",
+                        "value": 1.93,
+                        "low": 1.6,
+                        "high": 2.3,
+                        "unit": "m",
+                        "points": [[0, 0, 2], [1.93, 0, 2]],
+                    }
+                }
+            },
+        },
+        **make_faults(400, 404, 408, 413, 422, 429, 503, 504),
+    },
+}
+STEREO_VIEW = {
+    "parameters": [
+        *OPTIONS,
+        make_option("packing", {"enum": ["sbs", "half-sbs", "anaglyph"]}, "How both are packed."),
+        make_option("divergence", {"type": "number"}, "Percent of half the width, up to 10."),
+        make_option("convergence", {"type": "number"}, "What lies in the screen, 0 to 1."),
+    ],
+    "requestBody": PICTURE,
+    "responses": {
+        "200": {"description": "A picture.", "content": {"image/png": {"schema": _BINARY}}},
+        **make_faults(400, 404, 408, 413, 422, 429, 503, 504),
+    },
+}
 PAIR = {
     "requestBody": {
         "required": True,

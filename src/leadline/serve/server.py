@@ -40,20 +40,20 @@ class Listen:
         host: address; 127.0.0.1 is this machine alone.
         port: 0 takes a free one.
         workers: processes, each with the models of its own.
-        hosts: names of the host that requests may use; None: those of the loopback where it is
-            listened on alone, else any.
+        hosts: names of the host that requests may use, beside those of the loopback where it is
+            listened on alone; none elsewhere: any.
     """
 
     host: str = "127.0.0.1"
     port: int = 7860
     workers: int = 1
-    hosts: tuple[str, ...] | None = None
+    hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise InputError(f"workers={self.workers}: 1 or more is needed.")
-        if self.hosts is None and self.host in LOOPBACK:
-            object.__setattr__(self, "hosts", LOOPBACK)
+        if self.host in LOOPBACK:
+            object.__setattr__(self, "hosts", (*LOOPBACK, *self.hosts))
 
 
 def serve(
@@ -80,7 +80,9 @@ def serve(
     """
     listen = listen or Listen()
     listening = bind(listen.host, listen.port)
-    make = partial(create_app, tuple(models), limits=limits, token=token, hosts=listen.hosts)
+    make = partial(
+        create_app, tuple(models), limits=limits, token=token, hosts=listen.hosts or None
+    )
     config = configure(make, workers=listen.workers)
     shown = f"[{listen.host}]" if ":" in listen.host else listen.host
     address = f"http://{shown}:{listening.getsockname()[1]}/"

@@ -57,6 +57,7 @@ class SteadyConfig:
             own scale come back over about 1 / (1 - keep) frames.
         blend: weight of the new map where nothing has changed.
         change: deviations, in typical ones, from which a difference counts as a change.
+        most: the largest typical deviation, in mean deviations of the map from its mean.
         grey: difference of grey levels from which the picture does not agree.
         samples: pixels, about, that the line is fitted to.
 
@@ -67,6 +68,7 @@ class SteadyConfig:
     keep: float = 0.97
     blend: float = 0.1
     change: float = 5.0
+    most: float = 0.05
     grey: float = 20.0
     samples: int = 6000
 
@@ -178,10 +180,13 @@ class Stabiliser:
         local = np.abs(self._flow.smooth(apart, 5))  # noise averages out, a change does not
         step = max(1, int(np.sqrt(apart.size / config.samples)))
         some = local[::step, ::step][trusted[::step, ::step]]
-        usual = max(float(np.median(some)) if len(some) else 0.0, 1e-4 * float(np.ptp(aligned)))
+        spread = float(np.abs(aligned - aligned.mean()).mean())
+        usual = float(np.median(some)) if len(some) else 0.0
+        usual = min(max(usual, 1e-3 * spread), config.most * spread) + 1e-12
         changed = np.clip(local / (usual * config.change) - 1, 0, 1)
-        weight = config.blend + (1 - config.blend) * np.where(trusted, changed, 1)
-        weight = self._flow.smooth(weight.astype(np.float32), 3)
+        doubt = self._flow.smooth(1 - trusted.astype(np.float32), 9)  # no hard edges of patches
+        weight = config.blend + (1 - config.blend) * np.maximum(changed, np.minimum(2 * doubt, 1))
+        weight = self._flow.smooth(weight.astype(np.float32), 5)
         return (last + weight * apart).astype(np.float32)
 
     def state(self) -> dict[str, np.ndarray]:

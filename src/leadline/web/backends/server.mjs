@@ -5,12 +5,24 @@ import { DepthMap } from "../depth_map.mjs";
 const FOV_LIMITS = [5, 150]; // that the server takes
 const PATIENCE_MS = 120_000;
 
-/** Ask, and ask again while a model loads or all places are taken. */
+/** What a server with a token wants of every request; the token is kept while the tab is open. */
+function addToken(options = {}) {
+  const token = sessionStorage.getItem("token");
+  if (token === null) return options;
+  return { ...options, headers: { ...options.headers, Authorization: `Bearer ${token}` } };
+}
+
+/** Ask, and ask again while a model loads, all places are taken, or the token is missing. */
 async function ask(address, options, onProgress = () => {}) {
   const end = performance.now() + PATIENCE_MS;
   for (;;) {
-    const response = await fetch(address, options);
+    const response = await fetch(address, addToken(options));
     if (response.ok) return response;
+    const token = response.status === 401 ? prompt("This server asks for its token:") : null;
+    if (token) {
+      sessionStorage.setItem("token", token);
+      continue;
+    }
     const { error, code } = await response.json().catch(() => ({}));
     const isSoon = code === "loading" || response.status === 429;
     if (!isSoon || performance.now() > end) {

@@ -9,7 +9,7 @@ export class SceneView {
   constructor(app, panel, side) {
     this.app = app;
     this.element = make("div", { class: "view3d" });
-    this.hint = make("div", { class: "hint" }, make("span", {}, "Drag to turn · scroll to zoom"));
+    this.hint = make("div", { class: "hint" }, make("span", {}, "Drag to turn · scroll or pinch to zoom"));
     panel.append(make("div", { class: "stage" }, this.element, this.hint));
     this.element.addEventListener("pointerdown", () => { this.hint.hidden = true; });
     this.build = oncePerFrame((isNew) => this.rebuild(isNew));
@@ -53,12 +53,14 @@ export class SceneView {
     if (!map) return;
     if (this.picture !== picture) this.photo = null;
     Object.assign(this, { map, picture });
+    if (isNew) this.app.say({ text: "Building the scene", share: null });
     this.scene = buildScene(map, picture.pixels, { ...state, fovDeg: shownFov });
     this.mode.choose(state.mode);
     this.relief.root.hidden = map.isDepth;
     this.note.replaceChildren(...this.explain());
     this.glb = writeGlb(this.scene, state.mode, this.lens, await this.encodePhoto());
     await this.draw(isNew);
+    if (isNew) this.app.say(null);
     this.element.dataset.points = `${this.scene.loose.length}`;
   }
 
