@@ -38,6 +38,7 @@ from leadline.io import (
     read_pfm,
     read_png16,
     record_chunk,
+    write_normals,
     write_npz,
     write_pfm,
     write_png16,
@@ -567,6 +568,14 @@ class Prediction:
             write_png16(path, self.values, valid=self.valid, info=self._record("png16"))
         elif name == "ply":
             self.point_cloud().save(path)
+        elif name.startswith("normal"):
+            write_normals(
+                path,
+                self.surface_normals(),
+                bits=16 if name.startswith("normal16") else 8,
+                convention="directx" if name.endswith("-directx") else "opengl",
+                record=json.dumps(self._record(name) | {"holds": "normals"}),
+            )
         else:
             self._save_picture(path, name, cmap)
 
@@ -625,6 +634,10 @@ _KEPT = {
     "npy": ("valid",),
     "pfm": ("valid",),
     "ply": ("valid",),
+    "normal": ("valid", "normals", "camera"),
+    "normal16": ("valid", "normals", "camera"),
+    "normal-directx": ("valid", "normals", "camera"),
+    "normal16-directx": ("valid", "normals", "camera"),
 }
 """Format -> what it keeps beside the values."""
 

@@ -13,6 +13,7 @@ from leadline.cli.epipolar import epipolar
 from leadline.cli.evaluate import evaluate
 from leadline.cli.export import export
 from leadline.cli.finetune import finetune
+from leadline.cli.fuse import fuse
 from leadline.cli.label import label
 from leadline.cli.leaderboard import leaderboard
 from leadline.cli.measure import SeveralPoints, measure
@@ -44,6 +45,7 @@ app.command()(evaluate)
 app.command()(leaderboard)
 app.command()(triangulate)
 app.command()(views)
+app.command()(fuse)
 app.command()(epipolar)
 app.command()(stereo)
 app.command("stereo-view")(stereo_view)

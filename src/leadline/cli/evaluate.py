@@ -75,13 +75,20 @@ def evaluate(
     from leadline.cli.progress import progress_bar
     from leadline.datasets import Options, get, open_dataset
     from leadline.evaluation import protocols
+    from leadline.evaluation.normal_protocol import NormalProtocol
     from leadline.evaluation.page import render_page
     from leadline.evaluation.run import evaluate as run
 
     if out is not None:
         check_folder(out)
     chosen = protocols.get(protocol or get(dataset).protocol)
-    options = Options(split=split, every=every, per_metre=per_metre, holes=parse_holes(hole))
+    options = Options(
+        split=split,
+        every=every,
+        per_metre=per_metre,
+        holes=parse_holes(hole),
+        normals=isinstance(chosen, NormalProtocol),
+    )
     refs = open_dataset(dataset, root, options)
     predict, name = _predictor(load, predictions, pred_per_metre)
     with progress_bar("frames") as (show, say):

@@ -26,7 +26,8 @@ Formats = Annotated[
     typer.Option(
         "--format",
         "-f",
-        help="Any of npz, npy, png16, color, side, pfm, ply; default: npz,color.",
+        help="Any of npz, npy, png16, color, side, pfm, ply, normal, normal16, normal-directx, "
+        "normal16-directx; default: npz,color.",
         show_default=False,
     ),
 ]

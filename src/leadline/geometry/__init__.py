@@ -17,6 +17,7 @@ from leadline.geometry.epipolar import (
     second_from_first,
 )
 from leadline.geometry.filling import complete, fill
+from leadline.geometry.fusion import Box, Volume, fuse
 from leadline.geometry.matching import DETECTORS, Features, Matches, detect, match, match_features
 from leadline.geometry.pose import RelativePose, decompose_essential, relative_pose
 from leadline.geometry.pose_alignment import Similarity, fit_similarity, normalise_poses
@@ -41,6 +42,7 @@ from leadline.geometry.two_view import TwoView, fundamental, homography
 __all__ = [
     "CONFIDENT",
     "DETECTORS",
+    "Box",
     "Features",
     "Matches",
     "Points",
@@ -52,6 +54,7 @@ __all__ = [
     "StereoConfig",
     "SweepConfig",
     "TwoView",
+    "Volume",
     "camera_from_rays",
     "check_poses",
     "check_rectified",
@@ -65,6 +68,7 @@ __all__ = [
     "fit_similarity",
     "fundamental",
     "fundamental_from_cameras",
+    "fuse",
     "homography",
     "line_ends",
     "match",

@@ -8,6 +8,7 @@ from leadline.io.formats import FORMATS, format_of, output_suffixes
 from leadline.io.glb import make_glb, write_glb
 from leadline.io.images import list_images, read_image
 from leadline.io.ledger import Ledger
+from leadline.io.normal_maps import NormalConvention, decode_normals, encode_normals, write_normals
 from leadline.io.npz import read_npy, read_npz, write_npz
 from leadline.io.pfm import read_pfm, write_pfm
 from leadline.io.ply import write_ply
@@ -36,10 +37,13 @@ __all__ = [
     "Hole",
     "Ledger",
     "Mesh",
+    "NormalConvention",
     "Png16",
     "PointCloud",
     "Tone",
+    "decode_normals",
     "decode_png16",
+    "encode_normals",
     "encode_png16",
     "find_holes",
     "format_of",
@@ -66,6 +70,7 @@ __all__ = [
     "save_shape",
     "write_colmap",
     "write_glb",
+    "write_normals",
     "write_npz",
     "write_pfm",
     "write_ply",

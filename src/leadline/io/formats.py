@@ -20,12 +20,27 @@ FORMATS = MappingProxyType(
         "side": ".png",
         "pfm": ".pfm",
         "ply": ".ply",
+        "normal": ".png",
+        "normal16": ".png",
+        "normal-directx": ".png",
+        "normal16-directx": ".png",
     }
 )
-"""Format -> suffix. ``ply`` is a point cloud and needs metric or scaled depth and a camera."""
+"""Format -> suffix. ``ply`` is a point cloud and needs metric or scaled depth and a camera, as the
+normal maps do (8 or 16 bits, green up or, for DirectX, down) where the model gives no normals."""
 
 
-_INNER = MappingProxyType({"png16": "depth", "color": "color", "side": "side"})
+_INNER = MappingProxyType(
+    {
+        "png16": "depth",
+        "color": "color",
+        "side": "side",
+        "normal": "normal",
+        "normal16": "normal16",
+        "normal-directx": "normal-directx",
+        "normal16-directx": "normal16-directx",
+    }
+)
 """Formats of ``.png`` -> what stands before the suffix: a name says whether it is a map."""
 
 
