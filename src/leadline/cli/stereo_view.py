@@ -136,7 +136,7 @@ def _write(
     from leadline import effects
     from leadline.jobs import atomic_write
 
-    amounts = {"divergence": divergence, "convergence": convergence}
+    amounts: dict[str, Any] = {"divergence": divergence, "convergence": convergence}
     more: dict[str, Any] = {}
     if format_ == "mono":
         frames = [effects.find_photo(prediction)]

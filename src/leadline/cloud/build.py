@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from leadline.cloud.cleaning import check_sky, clean
-from leadline.cloud.decimation import choose_points
+from leadline.cloud.decimation import choose_points, choose_step, decimate
 from leadline.cloud.edges import EDGES
-from leadline.cloud.mesh import compact, triangulate
+from leadline.cloud.mesh import compact
 from leadline.cloud.normals import estimate_normals
-from leadline.cloud.surface import Surface, lift
+from leadline.cloud.surface import Surface, lift, sample
 from leadline.errors import InputError, UnknownNameError
 from leadline.io import Mesh, PointCloud
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
+    from leadline.camera import Camera
     from leadline.cloud.edges import Links
-
-_SPARE = 4
-"""Pixels that are looked at for every point that is wanted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,46 +96,48 @@ def make_mesh(
         InputError: no pixel is left, or no two that belong together.
     """
     options = options or CloudOptions()
-    step = 1
-    if options.max_points is not None:
-        step = max(1, math.isqrt(surface.depth.size // (_SPARE * options.max_points)))
-    cleaned, links = clean(
-        surface.every(step),
-        None if sky is None else _every(sky, step),
-        edges=options.edges,
-        cut_sky=options.sky == "cut",
-    )
-    faces = triangulate(cleaned.inverse, links)
+    step = choose_step(surface.depth.size, options.max_points)
+    while True:
+        cleaned, links = clean(
+            surface.every(step),
+            None if sky is None else sample(sky, step),
+            edges=options.edges,
+            cut_sky=options.sky == "cut",
+        )
+        faces = decimate(cleaned.inverse, links, options.max_points)
+        used, faces = compact(faces, cleaned.depth.size)
+        if options.max_points is None or used.sum() <= options.max_points:
+            break
+        step += 1
     if len(faces) == 0:
         raise InputError(
             "no three neighbouring pixels lie on one surface, so there is no mesh; take points "
-            "(--points), or keep the edges (edges='keep')."
+            "(--points), or keep the edges (edges='keep', --edges keep)."
         )
-    used, faces = compact(faces, cleaned.depth.size)
     keep = used.reshape(cleaned.size)
-    v, u = np.nonzero(keep)
-    height, width = cleaned.size
+    points = lift(cleaned.depth, cleaned.camera, keep)
     return Mesh(
-        points=lift(cleaned.depth, cleaned.camera, keep),
+        points=points,
         faces=faces,
         normals=_normals_of(cleaned, links)[keep] if options.normals else None,
-        uv=np.stack([(u + 0.5) / width, (v + 0.5) / height], axis=1).astype(np.float32),
+        uv=_place_in_picture(points, surface.camera),
         texture=surface.pixels,
         unit=surface.unit,
         camera=surface.camera.moved(None),
     )
 
 
+def _place_in_picture(points: Float[np.ndarray, "n 3"], camera: Camera) -> np.ndarray:
+    """(n, 2) places of points in the picture, 0..1 from its top left corner."""
+    uv = np.empty((len(points), 2), np.float32)
+    uv[:, 0] = (points[:, 0] / points[:, 2] * camera.fx + camera.cx + 0.5) / camera.width
+    uv[:, 1] = (points[:, 1] / points[:, 2] * camera.fy + camera.cy + 0.5) / camera.height
+    return uv
+
+
 def _normals_of(surface: Surface, links: Links) -> Float[np.ndarray, "h w 3"]:
     """The model's normals where it gave them, else those of the depth."""
     if surface.normals is None:
         return estimate_normals(surface, links)
-    missing = ~np.isfinite(surface.normals).all(axis=2)
-    if not missing.any():
-        return surface.normals
-    return np.where(missing[..., None], estimate_normals(surface, links), surface.normals)
-
-
-def _every(array: np.ndarray, step: int) -> np.ndarray:
-    first = step // 2 if min(array.shape) > step // 2 else 0
-    return array[first::step, first::step]
+    given = np.isfinite(surface.normals).all(axis=2, keepdims=True)
+    return np.where(given, surface.normals, estimate_normals(surface, links))

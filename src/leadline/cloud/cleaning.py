@@ -84,7 +84,8 @@ def find_far_plane(surface: Surface) -> Bool[np.ndarray, "h w"]:
     plane = surface.known & (surface.depth >= farthest * np.float32(1 - 1e-6))
     rest = surface.depth[surface.known & ~plane]
     far = rest.size and farthest >= _PLANE_DISTANCE * np.median(rest)
-    return plane if far and plane.mean() >= _PLANE_SHARE else none
+    blocks = plane[1:, 1:] & plane[1:, :-1] & plane[:-1, 1:] & plane[:-1, :-1]  # no single row
+    return plane if far and blocks.sum() >= _PLANE_SHARE * plane.size else none
 
 
 def _find_floating(

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, UInt32
+    from jaxtyping import Bool, Float, UInt32
 
     from leadline.cloud.edges import Links
 
 
-def triangulate(inverse: Float[np.ndarray, "h w"], links: Links) -> UInt32[np.ndarray, "n 3"]:
+def triangulate(
+    inverse: Float[np.ndarray, "h w"],
+    links: Links,
+    squares: Bool[np.ndarray, "h-1 w-1"] | None = None,
+) -> UInt32[np.ndarray, "n 3"]:
     """Faces over the pixels, numbered in the order of rows, counter-clockwise for the camera.
 
     Of the two diagonals of four pixels the one is taken over which 1 / depth changes less; where a
@@ -21,10 +25,13 @@ def triangulate(inverse: Float[np.ndarray, "h w"], links: Links) -> UInt32[np.nd
     Args:
         inverse: 1 / depth.
         links: which neighbours belong together.
+        squares: which squares of four pixels to cover, by their top left one; None: all.
     """
     height, width = inverse.shape
     top, bottom = links.right[:-1], links.right[1:]
     left, right = links.down[:, :-1], links.down[:, 1:]
+    if squares is not None:
+        top, bottom, left, right = (side & squares for side in (top, bottom, left, right))
     falling = np.abs(inverse[1:, 1:] - inverse[:-1, :-1])  # from top left to bottom right
     rising = np.abs(inverse[1:, :-1] - inverse[:-1, 1:])
     with np.errstate(invalid="ignore"):

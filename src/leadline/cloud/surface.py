@@ -71,11 +71,8 @@ class Surface:
         """Each ``step``-th pixel of each ``step``-th row: samples, no averages across edges."""
         if step == 1:
             return self
-        first = step // 2
-        first = first if min(self.size) > first else 0
-        grid = slice(first, None, step), slice(first, None, step)
-        depth = self.depth[grid]
-        camera = self.camera
+        depth, camera = sample(self.depth, step), self.camera
+        first = _first(self.size, step)
         camera = replace(
             camera,
             width=depth.shape[1],
@@ -89,10 +86,20 @@ class Surface:
             self,
             depth=depth,
             camera=camera,
-            known=self.known[grid],
-            pixels=None if self.pixels is None else self.pixels[grid],
-            normals=None if self.normals is None else self.normals[grid],
+            known=sample(self.known, step),
+            pixels=None if self.pixels is None else sample(self.pixels, step),
+            normals=None if self.normals is None else sample(self.normals, step),
         )
+
+
+def sample(array: np.ndarray, step: int) -> np.ndarray:
+    """The pixel in the middle of every ``step`` x ``step`` of an (h, w, ...) array."""
+    first = _first(array.shape, step)
+    return array[first::step, first::step]
+
+
+def _first(size: tuple[int, ...], step: int) -> int:
+    return step // 2 if min(size[:2]) > step // 2 else 0
 
 
 def lift(

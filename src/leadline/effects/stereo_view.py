@@ -45,7 +45,11 @@ _WIGGLE = (-1.0, -0.5, 0.0, 0.5, 1.0, 0.5, 0.0, -0.5)
 
 
 def render_pair(
-    prediction: Prediction, *, divergence: float = 2.0, convergence: float = 0.5
+    prediction: Prediction,
+    *,
+    divergence: float = 2.0,
+    convergence: float = 0.5,
+    limits: tuple[float, float] | None = None,
 ) -> tuple[Picture, Picture]:
     """What the left and the right eye see.
 
@@ -53,11 +57,12 @@ def render_pair(
         prediction: a map of any kind with its picture.
         divergence: depth of the result in percent of half the width; 2 is comfortable.
         convergence: share of nearness in the plane of the screen: 0 puts all before it, 1 behind.
+        limits: see :func:`leadline.effects.nearness_share`.
 
     Raises:
         InputError: no picture, or numbers out of range.
     """
-    left, right = _render(prediction, (-1.0, 1.0), divergence, convergence)
+    left, right = _render(prediction, (-1.0, 1.0), divergence, convergence, limits=limits)
     return left, right
 
 
@@ -116,7 +121,12 @@ def shift_view(pixels: Picture, shift: Float[np.ndarray, "h w"]) -> Picture:
 
 
 def _render(
-    prediction: Prediction, places: tuple[float, ...] | list[float], divergence: float, plane: float
+    prediction: Prediction,
+    places: tuple[float, ...] | list[float],
+    divergence: float,
+    plane: float,
+    *,
+    limits: tuple[float, float] | None = None,
 ) -> list[Picture]:
     """Views at places from -1 (left eye) to 1 (right eye)."""
     photo = find_photo(prediction)
@@ -125,7 +135,9 @@ def _render(
             f"divergence={divergence:g}, convergence={plane:g}: a divergence above 0 and up to 10 "
             "and a convergence of 0 to 1 are needed; 2 and 0.5 are usual."
         )
-    near = _sharpen(nearness_share(prediction), max(1, round(prediction.size[1] / 300)))
+    near = _sharpen(
+        nearness_share(prediction, limits=limits), max(1, round(prediction.size[1] / 300))
+    )
     most = divergence * 0.01 * prediction.size[1] * 0.5
     views = []
     for place in places:

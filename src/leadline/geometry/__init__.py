@@ -17,6 +17,7 @@ from leadline.geometry.epipolar import (
     second_from_first,
 )
 from leadline.geometry.filling import complete, fill
+from leadline.geometry.flow import FLOW_SIDE, Flow, is_cut
 from leadline.geometry.fusion import Box, Volume, fuse
 from leadline.geometry.matching import DETECTORS, Features, Matches, detect, match, match_features
 from leadline.geometry.pose import RelativePose, decompose_essential, relative_pose
@@ -42,8 +43,10 @@ from leadline.geometry.two_view import TwoView, fundamental, homography
 __all__ = [
     "CONFIDENT",
     "DETECTORS",
+    "FLOW_SIDE",
     "Box",
     "Features",
+    "Flow",
     "Matches",
     "Points",
     "RectifiedPair",
@@ -70,6 +73,7 @@ __all__ = [
     "fundamental_from_cameras",
     "fuse",
     "homography",
+    "is_cut",
     "line_ends",
     "match",
     "match_features",

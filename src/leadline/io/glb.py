@@ -90,7 +90,7 @@ class _Blobs:
         code = {"f4": _FLOAT, "u2": _USHORT, "u4": _UINT}[array.dtype.str[1:]]
         columns = 1 if array.ndim == 1 else array.shape[1]
         accessor = {
-            "bufferView": self.add_view(memoryview(array).cast("B"), target),
+            "bufferView": self.add_view(array.data.cast("B"), target),
             "componentType": code,
             "count": len(array),
             "type": {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}[columns],
@@ -116,7 +116,9 @@ def _make_document(shape: Shape) -> tuple[dict[str, Any], _Blobs]:
         attributes["NORMAL"] = blobs.add_array(_unit_rows(shape.normals @ AXES["y"].T), _VERTICES)
     textured = shape.faces is not None and shape.texture is not None and shape.uv is not None
     if textured:
-        attributes["TEXCOORD_0"] = blobs.add_array(np.float32(shape.uv), _VERTICES)
+        attributes["TEXCOORD_0"] = blobs.add_array(
+            shape.uv.astype(np.float32, copy=False), _VERTICES
+        )
     elif (colors := shape.color_points()) is not None:
         linear = np.full((len(points), 4), 65535, np.uint16)
         linear[:, :3] = _LINEAR_FROM_SRGB[colors]
@@ -126,8 +128,11 @@ def _make_document(shape: Shape) -> tuple[dict[str, Any], _Blobs]:
         kind = np.uint16 if len(points) < 65535 else np.uint32
         indices = blobs.add_array(shape.faces.astype(kind, copy=False).ravel(), _FACES)
         primitive |= {"mode": _TRIANGLES, "indices": indices}
+    asset: dict[str, Any] = {"version": "2.0", "generator": f"leadline {__version__}"}
+    if shape.unit:
+        asset["extras"] = {"unit": shape.unit}
     document: dict[str, Any] = {
-        "asset": {"version": "2.0", "generator": f"leadline {__version__}"},
+        "asset": asset,
         "scene": 0,
         "scenes": [{"nodes": [0]}],
         "nodes": [{"mesh": 0, "name": "leadline"}],
@@ -135,8 +140,6 @@ def _make_document(shape: Shape) -> tuple[dict[str, Any], _Blobs]:
         "extensionsUsed": ["KHR_materials_unlit"],
         "materials": [_make_material(textured)],
     }
-    if shape.unit:
-        document["asset"]["extras"] = {"unit": shape.unit}
     if textured:
         image = blobs.add_view(encode_jpeg(shape.texture))
         document |= {

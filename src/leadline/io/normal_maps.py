@@ -6,19 +6,13 @@ no unit vector has.
 
 from __future__ import annotations
 
-import struct
-import zlib
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from leadline.errors import InputError, UnknownNameError
-from leadline.io.png16 import CHUNK
-from leadline.jobs import atomic_write
 
 if TYPE_CHECKING:
-    import os
-
     from jaxtyping import Float, Num
 
 NormalConvention = Literal["opengl", "directx"]
@@ -71,43 +65,3 @@ def decode_normals(
     vectors *= _SIGNS[convention]
     length = np.linalg.norm(vectors, axis=2, keepdims=True)
     return np.where(codes.any(axis=2, keepdims=True), vectors / np.maximum(length, 1e-6), np.nan)
-
-
-def write_normals(
-    path: str | os.PathLike[str],
-    normals: Float[np.ndarray, "h w 3"],
-    *,
-    bits: int = 8,
-    convention: NormalConvention = "opengl",
-    record: str = "{}",
-) -> None:
-    """Write normals as an RGB PNG of 8 or 16 bits a channel; see :func:`encode_normals`.
-
-    Pillow writes no colours of 16 bits, so the file is put together here.
-
-    Args:
-        path: the PNG.
-        normals: see :func:`encode_normals`.
-        bits: likewise.
-        convention: likewise.
-        record: JSON that says what the file is, for the text chunk ``leadline``.
-
-    Source: W3C, Portable Network Graphics, third edition, 2025, sec. 11.
-    """
-    codes = encode_normals(normals, bits=bits, convention=convention)
-    h, w = codes.shape[:2]
-    rows = codes.astype(f">u{bits // 8}").reshape(h, -1).view(np.uint8)
-    change = np.zeros((h, rows.shape[1] + 1), np.uint8)
-    change[:, 0], change[:, 1:] = 2, rows  # filter 2: less the row above
-    change[1:, 1:] -= rows[:-1]
-    text = CHUNK.encode() + b"\0\0\0\0\0" + record.encode()
-    with atomic_write(path) as file:
-        file.write(b"\x89PNG\r\n\x1a\n")
-        for name, data in (
-            (b"IHDR", struct.pack(">IIBBBBB", w, h, bits, 2, 0, 0, 0)),
-            (b"iTXt", text),
-            (b"IDAT", zlib.compress(change.tobytes(), 3)),
-            (b"IEND", b""),
-        ):
-            checksum = zlib.crc32(name + data)
-            file.write(struct.pack(">I", len(data)) + name + data + struct.pack(">I", checksum))

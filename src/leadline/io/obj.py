@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 16
 
 
+def list_files(path: Path) -> tuple[Path, Path, Path]:
+    """The file itself, its material and its texture."""
+    return path, path.with_suffix(".mtl"), path.with_suffix(".texture.jpg")
+
+
 def write_obj(path: Path, shape: Shape, up: str = "y") -> None:
-    """Write ``path``, and for a texture ``.mtl`` and ``.jpg`` of the same name.
+    """Write ``path``, and for a texture the other files of :func:`list_files`.
 
     Points without a texture get their colours behind their places, which most programs read.
 
@@ -28,8 +33,8 @@ def write_obj(path: Path, shape: Shape, up: str = "y") -> None:
         up: the frame, of :data:`~leadline.io.shapes.AXES`.
     """
     textured = shape.faces is not None and shape.texture is not None and shape.uv is not None
+    _, material, texture = list_files(path)
     if textured:
-        texture, material = path.with_suffix(".jpg"), path.with_suffix(".mtl")
         with atomic_write(texture) as file:
             file.write(encode_jpeg(shape.texture))
         with atomic_write(material) as file:
@@ -38,7 +43,7 @@ def write_obj(path: Path, shape: Shape, up: str = "y") -> None:
         if shape.unit:
             file.write(f"# unit {shape.unit}\n".encode())
         if textured:
-            file.write(f"mtllib {path.with_suffix('.mtl').name}\nusemtl photo\n".encode())
+            file.write(f"mtllib {material.name}\nusemtl photo\n".encode())
         points = shape.turn_to(up)
         colors = None if textured else shape.color_points()
         if colors is None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from leadline.io.shapes import Shape
 
+_THREE = "vendor/three.module.min.js"
+"""Imported by the viewer; inside of one page it has a name in place of an address."""
+
 
 def write_page(path: Path, shape: Shape) -> None:
     """Write the page; see :func:`make_page`."""
@@ -38,10 +41,10 @@ def make_page(shape: Shape, *, title: str) -> str:
         InputError: there is no point.
     """
     web = files("leadline") / "web"
-    modules = {"three": "vendor/three.module.min.js", "leadline-viewer": "viewer.js"}
+    viewer = (web / "viewer.js").read_text().replace(f"./{_THREE}", "three")
+    modules = {"three": (web / _THREE).read_bytes(), "leadline-viewer": viewer.encode()}
     sources = {
-        name: "data:text/javascript;base64," + _encode((web / file).read_bytes())
-        for name, file in modules.items()
+        name: "data:text/javascript;base64," + _encode(source) for name, source in modules.items()
     }
     page = (web / "viewer.html").read_text()
     for mark, text in (
