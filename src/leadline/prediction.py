@@ -26,6 +26,7 @@ from leadline.cloud import (
     make_point_cloud,
     make_relief,
     measure_points,
+    smooth_normals,
 )
 from leadline.errors import (
     InputError,
@@ -474,7 +475,8 @@ class Prediction:
             camera: as of :meth:`surface`.
             edges: as of :class:`leadline.cloud.CloudOptions`.
             source: ``model``: those that the model predicted; ``depth``: of the planes through
-                neighbouring pixels; ``auto``: the model's where it gives them.
+                neighbouring pixels, of a network's map smoothed
+                (:func:`leadline.cloud.smooth_normals`); ``auto``: the model's where it gives them.
 
         Raises:
             KindError: as :meth:`surface`.
@@ -489,7 +491,8 @@ class Prediction:
             raise InputError(
                 f"{self.model or 'the model'} predicts no normals; take source='depth'."
             )
-        return estimate_normals(self.surface(camera), edges=edges)
+        found = estimate_normals(self.surface(camera), edges=edges)
+        return smooth_normals(found, self.values) if self.model else found
 
     def measure(
         self,
