@@ -38,6 +38,7 @@ def test_a_models_own_normals_come_first() -> None:
         PROTOCOL.measure(replace(one, normals=None), own)
 
 
+@pytest.mark.slow
 def test_rendered_truth_is_right_to_a_degree_and_needs_normals() -> None:
     def predict(frame: Frame) -> Prediction:
         return Prediction(values=frame.depth, kind="metric_depth", camera=frame.image.camera)
