@@ -55,6 +55,8 @@ EVALUATE = (
 )
 CANNOT_START = {
     "predict": ("photos", "--out", "file/x", "-m", "tiny.onnx"),
+    "cloud": ("photos", "--out", "file/x", "-m", "tiny.onnx"),
+    "camera": ("no-such.png",),
     "finetune": ("set", "--out", "file/x"),
     "label": ("photos", "--out", "file/x", "-m", "tiny.onnx"),
     "train": ("lite", "--out", "file/x"),
