@@ -271,7 +271,7 @@ def build(name: str, **options: Any) -> DepthModule:
 
 
 def build_weightless(name: str, **options: Any) -> DepthModule:
-    """As :func:`build` under ``torch.device("meta")``, for weights that :func:`load_weights` puts in.
+    """As :func:`build` on the meta device, for weights that :func:`load_weights` then puts in.
 
     Raises:
         LeadlineError: as :func:`build` does.
