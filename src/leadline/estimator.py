@@ -65,6 +65,7 @@ class DepthEstimator:
     """
 
     reopen: Callable[[], DepthEstimator] | None = None
+    _most_at_once = 0
 
     def __init__(
         self, runtime: Runtime, spec: ModelSpec, *, policy: Policy = "single", tiles: int = 1
@@ -131,12 +132,19 @@ class DepthEstimator:
         margin = reflect_margin(*image.size) if "pad" in self.policy else (0, 0)
         return self.preprocess(image, margin=margin)
 
-    def predict_prepared(self, prepared: Prepared) -> Prediction:
-        """The second half of :meth:`predict`: run the network and go back to the picture's size."""
-        return _keep_finite(self._predict(prepared), prepared.image.name)
+    def predict_prepared(self, prepared: Prepared, *, resized: bool = True) -> Prediction:
+        """The second half of :meth:`predict`: run the network and go back to the picture's size.
 
-    def _predict(self, prepared: Prepared) -> Prediction:
+        Args:
+            prepared: from :meth:`prepare`.
+            resized: False leaves the map as :meth:`predict_unresized` does.
+        """
+        return _keep_finite(self._predict(prepared, resized=resized), prepared.image.name)
+
+    def _predict(self, prepared: Prepared, *, resized: bool = True) -> Prediction:
         outputs = self._run(prepared.arrays)
+        if not resized and self.tiles == 1:
+            return self._decode(outputs, prepared, 0, resized=False)
         return self._sharpen(self._decode(outputs, prepared, 0), prepared.image)
 
     def predict_unresized(self, source: ImageSource) -> Prediction:
@@ -145,10 +153,7 @@ class DepthEstimator:
         Where it does not cover the picture (a network that sees the middle alone, a margin), or
         tiles follow, this is :meth:`predict_unchecked`.
         """
-        prepared = self.prepare(source)
-        if self.tiles > 1:
-            return self._predict(prepared)
-        return self._decode(self._run(prepared.arrays), prepared, 0, resized=False)
+        return self._predict(self.prepare(source), resized=False)
 
     def predict_batch(
         self, sources: Iterable[ImageSource], *, batch_size: int = 8
@@ -171,20 +176,50 @@ class DepthEstimator:
             group = waiting.setdefault(prepared.shapes, [])
             group.append((index, prepared))
             if len(group) == batch_size:
-                done.update(self._predict_group(waiting.pop(prepared.shapes)))
+                done.update(self._fill(waiting.pop(prepared.shapes)))
         for group in waiting.values():
-            done.update(self._predict_group(group))
+            done.update(self._fill(group))
         return [done[index] for index in sorted(done)]
 
     def predict_many(self, prepared: Sequence[Prepared]) -> list[Prediction]:
         """Depth of pictures from :meth:`prepare` that have one input size, in one run.
 
-        A map without a finite value is returned as it is, for the sake of the others.
+        Where memory runs out, the pictures run in smaller batches, now and later; a LeadlineWarning
+        says so. A map without a finite value is returned as it is, for the sake of the others.
         """
+        most = self._most_at_once or len(prepared)
+        parts = [prepared[n : n + most] for n in range(0, len(prepared), most)]
+        try:
+            return [one for part in parts for one in self._predict_at_once(part)]
+        except MemoryError:
+            if min(most, len(prepared)) == 1:
+                raise
+        self._most_at_once = min(most, len(prepared)) // 2
+        warnings.warn(
+            f"{self.spec.name}: memory ran out with {min(most, len(prepared))} pictures at once on "
+            f"{self.runtime.device}; going on with {self._most_at_once}.",
+            LeadlineWarning,
+            stacklevel=2,
+        )
+        return self.predict_many(prepared)
+
+    def _predict_at_once(self, prepared: Sequence[Prepared]) -> list[Prediction]:
         outputs = self._run(stack(prepared))
         return [
             self._sharpen(self._decode(outputs, one, place), one.image)
             for place, one in enumerate(prepared)
+        ]
+
+    def predict_group(self, prepared: Sequence[Prepared]) -> list[Prediction]:
+        """As :meth:`predict_many`, with NaN where the network failed, as :meth:`predict` does.
+
+        Raises:
+            InputError: the network gives no finite value of one of them.
+        """
+        made = self.predict_many(prepared)
+        return [
+            _keep_finite(prediction, one.image.name)
+            for prediction, one in zip(made, prepared, strict=True)
         ]
 
     def predict_views(
@@ -228,12 +263,9 @@ class DepthEstimator:
             views = bring_to_cameras(views, prepared)
         return MultiView(predictions=views)
 
-    def _predict_group(self, group: list[tuple[int, Prepared]]) -> dict[int, Prediction]:
-        made = self.predict_many([prepared for _, prepared in group])
-        return {
-            index: _keep_finite(one, prepared.image.name)
-            for (index, prepared), one in zip(group, made, strict=True)
-        }
+    def _fill(self, group: list[tuple[int, Prepared]]) -> dict[int, Prediction]:
+        made = self.predict_group([prepared for _, prepared in group])
+        return {index: one for (index, _), one in zip(group, made, strict=True)}
 
     def _sharpen(self, whole: Prediction, image: Image, *, batch_size: int = 4) -> Prediction:
         """The whole picture's prediction with the detail of its tiles in map and points."""

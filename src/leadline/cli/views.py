@@ -18,6 +18,7 @@ from leadline.cli.options import (
     parse_formats,
     with_load_options,
 )
+from leadline.cli.outputs import LeftOut
 from leadline.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,13 +89,18 @@ def views(
         cmap=cmap,
         max_points=max_points,
     )
-    report = _report(made, planned, files)
+    left_out = LeftOut(names)
+    for view in made:
+        left_out.add(view)
+    report = {**_report(made, planned, files), "left_out": left_out.to_dict()}
     if as_json:
         typer.echo(json.dumps(report, indent=2))
         return
     kind, cut = report["kind"], report["cut"]
     unit = "in metres" if kind == "metric_depth" else f"up to one scale ({kind})"
     typer.echo(f"{len(made)} views, {unit}. Results are in {out}.", err=True)
+    for line in left_out.lines():
+        typer.echo(line, err=True)
     if cut:
         typer.echo(
             f"The views have different sizes; of {len(cut)} the network saw the middle alone: "

@@ -56,7 +56,7 @@ class DatasetSpec:
         splits: its parts, the first by default; empty when it has none.
         training, validation: those to learn from and to validate on; empty: none of its own.
         open: lists its frames.
-        applies_every: ``open`` itself obeys :attr:`Options.every`: by scene, by the frames'
+        applies_every: ``open`` itself obeys ``Options.every``: by scene, by the frames'
             numbers, or not at all (rendered frames are no sequence).
         needs_root: False for what is rendered.
     """

@@ -6,6 +6,7 @@ Sets with a file of their own say what they are there (``SPECS``); the rest stan
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
@@ -29,6 +30,7 @@ from leadline.datasets import (
 )
 from leadline.datasets.spec import DatasetSpec, Open, Options
 from leadline.errors import InputError, UnknownNameError
+from leadline.io.boundary import reading
 
 if TYPE_CHECKING:
     import os
@@ -45,6 +47,9 @@ _RAW_LAYOUT = (
     "DATE/DATE_drive_NNNN_sync/image_02/data/NNNNNNNNNN.png (or .jpg; image_03: right)\n"
     "DATE/DATE_drive_NNNN_sync/velodyne_points/data/NNNNNNNNNN.bin"
 )
+
+
+_WHOLE = "its files are damaged, or of another data set; copy them again."
 
 
 def _eigen(target: Literal["lidar", "annotated"]) -> Open:
@@ -373,13 +378,21 @@ def open_dataset(
     folder_ = Path(root or ".")
     if spec.needs_root and not folder_.exists():
         raise InputError(f"{folder_}: no such folder. {name} has below it:\n{spec.layout}")
-    refs = spec.open(folder_, options)
+    with reading(f"{name} in {folder_}", _WHOLE):
+        refs = spec.open(folder_, options)
     if not refs:
         raise InputError(
             f"{folder_} holds no frame of {name}, which has below it:\n{spec.layout}\n"
             "Give the folder that holds these, or another --dataset."
         )
-    return refs if spec.applies_every else refs[:: options.every]
+    refs = refs if spec.applies_every else refs[:: options.every]
+    return [replace(ref, read=partial(_read_frame, ref, f"{name} in {folder_}")) for ref in refs]
+
+
+def _read_frame(ref: FrameRef, where: str) -> Frame:
+    """The frame; whatever its files hold, one line where they cannot be read."""
+    with reading(f"{where}: {ref.name}", _WHOLE):
+        return ref.read()
 
 
 def iter_dataset(

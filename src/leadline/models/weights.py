@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 import warnings
@@ -18,6 +17,7 @@ from leadline.errors import MissingDependencyError, MissingWeightsError, Weights
 from leadline.hub import INDEX_SUFFIX, read_index
 from leadline.models.base import DepthModule
 from leadline.models.signatures import SIGNATURES, Signature
+from leadline.whole_files import move_files, working_folder
 
 WRAPPERS = (
     *("state_dict_ema", "model_ema", "ema_state_dict", "ema", "ema_model", "teacher"),
@@ -27,8 +27,10 @@ WRAPPERS = (
 """Keys under which training scripts put the tensors, tried in this order: of a run's last weights
 and their running mean (EMA), the mean is what its authors evaluate."""
 
-PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "depth_model.")
-PREFIXES += ("student.", "teacher.", "ema.", "ema_model.")
+PREFIXES = (
+    *("module.", "_orig_mod.", "model.", "net.", "network.", "depth_model."),
+    *("student.", "teacher.", "ema.", "ema_model."),
+)
 """What DataParallel, torch.compile, Lightning and distillation put before every name, in any order
 and depth."""
 
@@ -143,14 +145,9 @@ def save_weights(module: nn.Module, path: str | Path) -> None:
         tensors[tensor_name] = tensor.clone() if tensor.data_ptr() in held else tensor
         held.add(tensor.data_ptr())
     name = module.name if isinstance(module, DepthModule) else ""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        save_file(tensors, temporary, metadata={"format": "pt", "architecture": name})
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with working_folder(path.parent) as folder:
+        save_file(tensors, folder / path.name, metadata={"format": "pt", "architecture": name})
+        move_files(folder, path.parent)
 
 
 def unwrap(raw: object, *, label: str = "the state dict") -> dict[str, Tensor]:
