@@ -1,4 +1,4 @@
-"""Poses of several views that are given, or read from rays, against scenes whose answer is known."""
+"""Poses of several views that are given, or read from rays, in scenes whose answer is known."""
 
 from __future__ import annotations
 
