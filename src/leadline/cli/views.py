@@ -44,17 +44,20 @@ def views(
     """
     from leadline.cli.naming import check_folder, output_files, output_stems
     from leadline.io import output_suffixes
+    from leadline.io.colmap import check_image_name
 
     _check_model(load.model)
     pictures = _list_pictures(inputs)
     names = parse_formats(formats)
     check_folder(out)
     planned = output_files(pictures, out, output_suffixes(names))
+    stems = output_stems(pictures)
+    for stem in stems.values():
+        check_image_name(stem)
     estimator = load.open()
     if estimator.spec.max_views < 2:
         raise _one_view(estimator.spec.name)
     made = estimator.predict_views(pictures)
-    stems = output_stems(pictures)
     files = made.save(
         out,
         names,
