@@ -137,7 +137,8 @@ def _licence(installed: Distribution) -> str:
         for text in meta.get_all("Classifier") or []
         if text.startswith("License ::") and text != "License :: OSI Approved"
     ]
-    said = meta.get("License-Expression") or "; ".join(classifiers) or meta.get("License") or ""
+    expressions, words = (meta.get_all(key) or [] for key in ("License-Expression", "License"))
+    said = "; ".join(expressions or classifiers or words)
     if name.startswith(_NVIDIA) and not ALLOWED.search(said):
         return "NVIDIA's terms of use"
     return BY_HAND.get(name) or " ".join(said.split())[:80]

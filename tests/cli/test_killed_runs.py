@@ -18,6 +18,7 @@ from testing.tiny import write_tiny_model
 
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
+load_file = pytest.importorskip("safetensors.numpy").load_file
 
 KILLS = 3
 COMMANDS = {
@@ -42,8 +43,8 @@ COMMANDS = {
 }
 FILES = {"export": "net.xml"}
 """What --out names, where it is a file."""
-TIMED = ("seconds", "samples_per_s", "made_at", "date")
-"""Keys of JSON files that no two runs share."""
+UNLIKE = ("seconds", "samples_per_s", "digest")
+"""Keys of JSON files in which two runs differ."""
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,10 @@ def finish(place: Path, words: tuple[str, ...], out: str) -> float:
     return time.monotonic() - began
 
 
+def hash_bytes(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
 def contents(folder: Path) -> dict[str, object]:
     """Name -> digest of every file, of JSON what does not tell the time."""
     found: dict[str, object] = {}
@@ -91,15 +96,18 @@ def contents(folder: Path) -> dict[str, object]:
         name = str(path.relative_to(folder))
         if path.name == "log.jsonl":
             lines = [json.loads(line) for line in path.read_text().splitlines()]
-            found[name] = [(line["step"], line["loss"]) for line in lines if "loss" in line]
+            found[name] = [[line["step"], line["loss"]] for line in lines if "loss" in line]
         elif path.name == "made.jsonl":
             found[name] = sorted(json.loads(line)["source"] for line in path.open())
+        elif path.suffix == ".safetensors":  # whose header lists its metadata in any order
+            tensors = load_file(path)
+            found[name] = {key: hash_bytes(tensors[key].tobytes()) for key in sorted(tensors)}
         elif path.suffix == ".json":
             record = json.loads(path.read_text())
             keep = record if isinstance(record, dict) else {}
-            found[name] = {key: value for key, value in keep.items() if key not in TIMED}
+            found[name] = {key: value for key, value in keep.items() if key not in UNLIKE}
         else:
-            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            found[name] = hash_bytes(path.read_bytes())
     return found
 
 

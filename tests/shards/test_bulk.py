@@ -15,7 +15,7 @@ from PIL import Image as PilImage
 import leadline
 from leadline.datasets import open_labels
 from leadline.errors import InputError, UnknownNameError
-from leadline.io import decode_png16
+from leadline.io import decode_png16, read_image
 from leadline.jobs import run_parts
 from leadline.kinds import DepthKind
 from leadline.load_options import LoadOptions

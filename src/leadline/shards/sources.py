@@ -196,9 +196,11 @@ def _on_this_machine(address: str) -> Generator[str]:
 
 def _members(path: str, name: str) -> list[Picture]:
     """Pictures of a WebDataset shard; the key is a member's name up to its first dot."""
-    with reading(name, "a plain tar file is needed: write it again."):
-        with tarfile.open(path, "r:") as shard:
-            members = [member for member in shard if member.isfile()]
+    with (
+        reading(name, "a plain tar file is needed: write it again."),
+        tarfile.open(path, "r:") as shard,
+    ):
+        members = [member for member in shard if member.isfile()]
     found = []
     for member in members:
         inner = PurePosixPath(member.name)
