@@ -80,9 +80,10 @@ def test_points_of_one_view_agree_with_another(bank: world.TextureBank, kind: st
     )
     seen = second.depth[np.rint(v[inside]).astype(int), np.rint(u[inside]).astype(int)]
     ratio = seen / local[..., 2][inside]
-    assert np.mean(np.abs(ratio - 1) < 0.06) > 0.78
+    agree = np.mean(np.abs(ratio - 1) < 0.06)
+    assert agree > 0.78
     unmoved = first.depth[inside] / local[..., 2][inside]
-    assert np.mean(np.abs(unmoved - 1) < 0.06) < 0.3  # or the camera's way would not matter
+    assert np.mean(np.abs(unmoved - 1) < 0.06) < agree / 2  # or the camera's way would not matter
 
 
 def test_colour_filter_keeps_the_depth_at_pixel_centres(bank: world.TextureBank) -> None:
