@@ -255,9 +255,8 @@ def _worker(target: Target, cases: range, seed: int, keep: Path | None) -> Itera
             words, cwd=ROOT, stdout=subprocess.PIPE, stderr=said, text=True
         ) as process,
     ):
-        assert process.stdout is not None
         whole = False
-        for line in process.stdout:
+        for line in process.stdout or ():
             found = json.loads(line)
             whole = whole or "done" in found
             yield found

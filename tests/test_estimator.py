@@ -150,7 +150,7 @@ def test_one_picture_that_is_too_much_is_a_memory_error() -> None:
         def run(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             raise MemoryError
 
-    with pytest.raises(MemoryError):
+    with pytest.warns(LeadlineWarning, match="going on with 1"), pytest.raises(MemoryError):
         DepthEstimator(Nothing(), SPEC).predict_batch([picture(32, 32)] * 3)
 
 

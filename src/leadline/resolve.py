@@ -142,7 +142,11 @@ def _check_words(kind: str | None, normalize: str | None) -> None:
 
 
 def _with_words(found: Origin, kind: str | None, normalize: str | None) -> Origin:
-    """The model with the kind and normalisation that the user gives, where nothing else does."""
+    """The model with the kind and normalisation that the user gives, where nothing else does.
+
+    Raises:
+        InputError: the catalogue or a file beside the network says something else.
+    """
     spec, told = found.spec, {}
     if kind is not None and kind != spec.kind:
         told["kind"] = (kind, str(spec.kind))
@@ -152,11 +156,10 @@ def _with_words(found: Origin, kind: str | None, normalize: str | None) -> Origi
     ):
         told["normalize"] = (normalize, f"mean {spec.preprocess.mean}, std {spec.preprocess.std}")
     for name, (given, known) in told.items():
-        if not found.is_graph or found.told_by == sidecar_path(found.path).name:
-            raise InputError(
-                f"{name}={given} for {found.path.name}, but {found.told_by} says {known}; leave "
-                f"--{name} out, which is for exported networks without a description."
-            )
+        raise InputError(
+            f"{name}={given} for {found.path.name}, but {found.told_by} says {known}; leave "
+            f"--{name} out, which is for exported networks without a description."
+        )
     if normalize is not None:
         mean, std = NORMALIZE[normalize]
         spec = replace(spec, preprocess=replace(spec.preprocess, mean=mean, std=std))

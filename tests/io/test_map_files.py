@@ -83,6 +83,16 @@ def test_pfm_refuses_other_shapes(tmp_path):
         write_pfm(tmp_path / "a.pfm", np.zeros((2, 2, 2)))
 
 
+def test_text_of_no_letters_is_refused(tmp_path):
+    text = np.array("metric")
+    codes = text.tobytes()
+    array = tmp_path / "a.npy"
+    np.save(array, text)
+    array.write_bytes(array.read_bytes().replace(codes, codes[:4] + b"\xff" * 4 + codes[8:]))
+    with pytest.raises(InputError, match="no letters"):
+        read_npy(array)
+
+
 def test_depth_png_of_data_sets(tmp_path):
     codes = np.array([[0, 256], [65535, 128]], np.uint16)
     PilImage.fromarray(codes).save(tmp_path / "a.png")

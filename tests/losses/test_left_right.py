@@ -154,3 +154,11 @@ def test_arguments_that_do_not_agree_say_what_is_needed() -> None:
         LeftRightConfig(smoothness_axes="y")
     with pytest.raises(InputError, match="0 to 1"):
         LeftRightConfig(ssim_weight=-1.0)
+
+
+def test_pictures_too_small_for_the_scales_are_refused() -> None:
+    small = torch.rand(1, 3, 16, 64)
+    maps = [torch.full((1, 16 >> s, 64 >> s), 0.1) for s in range(4)]
+    with pytest.raises(InputError, match="sides of 24 or more are needed"):
+        monodepth_loss(maps, maps, small, small)
+    assert torch.isfinite(monodepth_loss(maps[:3], maps[:3], small, small).total)

@@ -15,7 +15,7 @@ from PIL import Image as PilImage
 import leadline
 from leadline.datasets import open_labels
 from leadline.errors import InputError, UnknownNameError
-from leadline.io import decode_png16
+from leadline.io import decode_png16, read_image
 from leadline.jobs import run_parts
 from leadline.kinds import DepthKind
 from leadline.load_options import LoadOptions
@@ -232,6 +232,44 @@ def test_shards_in_keep_their_keys(job: BulkJob, photos: Path, tmp_path: Path) -
             file.addfile(info, io.BytesIO(data))
     run_bulk(job, list_sources([tmp_path / "in"]))
     assert _keys(Path(job.out) / "shard-000000.tar") == ["x/one", "x/two"]
+
+
+def test_names_in_shards_lead_nowhere(job: BulkJob, photos: Path, tmp_path: Path) -> None:
+    shard = tmp_path / "in" / "a.tar"
+    shard.parent.mkdir()
+    data = (photos / "p1.png").read_bytes()
+    with tarfile.open(shard, "w") as file:
+        for name in ("../../up/one.png", "/root/two.png", "a/../three.png"):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            file.addfile(info, io.BytesIO(data))
+    run_bulk(job, list_sources([tmp_path / "in"]))
+    names = _keys(Path(job.out) / "shard-000000.tar")
+    assert sorted(names) == ["_/_/up/one", "a/_/three", "root/two"]
+
+
+def test_one_picture_that_the_network_refuses_fails_alone(
+    job: BulkJob, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from leadline.estimator import DepthEstimator
+
+    right = DepthEstimator.predict_many
+
+    def wrong(self: DepthEstimator, prepared: list[Prepared]) -> list[Prediction]:
+        for one in prepared:
+            if one.image.pixels[0, 0, 0] == first:
+                raise InputError("a focal length is needed")
+        return right(self, prepared)
+
+    pictures = sorted(photos.glob("p*.png"))
+    firsts = [read_image(path).pixels[0, 0, 0] for path in pictures]
+    first = firsts[1]
+    monkeypatch.setattr(DepthEstimator, "predict_many", wrong)
+    report = run_bulk(job, list_sources(pictures))
+    bad = firsts.count(first)
+    assert 0 < bad < len(pictures)
+    assert report.tally.count == len(pictures) - bad
+    assert [why for _, why in report.tally.failed] == ["a focal length is needed"] * bad
 
 
 def test_object_stores_in_and_out(job: BulkJob, photos: Path) -> None:

@@ -85,6 +85,11 @@ def triangulate(
     _one_way({"--poses": poses, "--baseline-m": baseline_m, "--camera-height-m": camera_height_m})
     suffixes = output_suffixes(parse_formats(formats))
     check_folder(out)
+    if fill and load.model is not None:
+        raise InputError(
+            "--fill with --model: the network's map completes what no other frame confirms; leave "
+            "one of them out."
+        )
     reading = Reading.of(tone, max_megapixels)
     frames = with_cameras(read_frames(inputs, every, reading), camera, fov)
     estimator = load.open() if load.model is not None else None

@@ -68,6 +68,7 @@ def views(
     """
     from leadline.cli.naming import check_folder, output_files, output_stems
     from leadline.io import output_suffixes
+    from leadline.io.colmap import check_image_name
 
     _check_cameras(poses, camera, fov, ray_poses=ray_poses)
     _check_model(load.model)
@@ -76,13 +77,15 @@ def views(
     names = parse_formats(formats)
     check_folder(out)
     planned = output_files(pictures, out, output_suffixes(names))
+    stems = output_stems(pictures)
+    for stem in stems.values():
+        check_image_name(stem)
     estimator = load.open()
     if estimator.spec.max_views < 2:
         raise _one_view(estimator.spec.name)
     made = estimator.predict_views(
         sources, poses="given" if poses else "rays" if ray_poses else "predicted"
     )
-    stems = output_stems(pictures)
     files = made.save(
         out,
         names,

@@ -18,6 +18,7 @@ from leadline.datasets.frame import read_json
 from leadline.errors import InputError
 from leadline.image import Image
 from leadline.io import decode_png16, read_image, read_png16_record
+from leadline.io.boundary import open_file, reading
 from leadline.kinds import DepthKind
 from leadline.resample import resize
 
@@ -56,6 +57,9 @@ class LabelRef:
     read: Callable[[], Label]
 
 
+_AGAIN = "what `leadline label` wrote is needed; delete it and label again."
+
+
 def open_labels(
     folder: str | Path, *, pictures: str | Path | None = None
 ) -> tuple[DepthKind, list[LabelRef]]:
@@ -90,21 +94,20 @@ def open_labels(
         refs = [ref for shard in sorted(root.glob("shard-*.tar")) for ref in _shard(shard, moved)]
     if not refs:
         raise InputError(f"{root} holds no labels yet; run `leadline label` to its end.")
-    return DepthKind(record["kind"]), refs
+    with reading(str(manifest), _AGAIN):
+        return DepthKind(record["kind"]), refs
 
 
 def _read_file(path: Path, moved: Path | None) -> Label:
     source = str(read_png16_record(path).get("source", ""))
-    return _label(path.read_bytes(), str(path), _picture(source, moved), path.stem)
+    with reading(str(path), _AGAIN):
+        return _label(path.read_bytes(), str(path), _picture(source, moved), path.stem)
 
 
 def _shard(path: Path, moved: Path | None) -> list[LabelRef]:
     """The labels of a shard; its table of contents is read once."""
-    try:
-        with tarfile.open(path, "r:") as shard:
-            members = {m.name: (m.offset_data, m.size) for m in shard if m.isfile()}
-    except (OSError, tarfile.TarError) as error:
-        raise InputError(f"{path} is damaged ({error}); delete it and label again.") from error
+    with reading(str(path), _AGAIN), tarfile.open(path, "r:") as shard:
+        members = {m.name: (m.offset_data, m.size) for m in shard if m.isfile()}
     by_key: dict[str, dict[str, tuple[int, int]]] = {}
     for name, place in members.items():
         head, _, base = name.rpartition("/")
@@ -121,13 +124,13 @@ def _read_member(
     path: Path, key: str, places: dict[str, tuple[int, int]], moved: Path | None
 ) -> Label:
     own = [extension for extension in places if extension not in (_MAP[1:], "json")]
-    with path.open("rb") as file:
+    with open_file(path, _AGAIN) as file:
         data = _slice(file, places[_MAP[1:]])
         picture = read_image(_slice(file, places[own[0]])) if own else None
-    if picture is None:
-        record = decode_png16(data, name=f"{path}#{key}").info
-        picture = _picture(str(record.get("source", "")), moved)
-    return _label(data, f"{path}#{key}", picture, key)
+        if picture is None:
+            record = decode_png16(data, name=f"{path}#{key}").info
+            picture = _picture(str(record.get("source", "")), moved)
+        return _label(data, f"{path}#{key}", picture, key)
 
 
 def _slice(file: Any, place: tuple[int, int]) -> bytes:

@@ -120,8 +120,7 @@ def write_colmap(
     for number, (name, camera) in enumerate(cameras.items(), start=1):
         if camera.world_from_camera is None:
             raise InputError(f"{name}: its camera has no pose; give it world_from_camera.")
-        if not name.strip() or name != name.strip() or not name.isprintable():
-            raise InputError(f"{name!r}: an image name of printable letters is needed for COLMAP.")
+        check_image_name(name)
         x, y, z, *q, w = quaternion_of_pose(np.linalg.inv(camera.world_from_camera))
         lens = (camera.fx, camera.fy, camera.cx + 0.5, camera.cy + 0.5)
         lenses.append(f"{number} PINHOLE {camera.width} {camera.height} {_numbers(lens)}")
@@ -135,6 +134,14 @@ def write_colmap(
     for file, lines in zip(files, text.values(), strict=True):
         write_text(file, "\n".join(lines) + "\n")
     return files
+
+
+def check_image_name(name: str) -> None:
+    """Raise InputError for a name that a line of COLMAP's text files cannot hold."""
+    if not name.strip() or name != name.strip() or not name.isprintable():
+        raise InputError(
+            f"{name!r}: an image name of printable letters is needed for COLMAP; rename the file."
+        )
 
 
 def _point_lines(cloud: PointCloud | None) -> Iterator[str]:

@@ -25,6 +25,7 @@ _HEADERS = {
     (2, 0): np.lib.format.read_array_header_2_0,
 }
 _NPY_SUFFIX = ".npy"
+_LAST_LETTER = 0x10FFFF
 
 
 def read_npy(path: str | os.PathLike[str]) -> np.ndarray:
@@ -91,4 +92,9 @@ def _read_array(file: IO[bytes], size: int) -> np.ndarray:
     if min(shape, default=1) < 0 or file.tell() + math.prod(shape) * dtype.itemsize > size:
         raise ValueError(f"{size} bytes, too few for {dtype} of shape {shape}")
     file.seek(0)
-    return np.lib.format.read_array(file, allow_pickle=False)
+    array = np.lib.format.read_array(file, allow_pickle=False)
+    if dtype.kind == "U" and array.size:  # numpy itself trusts the letters' codes
+        codes = np.frombuffer(array.astype(dtype.newbyteorder("=")).tobytes(), np.uint32)
+        if codes.max(initial=0) > _LAST_LETTER:
+            raise ValueError("a text of codes that are no letters")
+    return array

@@ -17,6 +17,9 @@ from torch import Tensor
 from leadline.errors import InputError
 from leadline.ops import edge_aware_gradients, sample_along_rows, ssim_dissimilarity
 
+_WINDOW = 3
+"""Rows and columns that SSIM compares at once."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LeftRightConfig:
@@ -101,7 +104,7 @@ def monodepth_loss(
         config: weights and choices.
 
     Raises:
-        InputError: different numbers of scales.
+        InputError: different numbers of scales, or pictures too small for them.
     """
     if len(left_disparity) != len(right_disparity) or not left_disparity:
         raise InputError(
@@ -110,6 +113,12 @@ def monodepth_loss(
         )
     config = config or LeftRightConfig()
     scales = len(left_disparity)
+    if min(left.shape[-2:]) >> (scales - 1) < _WINDOW:
+        raise InputError(
+            f"pictures of {tuple(left.shape[-2:])} at {scales} scales, each half the last: the "
+            f"smallest has less than the {_WINDOW} rows and columns that SSIM compares; sides of "
+            f"{_WINDOW << (scales - 1)} or more are needed."
+        )
     terms = torch.stack(
         [
             _one_scale(*maps, config)

@@ -203,17 +203,22 @@ def mean_residuals(pred: Tensor, target: Tensor, valid: Tensor, *, drop: Tensor)
     return torch.where(known, residual, 0.0).sum(1) / known.sum(1).clamp(min=1)
 
 
-def feature_distance(features: Tensor, frozen: Tensor, *, margin: float) -> Tensor:
-    """(b,) mean of ``1 - cos(features, frozen)`` over the places where cos is not above the margin.
+def feature_distance(
+    features: Tensor, frozen: Tensor, *, margin: float, over: Literal["kept", "all"] = "kept"
+) -> Tensor:
+    """(b,) mean of ``1 - cos(features, frozen)`` where cos is not above the margin; 0 elsewhere.
 
     Args:
         features: (b, c, h, w), or (b, n, c) tokens.
         frozen: the same of the frozen encoder.
         margin: places above it are near enough; 0 where all are.
+        over: the sum is divided by the number of places that are ``kept``, so that few that strayed
+            weigh as much as many; ``all``: by that of all places, as the paper's equation says.
 
     Source: Yang et al., Depth Anything, CVPR 2024, equation 9 and the margin of section 3.3.
     """
     dim = 1 if features.ndim == 4 else 2
     cosine = F.cosine_similarity(features.float(), frozen.float(), dim=dim).flatten(1)
     away = cosine <= margin
-    return torch.where(away, 1 - cosine, 0.0).sum(1) / away.sum(1).clamp(min=1)
+    count = away.sum(1).clamp(min=1) if over == "kept" else cosine.shape[1]
+    return torch.where(away, 1 - cosine, 0.0).sum(1) / count

@@ -14,6 +14,7 @@ from typing import Any
 
 from leadline.errors import InputError
 from leadline.io import is_map, list_images, read_image
+from leadline.io.boundary import reading
 from leadline.io.images import IMAGE_SUFFIXES, natural_key
 from leadline.jobs import atomic_write
 
@@ -195,11 +196,11 @@ def _on_this_machine(address: str) -> Generator[str]:
 
 def _members(path: str, name: str) -> list[Picture]:
     """Pictures of a WebDataset shard; the key is a member's name up to its first dot."""
-    try:
-        with tarfile.open(path, "r:") as shard:
-            members = [member for member in shard if member.isfile()]
-    except (OSError, tarfile.TarError) as error:
-        raise InputError(f"{name} is no plain tar file ({error}); write it again.") from error
+    with (
+        reading(name, "a plain tar file is needed: write it again."),
+        tarfile.open(path, "r:") as shard,
+    ):
+        members = [member for member in shard if member.isfile()]
     found = []
     for member in members:
         inner = PurePosixPath(member.name)
@@ -207,7 +208,7 @@ def _members(path: str, name: str) -> list[Picture]:
         if inner.suffix.lower() in IMAGE_SUFFIXES and not inner.name.endswith(".depth.png"):
             found.append(
                 Picture(
-                    key=str(inner.with_name(stem)),
+                    key=_key(inner.with_name(stem)),
                     source=f"{name}#{member.name}",
                     path=path,
                     offset=member.offset_data,
@@ -215,3 +216,9 @@ def _members(path: str, name: str) -> list[Picture]:
                 )
             )
     return found
+
+
+def _key(name: PurePosixPath) -> str:
+    """A member's name without what would lead whoever unpacks the new shard out of his folder."""
+    parts = ("_" if part == ".." else part for part in name.parts if part != "/")
+    return str(PurePosixPath(*parts))

@@ -178,8 +178,8 @@ class ShardWriter:
         failed: list[tuple[str, str]],
         notes: list[tuple[str, str]],
     ) -> list[tuple[Picture, bytes, Prediction]]:
-        """Run the pictures of one input size together, and give all in their order."""
-        groups: dict[tuple[int, int], list[int]] = {}
+        """Run the pictures of equal inputs together, and give all in their order."""
+        groups: dict[object, list[int]] = {}
         readable: dict[int, tuple[bytes, Prepared]] = {}
         for index, one in enumerate(ready):
             if isinstance(one, str):
@@ -187,17 +187,28 @@ class ShardWriter:
             else:
                 readable[index] = one
                 notes += [(pictures[index].source, note) for note in one[1].image.notes]
-                groups.setdefault(one[1].input_size, []).append(index)
+                groups.setdefault(one[1].shapes, []).append(index)
         made: dict[int, Prediction] = {}
         for indices in groups.values():
-            maps = self._estimator.predict_many([readable[index][1] for index in indices])
+            maps = self._maps([readable[index][1] for index in indices])
             for index, one in zip(indices, maps, strict=True):
-                if np.isfinite(one.values).any():
+                if isinstance(one, str):
+                    failed.append((pictures[index].source, one))
+                elif np.isfinite(one.values).any():
                     made[index] = one
                 else:
                     line = f"{one.model or 'the network'} gives no finite value for it"
                     failed.append((pictures[index].source, line))
         return [(pictures[index], readable[index][0], made[index]) for index in sorted(made)]
+
+    def _maps(self, prepared: list[Prepared]) -> list[Prediction | str]:
+        """The maps of pictures of equal inputs; for one that fails alone, why."""
+        try:
+            return list(self._estimator.predict_many(prepared))
+        except (LeadlineError, MemoryError) as error:
+            if len(prepared) == 1:
+                return [" ".join(str(error).split()) or "memory ran out"]
+            return [one for alone in prepared for one in self._maps([alone])]
 
 
 def label_of(prediction: Prediction, source: str, job: BulkJob) -> Prediction:

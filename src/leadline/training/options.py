@@ -235,6 +235,7 @@ class DepthAnythingOptions:
         cutmix: share of pseudo-labelled pictures that get a box of another.
         feature_weight: of the alignment with the frozen encoder; 0: none.
         feature_margin: cosine above which a place is near enough.
+        feature_over: what the distance is a mean over: the places that are ``kept``, or ``all``.
         gradient_weight: of the multi-scale gradient, against the difference: 0 in version 1, 2 in
             version 2.
         drop: share of each pseudo-labelled picture's pixels that is left out, those of the
@@ -255,6 +256,7 @@ class DepthAnythingOptions:
     cutmix: float = 0.5
     feature_weight: float = 1.0
     feature_margin: float = 0.85
+    feature_over: Literal["kept", "all"] = "kept"
     gradient_weight: float = 0.0
     drop: float = 0.0
     sky: Literal["far", "ignore"] = "far"

@@ -111,6 +111,9 @@ def test_feature_distance_counts_only_what_strayed() -> None:
     frozen = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])[None]  # (1, 3, 2) tokens
     features = torch.tensor([[1.0, 0.1], [0.0, 1.0], [-1.0, 0.0]])[None]
     assert feature_distance(features, frozen, margin=0.85).item() == pytest.approx((1 + 2) / 2)
+    places = features.shape[1]
+    whole = feature_distance(features, frozen, margin=0.85, over="all")
+    assert whole.item() == pytest.approx((1 + 2) / places)
     assert feature_distance(frozen, frozen, margin=0.85).item() == 0
     maps = features.transpose(1, 2)[..., None]  # (1, 2, 3, 1)
     again = feature_distance(maps, frozen.transpose(1, 2)[..., None], margin=0.85)
@@ -183,7 +186,7 @@ class _Plain(DepthModule):
 
 
 def test_the_frozen_encoder_never_learns_and_stays_in_eval_mode() -> None:
-    student = Student(_Plain(), align=True, margin=0.85).train()
+    student = Student(_Plain(), DepthAnythingOptions(), align=True).train()
     assert not student.anchor.training
     pseudo = torch.tensor([True, False])
     with torch.no_grad():

@@ -57,13 +57,13 @@ class Student(nn.Module):
     Args:
         network: with its starting weights; it has one encoder part.
         align: keep a frozen copy of the encoder.
-        margin: see :class:`DepthAnythingOptions`.
+        options: see :class:`DepthAnythingOptions`.
     """
 
-    def __init__(self, network: DepthModule, *, align: bool, margin: float) -> None:
+    def __init__(self, network: DepthModule, options: DepthAnythingOptions, *, align: bool) -> None:
         super().__init__()
         self.network = network
-        self.margin = margin
+        self.options = options
         self.anchor: Any = None
         if align:
             self.anchor = copy.deepcopy(_encoder(network)).requires_grad_(False).eval()
@@ -95,7 +95,8 @@ class Student(nn.Module):
         with torch.no_grad():
             anchored = self.anchor(given[0][pseudo], *given[1:])
         mine, frozen = _places(features[-1][pseudo]), _places(anchored[-1])
-        distance = feature_distance(mine, frozen, margin=self.margin)
+        margin, over = self.options.feature_margin, self.options.feature_over
+        distance = feature_distance(mine, frozen, margin=margin, over=over)
         return disparity, away.masked_scatter(pseudo, distance)
 
 
@@ -118,7 +119,7 @@ class DepthAnything(Recipe):
                 "one is random. Give imagenet = true, init_from, or options.encoder_start, or "
                 "options.feature_weight = 0."
             )
-        return Student(network, align=align, margin=options.feature_margin)
+        return Student(network, options, align=align)
 
     def deliver(self, module: Any) -> Delivery:
         """The student's network alone: affine disparity."""
