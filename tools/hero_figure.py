@@ -31,18 +31,17 @@ def hero() -> None:
 
 def draw_cloud(cloud: PointCloud, camera: Camera, yaw_deg: float, pitch_deg: float) -> np.ndarray:
     """Points seen by a camera that turned around their middle; near ones cover far ones."""
-    points = np.asarray(cloud.points, dtype=np.float64)
+    points, shades = np.asarray(cloud.points, dtype=np.float64), cloud.colors
+    assert shades is not None  # of a picture
     middle = np.median(points, axis=0)
     yaw, pitch = np.deg2rad([yaw_deg, pitch_deg])
-    turn_y = np.array(
-        [[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]]
-    )
+    turn_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
     turn_x = np.array(
         [[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]]
     )
     seen = (points - middle) @ (turn_x @ turn_y).T + middle + [0, 0, 0.25 * middle[2]]
     order = np.argsort(-seen[:, 2])
-    seen, colors = seen[order], cloud.colors[order]
+    seen, colors = seen[order], shades[order]
     canvas = np.full((camera.height, camera.width, 3), _PAPER, np.uint8)
     u = np.rint(camera.fx * seen[:, 0] / seen[:, 2] + camera.cx).astype(int)
     v = np.rint(camera.fy * seen[:, 1] / seen[:, 2] + camera.cy).astype(int)
