@@ -170,8 +170,10 @@ def test_files_and_addresses_in_messages_are_there():
             if address in NAMESPACES:
                 continue
             parts = urlsplit(address)
+            if parts.netloc.startswith("FILLED"):  # of the server that says so
+                continue
             assert parts.scheme == "https", f"{where}: {address}"
-            assert "." in parts.netloc or "FILLED" in parts.netloc, f"{where}: {address}"
+            assert "." in parts.netloc, f"{where}: {address}"
 
 
 PYTHON_CALL = re.compile(r"\b(?:leadline(?:\.\w+)+|np\.\w+|PIL\.\w+(?:\.\w+)*|\w+\.\w+)\(|\bPIL\.")

@@ -35,7 +35,7 @@ def find_photo(prediction: Prediction) -> Picture:
     """
     if prediction.image is None:
         raise InputError(
-            "this prediction holds no picture (it was read from a file, say); give one: "
+            "this prediction holds no picture (it was read from a file, say); give one: in Python "
             "dataclasses.replace(prediction, image=leadline.read_image(path))."
         )
     return prediction.image.pixels

@@ -108,5 +108,5 @@ def _ray_serve() -> ModuleType:
     try:
         from ray import serve
     except ImportError as error:
-        raise MissingDependencyError("ray[serve]", "--ray", "cluster") from error
+        raise MissingDependencyError("ray", "--ray", "cluster") from error
     return serve
