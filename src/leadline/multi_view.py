@@ -166,7 +166,8 @@ def draw_points(cloud: PointCloud, most: int) -> PointCloud:
         return cloud
     chosen = np.sort(np.random.default_rng(0).choice(len(cloud.points), most, replace=False))
     colors = None if cloud.colors is None else cloud.colors[chosen]
-    return PointCloud(points=cloud.points[chosen], colors=colors)
+    normals = None if cloud.normals is None else cloud.normals[chosen]
+    return replace(cloud, points=cloud.points[chosen], colors=colors, normals=normals)
 
 
 def cut_alike(prepared: Sequence[Prepared], spec: PreprocessSpec) -> list[Prepared]:

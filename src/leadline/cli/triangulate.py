@@ -186,10 +186,11 @@ def _report(
 def _write(found: Trajectory, frames: list[Image], out: Path) -> list[str]:
     import numpy as np
 
-    from leadline.io import write_npz, write_ply, write_poses
+    from leadline.io import PointCloud, write_npz, write_poses
 
     kind = "metric_depth" if found.metric else "scaled_depth"
-    write_ply(out / "points.ply", found.points.astype(np.float32), found.colors)
+    points, unit = found.points.astype(np.float32), "m" if found.metric else "1"
+    PointCloud(points=points, colors=found.colors, unit=unit).save(out / "points.ply")
     write_npz(
         out / "points.npz",
         {
