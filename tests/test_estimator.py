@@ -19,6 +19,7 @@ from leadline.kinds import DepthKind
 from leadline.load_options import resize_input
 from leadline.preprocess import Preprocess
 from leadline.resample import resize
+from leadline.runtime.base import raise_if_out_of_memory
 from leadline.spec import ModelSpec, PreprocessSpec
 
 SPEC = ModelSpec(
@@ -118,6 +119,54 @@ def test_an_empty_batch_is_empty_and_a_batch_size_of_zero_is_refused() -> None:
     assert estimator.predict_batch([]) == []
     with pytest.raises(InputError, match="batch_size=0"):
         estimator.predict_batch([picture(9, 9)], batch_size=0)
+
+
+class Narrow(Ramp):
+    """Runs out of memory beyond two pictures."""
+
+    def run(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if len(arrays["image"]) > 2:
+            raise MemoryError("CUDA out of memory")
+        return super().run(arrays)
+
+
+def test_memory_that_runs_out_makes_batches_smaller_and_says_so() -> None:
+    pictures = [picture(32, 32, seed) for seed in range(9)]
+    whole = DepthEstimator(Ramp(), SPEC).predict_batch(pictures)
+    narrow = Narrow()
+    estimator = DepthEstimator(narrow, SPEC)
+    with pytest.warns(
+        LeadlineWarning, match="with 8 pictures at once on cpu; going on with 4"
+    ) as w:
+        found = estimator.predict_batch(pictures)
+    assert [str(one.message).rpartition(" ")[2] for one in w] == ["4.", "2."]
+    assert [shape[0] for shape in narrow.batches] == [2, 2, 2, 2, 1]
+    for one, other in zip(found, whole, strict=True):
+        np.testing.assert_array_equal(one.values, other.values)
+
+
+def test_one_picture_that_is_too_much_is_a_memory_error() -> None:
+    class Nothing(Ramp):
+        def run(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        DepthEstimator(Nothing(), SPEC).predict_batch([picture(32, 32)] * 3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CUDA out of memory. Tried to allocate 20.00 GiB",
+        "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Failed to allocate memory for buffer",
+        "[GPU] clEnqueueMapBuffer, error code: -5 CL_OUT_OF_RESOURCES",
+        "std::bad_alloc",
+    ],
+)
+def test_what_runtimes_say_of_memory_is_a_memory_error(text: str) -> None:
+    with pytest.raises(MemoryError):
+        raise_if_out_of_memory(RuntimeError(text))
+    raise_if_out_of_memory(RuntimeError("shapes do not match"))
 
 
 def test_flip_averages_with_the_mirrored_picture() -> None:

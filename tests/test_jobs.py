@@ -1,58 +1,20 @@
+import errno
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from leadline.errors import InputError, JobError
-from leadline.jobs import Progress, atomic_write, run_job, run_parts, write_text
-
-
-def test_atomic_write_makes_folders_and_leaves_no_temporary(tmp_path: Path) -> None:
-    target = tmp_path / "a" / "b" / "c.bin"
-    with atomic_write(target) as file:
-        file.write(b"new")
-        assert not target.exists()
-    assert target.read_bytes() == b"new"
-    assert list(target.parent.iterdir()) == [target]
-
-
-def test_atomic_write_takes_names_as_long_as_the_disk_does(tmp_path: Path) -> None:
-    target = tmp_path / ("深" * 83 + ".txt")  # 253 bytes
-    write_text(target, "new")
-    assert target.read_text() == "new"
-
-
-def test_atomic_write_keeps_the_old_file_when_the_block_fails(tmp_path: Path) -> None:
-    target = tmp_path / "c.txt"
-    write_text(target, "old")
-
-    def write_half() -> None:
-        with atomic_write(target) as file:
-            file.write(b"half")
-            raise RuntimeError("halfway")
-
-    with pytest.raises(RuntimeError, match="halfway"):
-        write_half()
-    assert target.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [target]
-
-
-def test_atomic_write_takes_the_longest_names(tmp_path: Path) -> None:
-    target = tmp_path / ("x" * 250 + ".npy")
-    write_text(target, "text")
-    assert target.read_text() == "text"
-
-
-def test_atomic_write_into_a_file_as_folder_says_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="give another"), atomic_write(tmp_path / "file" / "x"):
-        pass
+from leadline.jobs import Progress, run_job, run_parts
+from leadline.whole_files import atomic_write
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 3])
@@ -235,3 +197,61 @@ def _is_alive(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+@pytest.mark.parametrize("ahead", [0, 2])
+@pytest.mark.parametrize("chained", [False, True])
+def test_a_full_disk_ends_the_job_at_the_first_item(
+    tmp_path: Path, ahead: int, chained: bool
+) -> None:
+    tried: list[int] = []
+
+    def finish(item: int, made: int) -> None:
+        tried.append(item)
+        if item == 3:
+            full = OSError(errno.ENOSPC, "No space left on device", "out/3.npz")
+            if not chained:
+                raise full
+            raise InputError("cannot write out/3.npz: No space left on device.") from full
+        with atomic_write(tmp_path / f"{item}.bin") as file:
+            file.write(bytes(2_000_000))
+
+    with pytest.raises(JobError) as caught:
+        run_job(
+            range(57),
+            prepare=lambda item: item,
+            work=lambda item, ready: ready,
+            finish=finish,
+            catch=(Exception,),
+            ahead=ahead,
+        )
+    assert len(tried) <= 4 + 2 * ahead
+    said = str(caught.value)
+    assert "out/3.npz" in said
+    assert "No space left on device" in said
+    found = re.search(r"3 items are done, and 54 are left, which take about (\S+) MB", said)
+    assert found is not None
+    most = 3 + 2 * ahead  # written, of which some are not counted as done yet
+    assert 108 <= float(found[1]) <= 108 * most / 3
+    assert "--resume" in said
+
+
+def test_a_full_disk_ends_parts_too() -> None:
+    def make() -> Callable[[int], None]:
+        def work(part: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device", "out/a.tar")
+
+        return work
+
+    with pytest.raises(JobError, match=r"a.tar: No space left on device\. What is done"):
+        list(run_parts(range(3), make))
+
+
+def test_memory_that_runs_out_fails_one_item() -> None:
+    def work(item: int, ready: int) -> int:
+        if item == 1:
+            raise MemoryError
+        return ready
+
+    report = run_job(range(3), prepare=int, work=work, finish=lambda item, made: made)
+    assert [item for item, _ in report.results] == [0, 2]

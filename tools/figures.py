@@ -19,6 +19,7 @@ import leadline
 from leadline import viz, world
 from tools import (
     dense_figures,
+    format_table,
     geometry_figures,
     network_drawings,
     recipe_figures,
@@ -169,6 +170,7 @@ def tables() -> None:
         filled = pattern.sub(fill, text)
         if filled != text:
             document.write_text(filled, encoding="utf-8")
+    format_table.write_page()
 
 
 def _score(score: dict[str, Any]) -> str:

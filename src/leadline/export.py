@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from leadline.load_options import LoadOptions
 from leadline.resolve import Origin
 from leadline.runtime import ModelFile, Runtime, RuntimeName, installed, open_file, select
 from leadline.spec import InputName, ModelSpec, Sidecar, sidecar_path
+from leadline.whole_files import move_files, working_folder
 
 if TYPE_CHECKING:
     from leadline.models.base import DepthModule
@@ -137,15 +137,14 @@ def export_module(
         )
         spec = replace(spec, preprocess=preprocess)
     module = module.eval().float().cpu()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder:
-        written = Path(folder) / out.name
+    with working_folder(out.parent) as folder:
+        written = folder / out.name
         write = _write_onnx if form == "onnx" else _write_openvino
         write(_Named(_lean(module, form), spec), written, sides)
         checks = tuple(_compare(module, written, spec, fixed=sides is not None))
         _refuse_if_wrong(checks, spec.name)
         _describe(written, spec, licence, outputs=_name_ports(spec))
-        _move(Path(folder), out.parent)
+        move_files(folder, out.parent)
     return Exported(path=out, sidecar=sidecar_path(out), checks=checks)
 
 
@@ -348,13 +347,12 @@ def _convert_graph(
         )
     import openvino
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder:
-        written = Path(folder) / out.name
+    with working_folder(out.parent) as folder:
+        written = folder / out.name
         graph = openvino.Core().read_model(origin.path)
         openvino.save_model(graph, written, compress_to_fp16=False)
         _describe(written, origin.spec, licence, inputs=origin.inputs, outputs=origin.outputs)
-        _move(Path(folder), out.parent)
+        move_files(folder, out.parent)
     return Exported(path=out, sidecar=sidecar_path(out), checks=())
 
 
@@ -426,12 +424,3 @@ def _refuse_if_wrong(checks: tuple[Check, ...], name: str) -> None:
 def _describe(path: Path, spec: ModelSpec, licence: str, **ports: Mapping[str, str]) -> None:
     sidecar = Sidecar.of(spec, licence=licence, digest=sha256_of(path), **ports)
     sidecar_path(path).write_text(sidecar.to_json(), encoding="utf-8")
-
-
-def _move(source: Path, target: Path) -> None:
-    """Move an export's files to their place, the sidecar last: its digest seals the rest."""
-    files = sorted(source.iterdir(), key=lambda file: file.suffix == ".json")
-    for file in files:
-        with file.open("rb") as handle:
-            os.fsync(handle.fileno())
-        file.replace(target / file.name)

@@ -27,6 +27,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, str) and value in parts
     if origin in (Union, UnionType):
         return any(_fits(value, part) for part in parts)
+    if origin is tuple and parts[-1] is Ellipsis:
+        return isinstance(value, tuple) and all(_fits(one, parts[0]) for one in value)
     if origin is tuple:
         return (
             isinstance(value, tuple)
@@ -46,6 +48,8 @@ def _in_words(hint: Any) -> str:
         return f"one of {', '.join(parts)}"
     if origin in (Union, UnionType):
         return " or ".join(_in_words(part) for part in parts)
+    if origin is tuple and parts[-1] is Ellipsis:
+        return f"[{_in_words(parts[0])}, ...]"
     if origin is tuple:
         return f"[{', '.join(_in_words(part) for part in parts)}]"
     if origin is not None:

@@ -18,12 +18,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import secrets
 import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import (
     Executor,
     Future,
@@ -32,13 +31,14 @@ from concurrent.futures import (
     as_completed,
 )
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
-from typing import Any, BinaryIO, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from leadline.errors import InputError, JobError, LeadlineError
+from leadline.errors import JobError, LeadlineError
+from leadline.whole_files import atomic_write as atomic_write
+from leadline.whole_files import bytes_written, is_disk_full
+from leadline.whole_files import write_text as write_text
 
 Item = TypeVar("Item")
 Ready = TypeVar("Ready")
@@ -46,43 +46,8 @@ Made = TypeVar("Made")
 Result = TypeVar("Result")
 
 
-@contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Generator[BinaryIO]:
-    """Open ``path`` for writing bytes so that it is replaced as a whole or not at all.
-
-    The bytes go to a new file in the same folder (made when missing), reach the disk, and take the
-    name at the end of the ``with`` block. An exception inside the block removes them.
-
-    Raises:
-        InputError: the folder cannot be written to.
-    """
-    target = Path(path)
-    begin = os.fsencode(target.name)[:80].decode(errors="ignore")  # names are limited in bytes
-    temporary = target.with_name(f".{begin}.{secrets.token_hex(6)}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        file = temporary.open("xb")
-    except OSError as error:
-        raise InputError(
-            f"cannot write {target}: {error.strerror or error}. A folder that may be written to is "
-            "needed; give another one."
-        ) from error
-    try:
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(target.parent)
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write ``text`` as UTF-8 to ``path``, whole or not at all; odd bytes of names stay."""
-    with atomic_write(path) as file:
-        file.write(text.encode(errors="surrogateescape"))
+_ITS_OWN = (LeadlineError, OSError, MemoryError)
+"""What fails one item of a job; all else is a fault of the job."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +119,7 @@ def run_job(
     is_done: Callable[[Item], bool] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_failure: Callable[[Failure[Item]], None] | None = None,
-    catch: tuple[type[Exception], ...] = (LeadlineError, OSError),
+    catch: tuple[type[Exception], ...] = _ITS_OWN,
     ahead: int = 2,
 ) -> JobReport[Item, Result]:
     """Work on every item in three steps, skipping what is done and going on past failures.
@@ -176,6 +141,9 @@ def run_job(
 
     Returns:
         Results and failures in the items' order.
+
+    Raises:
+        JobError: the disk is full; the job ends with the first item that finds it so.
     """
     skipped: list[Item] = []
     todo: list[Item] = []
@@ -211,11 +179,17 @@ class Outcome(Generic[Item, Result]):
 
 
 def attempt(work: Callable[[Item], Result], item: Item) -> Outcome[Item, Result]:
-    """Work on one part; a LeadlineError or OSError becomes the outcome's error."""
+    """Work on one part; a LeadlineError, OSError or MemoryError becomes the outcome's error.
+
+    Raises:
+        JobError: the disk is full, so that no other part could be written either.
+    """
     try:
         return Outcome(item=item, result=work(item))
-    except (LeadlineError, OSError) as error:
-        return Outcome(item=item, error=" ".join(f"{type(error).__name__}: {error}".split()))
+    except _ITS_OWN as error:
+        if is_disk_full(error):
+            raise JobError(f"{_one_line(error).rstrip('.')}. {_AFTER_FULL}") from error
+        return Outcome(item=item, error=f"{type(error).__name__}: {_one_line(error)}")
 
 
 def run_parts(
@@ -262,6 +236,18 @@ def run_parts(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+_AFTER_FULL = (
+    "What is done is kept: free some space, and the same command (with --resume) does the rest."
+)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}"
+    return text
+
+
 _process_work: list[Callable[[Any], Any]] = []
 
 
@@ -271,6 +257,7 @@ _PATIENCE_S = 5.0
 
 def _make_in_process(make_work: Callable[[], Callable[[Any], Any]]) -> None:
     signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the parent ends its workers
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     _process_work[:] = [make_work()]
 
@@ -328,6 +315,7 @@ class _Run(Generic[Item, Result]):
         self.results: dict[int, tuple[Item, Result]] = {}
         self.failures: dict[int, Failure[Item]] = {}
         self._total, self._skipped, self._catch = total, skipped, catch
+        self._written = bytes_written()
         self._on_progress, self._on_failure = on_progress, on_failure
 
     def go(
@@ -365,11 +353,23 @@ class _Run(Generic[Item, Result]):
             self._report()
 
     def _fail(self, index: int, item: Item, error: Exception) -> None:
+        if is_disk_full(error):
+            left = self._total - self._skipped - len(self.results) - len(self.failures)
+            done = f"{len(self.results)} items are done, and {left} are left"
+            raise JobError(
+                f"{_one_line(error).rstrip('.')}. {done}{self._space_for(left)}. {_AFTER_FULL}"
+            ) from error
         failure = Failure(item=item, error=error)
         self.failures[index] = failure
         if self._on_failure is not None:
             self._on_failure(failure)
         self._report()
+
+    def _space_for(self, items: int) -> str:
+        """How much the items will take, as those that are done did."""
+        count = len(self.results)
+        each = (bytes_written() - self._written) / count if count else 0
+        return f", which take about {items * each / 1e6:.1f} MB" if each else ""
 
     def _report(self) -> None:
         if self._on_progress is not None:
@@ -382,14 +382,3 @@ class _Run(Generic[Item, Result]):
                     seconds=time.perf_counter() - self.start,
                 )
             )
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name itself durable where the system allows opening folders."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

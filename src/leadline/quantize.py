@@ -28,11 +28,11 @@ import numpy as np
 from leadline.errors import InputError, LeadlineError
 from leadline.hub import sha256_of
 from leadline.image import Image
-from leadline.jobs import write_text
 from leadline.load_options import LoadOptions
 from leadline.preprocess import Preprocess
 from leadline.resolve import Origin
 from leadline.spec import Sidecar, sidecar_path
+from leadline.whole_files import move_files, working_folder, write_text
 
 MAX_ERROR = 0.02
 """Relative L2 error that the int8 network may have against the one it was made from."""
@@ -359,12 +359,11 @@ def _distance(given: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> fl
 def _write(graph: Any, origin: Origin, out: Path) -> None:
     import openvino
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.stem}.part.xml")
-    openvino.save_model(graph, partial, compress_to_fp16=False)
-    partial.with_suffix(".bin").replace(out.with_suffix(".bin"))
-    partial.replace(out)
-    sidecar = Sidecar.of(
-        origin.spec, inputs=origin.inputs, outputs=origin.outputs, digest=sha256_of(out)
-    )
-    write_text(sidecar_path(out), sidecar.to_json())
+    with working_folder(out.parent) as folder:
+        written = folder / out.name
+        openvino.save_model(graph, written, compress_to_fp16=False)
+        sidecar = Sidecar.of(
+            origin.spec, inputs=origin.inputs, outputs=origin.outputs, digest=sha256_of(written)
+        )
+        write_text(sidecar_path(written), sidecar.to_json())
+        move_files(folder, out.parent)

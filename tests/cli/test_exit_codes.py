@@ -61,6 +61,7 @@ CANNOT_START = {
     "export": ("-m", "lite", "--out", "file/x.onnx"),
     "evaluate": ("--dataset", "folder", "--root", "set", "--out", "file/x", "-m", "constant"),
     "leaderboard": ("sets.toml", "--out", "file/x", "-m", "constant"),
+    "reproduce": ("eigen14", "--out", "file/x"),
     "views": ("photos/a.png", "photos/b.png", "--out", "file/x"),
     "triangulate": ("photos", "--fov", "60", "--out", "file/x"),
     "epipolar": ("photos/a.png", "photos/b.png", "--out", "file/x.png"),
@@ -204,16 +205,20 @@ def test_a_size_in_words_is_a_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("models", "lite-small") == 2
 
 
-def test_a_command_that_is_told_to_end_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        assert run("models", "lite") == 0
-        with pytest.raises(SystemExit) as ended:
-            signal.raise_signal(signal.SIGTERM)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert ended.value.code == 143
-    assert "ended; what is done is kept" in capsys.readouterr().err
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_that_is_told_to_end_says_so(
+    number: signal.Signals,
+    code: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from leadline import catalog
+
+    before = signal.getsignal(number)
+    monkeypatch.setattr(catalog, "get", lambda name: signal.raise_signal(number))
+    assert run("models", "lite") == code
+    assert capsys.readouterr().err.count("ended; what is done is kept") == 1
+    assert signal.getsignal(number) is before
 
 
 @pytest.mark.slow

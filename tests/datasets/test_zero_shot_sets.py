@@ -78,7 +78,7 @@ def test_sintel_files_that_are_not_whole(sintel: Path):
     with pytest.raises(InputError, match=r"frame_0002\.cam is not a Sintel camera"):
         open_dataset("sintel", sintel)[1].read()
     camera.unlink()
-    with pytest.raises(InputError, match=r"frame_0002\.cam cannot be read"):
+    with pytest.raises(InputError, match=r"frame_0002\.cam: no such file"):
         open_dataset("sintel", sintel)[1].read()
 
 
@@ -139,7 +139,7 @@ def test_ibims_mat(tmp_path: Path):
     assert (frame.image.camera.cx, frame.image.camera.fy) == (320, 551.5)
     assert frame.image.pixels[0, 0].tolist() == [200, 0, 0]
     io.savemat(tmp_path / "office_02.mat", {"data": fields})
-    with pytest.raises(InputError, match="mask_transp"):
+    with pytest.raises(InputError, match="mask_invalid"):
         ref.read()
     io.savemat(tmp_path / "office_02.mat", {"values": 1})
     with pytest.raises(InputError, match="variable data"):

@@ -311,7 +311,7 @@ def test_refusals(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing://"):
         list_sources(["nothing://bucket"])
     (tmp_path / "plan.jsonl").write_text(json.dumps({"part": 0}) + "\n")
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(InputError, match="the plan of a job is needed"):
         plan(str(tmp_path), ["a.png"])
     with pytest.raises(InputError, match="leadline label"):
         read_manifest(str(tmp_path))

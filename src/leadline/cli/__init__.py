@@ -10,9 +10,10 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from types import FrameType
-from typing import TextIO
+from typing import Any, TextIO
 
 from leadline.cli.foreign_flags import answer_to
 from leadline.errors import JobError, LeadlineError, LeadlineWarning
@@ -31,7 +32,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     _print_any_name()
-    _end_on_sigterm()
     answer = answer_to(given)
     if answer is not None:
         _say(answer)
@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     warnings.showwarning = _show_warning  # ty: ignore[invalid-assignment]
     try:
-        app(args=given, prog_name="leadline")
+        with _end_on_signals():
+            app(args=given, prog_name="leadline")
     except JobError as error:
         _say(error)
         sys.exit(FAILED_SOME)
@@ -66,15 +67,23 @@ def _print_any_name() -> None:
             stream.reconfigure(errors="surrogateescape")
 
 
-def _end_on_sigterm() -> None:
-    """End on SIGTERM as on an interrupt: open files are taken back, workers ended, 143."""
+@contextmanager
+def _end_on_signals() -> Generator[None]:
+    """End on SIGINT and SIGTERM alike: open files are taken back, workers ended, 130 or 143."""
 
     def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)  # the second ends it at once
         _say("ended; what is done is kept, and the same command (with --resume) does the rest.")
         sys.exit(ENDED + number)
 
+    before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, end)
+        before = {n: signal.signal(n, end) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 _show_any = warnings.showwarning

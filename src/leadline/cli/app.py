@@ -15,10 +15,15 @@ from leadline.cli.export import export
 from leadline.cli.finetune import finetune
 from leadline.cli.label import label
 from leadline.cli.leaderboard import leaderboard
+from leadline.cli.mcp import mcp
+from leadline.cli.measure import SeveralPoints, measure
 from leadline.cli.model_files import models
 from leadline.cli.predict import predict
 from leadline.cli.quantize import quantize
+from leadline.cli.reproduce import reproduce
+from leadline.cli.rosbag import rosbag
 from leadline.cli.segment import segment
+from leadline.cli.serve import serve
 from leadline.cli.stereo import stereo
 from leadline.cli.stereo_view import stereo_view
 from leadline.cli.train import train
@@ -45,6 +50,7 @@ app.command()(train)
 app.command()(export)
 app.command()(evaluate)
 app.command()(leaderboard)
+app.command()(reproduce)
 app.command()(triangulate)
 app.command()(views)
 app.command()(epipolar)
@@ -53,6 +59,10 @@ app.command("stereo-view")(stereo_view)
 app.command()(quantize)
 app.command()(benchmark)
 app.command()(segment)
+app.command()(rosbag)
+app.command()(mcp)
+app.command()(serve)
+app.command(cls=SeveralPoints)(measure)
 app.command()(doctor)
 app.add_typer(models, name="models")
 app.add_typer(datasets, name="datasets")

@@ -66,25 +66,21 @@ def finetune(
 
     from leadline.training.finetune import finetune as run
 
-    try:
-        report = run(
-            folder,
-            run_folder,
-            model=model,
-            goal="relative" if goal == "relative" else "metric",
-            per_metre=per_metre,
-            holes=holes,
-            intrinsics=intrinsics,
-            steps=steps,
-            held_out=held_out,
-            trust=trust,
-            changes=changes,
-            resume=resume,
-            report=lambda line: typer.echo(line, err=True),
-        )
-    except KeyboardInterrupt:
-        typer.echo("leadline: stopped; --resume goes on from the last checkpoint.", err=True)
-        raise typer.Exit(130) from None
+    report = run(
+        folder,
+        run_folder,
+        model=model,
+        goal="relative" if goal == "relative" else "metric",
+        per_metre=per_metre,
+        holes=holes,
+        intrinsics=intrinsics,
+        steps=steps,
+        held_out=held_out,
+        trust=trust,
+        changes=changes,
+        resume=resume,
+        report=lambda line: typer.echo(line, err=True),
+    )
     if as_json:
         typer.echo(json.dumps(asdict(report), indent=2))
     else:

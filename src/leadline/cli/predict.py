@@ -13,18 +13,20 @@ from leadline.cli.options import (
     Camera,
     Cluster,
     Cmap,
+    ControlSide,
     Formats,
     Fov,
     Gpus,
     Holes,
     Json,
+    Legend,
     MaxMegapixels,
     Tone,
     Workers,
     parse_holes,
     with_load_options,
 )
-from leadline.cli.outputs import Outputs, plan_outputs
+from leadline.cli.outputs import LeftOut, Look, Outputs, plan_outputs
 from leadline.cli.pictures import Reading, measure_span, notes_of, say_span
 from leadline.errors import InputError, LeadlineError
 
@@ -81,6 +83,8 @@ def predict(
         typer.Option("--resume", help="Leave out pictures whose results, made just so, are there."),
     ] = False,
     cmap: Cmap = "inferno",
+    legend: Legend = False,
+    control_side: ControlSide = None,
     cluster: Cluster = None,
     workers: Workers = None,
     gpus: Gpus = 0.0,
@@ -112,10 +116,10 @@ def predict(
 
     Results are named OUT/<stem>.npz, .color.png, .depth.png (16 bits), .side.png and so on, of one
     picture in one format OUT/<stem>.png; where stems collide, OUT/<parent>__<stem>... An --out that
-    ends in .png, .npz, .npy, .pfm or .ply is the file of the only picture. OUT/made.jsonl notes
-    what they were made of; --resume makes anew what is of another picture, model or setting. With
-    --cluster the maps go into shards of 16-bit PNGs, and a rerun goes on where it stopped. Exit
-    code: 0 all done, 1 some inputs failed, 2 the command could not start.
+    ends in .png, .npz, .npy, .pfm, .ply or .exr is the file of the only picture. OUT/made.jsonl
+    notes what they were made of; --resume makes anew what is of another picture, model or setting.
+    With --cluster the maps go into shards of 16-bit PNGs, and a rerun goes on where it stopped.
+    Exit code: 0 all done, 1 some inputs failed, 2 the command could not start.
     """
     from leadline.cli.cameras import check_camera, numbers_of
     from leadline.cli.motion import MetresFromMotion, motion_options
@@ -158,38 +162,35 @@ def predict(
         looks = {"formats": formats, "cmap": cmap, "resume": resume, "as_json": as_json}
         predict_films(inputs, Path(out), load, **looks)
         return
-    outputs = plan_outputs(inputs, Path(out), formats, cmap, recursive=recursive)
+    look = Look(cmap=cmap, legend=legend, control_side=control_side)
+    outputs = plan_outputs(inputs, Path(out), formats, look, recursive=recursive)
     if prompts is not None:
         prompts.find(list(outputs.files))
     estimator = load.open()
     if prompts is not None:
         prompts.check_network(estimator.spec)
-    try:
-        metres = None
-        if motion is not None:
-            metres = MetresFromMotion(estimator, list(outputs.files), motion, reading)
-        way = {
-            **load.stamp(),
-            "camera": camera and numbers_of(camera),
-            "fov": fov,
-            "motion": metres and metres.way,
-            **reading.way,
-            **(prompts.way if prompts else {}),
-        }
-        work = _Work(
-            estimator=estimator,
-            outputs=outputs,
-            ledger=outputs.ledger(way, resume=resume),
-            metres=metres,
-            camera=camera,
-            fov_deg=fov,
-            reading=reading,
-            prompts=prompts,
-        )
-        report = work.run()
-    except KeyboardInterrupt:
-        typer.echo("leadline: stopped; what is done is kept, and --resume does the rest.", err=True)
-        raise typer.Exit(130) from None
+    metres = None
+    if motion is not None:
+        metres = MetresFromMotion(estimator, list(outputs.files), motion, reading)
+    way = {
+        **load.stamp(),
+        "camera": camera and numbers_of(camera),
+        "fov": fov,
+        "motion": metres and metres.way,
+        **reading.way,
+        **(prompts.way if prompts else {}),
+    }
+    work = _Work(
+        estimator=estimator,
+        outputs=outputs,
+        ledger=outputs.ledger(way, resume=resume),
+        metres=metres,
+        camera=camera,
+        fov_deg=fov,
+        reading=reading,
+        prompts=prompts,
+    )
+    report = work.run()
     _say_result(work, report, as_json=as_json)
 
 
@@ -198,6 +199,8 @@ def _say_result(work: _Work, report: JobReport[Path, list[str]], *, as_json: boo
         typer.echo(json.dumps(_summary(work, report), indent=2))
     else:
         typer.echo(_sentence(work, report), err=True)
+        for line in work.left_out.lines():
+            typer.echo(line, err=True)
         if work.without_camera:
             typer.echo(
                 f"No focal length is known of {work.without_camera} of them, so their depth is "
@@ -242,6 +245,7 @@ class _Work:
         spans: picture -> least, median and largest metres of its map.
         notes: picture -> what reading it left out.
         without_camera: how many of them would be metres if their camera were known.
+        left_out: what the files do not hold.
     """
 
     estimator: DepthEstimator
@@ -256,7 +260,11 @@ class _Work:
     spans: dict[Path, dict[str, float]] = field(default_factory=dict)
     notes: dict[Path, list[str]] = field(default_factory=dict)
     without_camera: int = 0
+    left_out: LeftOut = field(init=False)
     say: Callable[[str], None] = print
+
+    def __post_init__(self) -> None:
+        self.left_out = LeftOut(name for files in self.outputs.files.values() for name in files)
 
     def run(self) -> JobReport[Path, list[str]]:
         """Do all pictures but those that the ledger says are done."""
@@ -309,8 +317,8 @@ class _Work:
     def write(self, picture: Path, prediction: Prediction) -> list[str]:
         """Every file of a picture."""
         files = self.outputs.files[picture]
-        for name, file in files.items():
-            prediction.save(file, format=name, cmap=self.outputs.cmap)
+        self.outputs.look.save(prediction, files)
+        self.left_out.add(prediction)
         self.ledger.add(picture)
         return [str(file) for file in files.values()]
 
@@ -349,6 +357,7 @@ def _summary(work: _Work, report: JobReport[Path, list[str]]) -> dict[str, Any]:
             }
             for item, files in report.results
         ],
+        "left_out": work.left_out.to_dict(),
         "skipped": [str(item) for item in report.skipped],
         "failed": [{"input": str(f.item), "error": explain(f)} for f in report.failures],
     }

@@ -12,11 +12,13 @@ from leadline.cli.options import (
     Cmap,
     Formats,
     Json,
+    Legend,
     MaxMegapixels,
     OutFolder,
     Tone,
     parse_formats,
 )
+from leadline.cli.outputs import LeftOut, Look
 from leadline.cli.pictures import Reading, measure_span, say_span
 from leadline.errors import InputError
 
@@ -51,6 +53,7 @@ def stereo(
         bool, typer.Option(help="Give values to what only one view sees, or leave it out.")
     ] = True,
     cmap: Cmap = "inferno",
+    legend: Legend = False,
     tone: Tone = "linear",
     max_megapixels: MaxMegapixels = None,
     as_json: Json = False,
@@ -66,6 +69,7 @@ def stereo(
     from leadline.image import Image
     from leadline.io import output_suffixes
 
+    look = Look(cmap=cmap, legend=legend)
     camera_known = _both_or_none(focal_px, baseline_m)
     if baseline_m is not None:
         _question_baseline(baseline_m)
@@ -88,8 +92,9 @@ def stereo(
     share = _check_agreement(found, left, right)
     if camera_known:
         found = found.to_depth(baseline_m=baseline_m, doffs_px=doffs)
-    for name, file in files.items():
-        found.save(file, format=name, cmap=cmap)
+    look.save(found, files)
+    left_out = LeftOut(files)
+    left_out.add(found)
     span = measure_span(found)
     if as_json:
         summary = {
@@ -97,6 +102,7 @@ def stereo(
             "confident": round(share, 4),
             "metres": span,
             "files": [str(file) for file in files.values()],
+            "left_out": left_out.to_dict(),
         }
         typer.echo(json.dumps(summary, indent=2))
     else:
@@ -105,6 +111,8 @@ def stereo(
             f"in {out}.",
             err=True,
         )
+        for line in left_out.lines():
+            typer.echo(line, err=True)
         if span is not None:
             typer.echo(f"{left}: {say_span(span)}", err=True)
 

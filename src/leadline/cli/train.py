@@ -65,11 +65,7 @@ def train(
         for line in try_out(settings):
             typer.echo(line)
         return
-    try:
-        delivered = run(settings, folder, resume=resume, report=typer.echo)
-    except KeyboardInterrupt:
-        typer.echo("leadline: stopped; --resume goes on from the last checkpoint.", err=True)
-        raise typer.Exit(130) from None
+    delivered = run(settings, folder, resume=resume, report=typer.echo)
     typer.echo(f"weights: {delivered}")
     typer.echo(f"predict: leadline predict --model {folder} PICTURES --out depth")
 
@@ -114,11 +110,7 @@ def _train_superpixel(out: Path | None, pairs: list[str], resume: bool, given: l
 
     folder = find_run("superpixel", out, resume=resume)
     config = SuperpixelTraining().updated(dict(split_pair(text) for text in pairs))
-    try:
-        delivered = run(config, folder, resume=resume, report=typer.echo)
-    except KeyboardInterrupt:
-        typer.echo("leadline: stopped; --resume goes on with the examples made.", err=True)
-        raise typer.Exit(130) from None
+    delivered = run(config, folder, resume=resume, report=typer.echo)
     typer.echo(f"weights: {delivered}")
     typer.echo(f"predict: leadline predict --model {delivered} PICTURES --out depth")
 

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Num
 
 PICTURES = ("rgb", "image", "images", "color", "colour", "image_02", "img", "left")
+"""Names of folders that hold pictures."""
 DEPTHS = ("depth", "depths", "groundtruth", "gt", "depth_gt")
+"""Names of folders that hold their depth."""
+
 IN_METRES = (".npy", ".npz", ".pfm", ".dpt")
 """Suffixes of depth files whose floats are metres where nothing says otherwise."""
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image as PilImage
-from PIL import UnidentifiedImageError
 
 from leadline.camera import Camera
-from leadline.errors import InputError, MissingDependencyError
+from leadline.errors import InputError
 from leadline.image import Image
-from leadline.io import read_depth_png, read_image, read_npy, read_npz, read_pfm
+from leadline.io import read_image, read_npy, read_npz, read_pfm
+from leadline.io import text as texts
+from leadline.io.boundary import open_file, reading
+from leadline.io.mat5 import Value, read_mat5
+from leadline.io.png16 import read_codes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from jaxtyping import Bool, Float
 
+
+_NUMBERS = "rows of numbers are needed."
 
 INTRINSICS = ("fx", "fy", "cx", "cy")
 """Keys of a camera record, in pixels."""
@@ -111,21 +114,12 @@ def read_depth16(path: Path, *, per_unit: float) -> Float[np.ndarray, "h w"]:
     """
     if not per_unit > 0:
         raise InputError(f"per_unit={per_unit} for {path}: codes per unit are positive.")
-    codes = np.zeros(0)
-    try:
-        with PilImage.open(path) as opened:
-            mode = opened.mode
-            if mode.startswith("I"):
-                codes = np.asarray(opened)
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
-        mode = ""
-    if mode in ("L", "P", "RGB", "RGBA", "1", "LA"):
+    codes, _ = read_codes(path)
+    if codes.dtype.itemsize == 1:
         raise InputError(
-            f"{path} is an 8-bit picture (mode {mode}) where 16-bit depth is meant; take the "
-            "original file, or export it again with 16 bits."
+            f"{path} is an 8-bit picture where 16-bit depth is meant; take the original file, or "
+            "export it again with 16 bits."
         )
-    if codes.ndim != 2:
-        return read_depth_png(path, per_unit=per_unit)  # which says what is wrong
     return np.divide(codes, np.float32(per_unit), dtype=np.float32)
 
 
@@ -167,10 +161,11 @@ def read_depth_array(path: Path) -> Float[np.ndarray, "h w"]:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON record; InputError when it cannot be."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({error}).") from error
+    needed = "a table in JSON is needed."
+    record = texts.read_json(path, needed)
+    if not isinstance(record, dict):
+        raise InputError(f"{path} holds no table; {needed}")
+    return record
 
 
 def read_intrinsics(path: Path) -> dict[str, float]:
@@ -188,27 +183,21 @@ def read_intrinsics(path: Path) -> dict[str, float]:
 
 def read_numbers(path: Path) -> Float[np.ndarray, "rows columns"]:
     """Read a text file of numbers in rows; InputError when it cannot be."""
-    try:
-        return np.loadtxt(path, dtype=np.float64, ndmin=2)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as rows of numbers ({error}).") from error
+    lines = texts.read_text(path, _NUMBERS).splitlines()
+    with reading(str(path), _NUMBERS):
+        return np.loadtxt(lines, dtype=np.float64, ndmin=2)
 
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file that are neither empty nor comments."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}).") from error
+    lines = texts.read_text(path, "a text in UTF-8 is needed.").splitlines()
     return [line for line in (raw.strip() for raw in lines) if line and not line.startswith("#")]
 
 
 def read_bytes(path: Path) -> bytes:
     """The bytes of a file; InputError when it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error}).") from error
+    with open_file(path, "a file is needed.") as file:
+        return file.read()
 
 
 def read_mat(path: Path, key: str) -> np.ndarray:
@@ -216,18 +205,33 @@ def read_mat(path: Path, key: str) -> np.ndarray:
 
     Raises:
         InputError: missing, of another format (7.3 is HDF5), or without that variable.
-        MissingDependencyError: scipy is not installed.
     """
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise MissingDependencyError("scipy", f"reading {path.name}", "data") from error
-    try:
-        return loadmat(path)[key]
-    except (OSError, ValueError, KeyError, NotImplementedError, TypeError) as error:
+    found = read_mat5(path)
+    return _array_of(found, key, f"{path} holds the variables {', '.join(found) or 'none'}")
+
+
+def read_mat_fields(path: Path, key: str, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Fields of a structure in a MATLAB 5 file.
+
+    Raises:
+        InputError: as :func:`read_mat`, or without one of the fields.
+    """
+    found = read_mat5(path)
+    fields = found.get(key)
+    if not isinstance(fields, dict):
         raise InputError(
-            f"{path} is not a MATLAB 5 file with the variable {key} ({error}); download it again."
-        ) from error
+            f"{path} holds the variables {', '.join(found) or 'none'}; the structure of the "
+            f"variable {key} is needed."
+        )
+    given = f"{path}: {key} has the fields {', '.join(fields)}"
+    return {name: _array_of(fields, name, given) for name in names}
+
+
+def _array_of(values: Mapping[str, Value], key: str, given: str) -> np.ndarray:
+    value = values.get(key)
+    if not isinstance(value, np.ndarray):
+        raise InputError(f"{given}; the numbers of {key} are needed: download it again.")
+    return value
 
 
 def _only_array(path: Path) -> np.ndarray:

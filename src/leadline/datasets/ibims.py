@@ -6,17 +6,16 @@ Source: Koch et al., Evaluation of CNN-based Single-Image Depth Estimation Metho
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image as PilImage
 
 from leadline.datasets.frame import (
     Frame,
     FrameRef,
     read_depth16,
     read_lines,
-    read_mat,
+    read_mat_fields,
     read_picture,
     set_intrinsics,
     zero_unknown,
@@ -24,6 +23,7 @@ from leadline.datasets.frame import (
 from leadline.datasets.spec import DatasetSpec
 from leadline.errors import InputError
 from leadline.image import Image
+from leadline.io import read_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,36 +59,20 @@ def _of_folders(root: Path, name: str) -> Frame:
 
 
 def _of_mat(path: Path) -> Frame:
-    data = read_mat(path, "data")
-    try:
-        fields = {key: _field(data, key) for key in ("rgb", "depth", "calib")}
-        masks = [_field(data, kind) > 0 for kind in ("mask_invalid", "mask_transp")]
-    except (KeyError, IndexError, ValueError, TypeError) as error:
-        raise InputError(
-            f"{path} does not hold iBims-1's fields rgb, depth, calib, mask_invalid and "
-            f"mask_transp ({error}); take the files of ibims1_core_mat."
-        ) from error
+    kinds = ("mask_invalid", "mask_transp")
+    fields = read_mat_fields(path, "data", ("rgb", "depth", "calib", *kinds))
+    masks = [fields[kind] > 0 for kind in kinds]
     k = np.asarray(fields["calib"], np.float64)
+    if k.shape != (3, 3):
+        raise InputError(f"{path}: calib has the shape {k.shape}; a 3x3 matrix is needed.")
     k = k.T if k[2, 0] > k[0, 2] else k  # the files hold MATLAB's transpose
     image = Image(pixels=np.ascontiguousarray(fields["rgb"], np.uint8), name=str(path))
     image = set_intrinsics(image, fx=k[0, 0], fy=k[1, 1], cx=k[0, 2], cy=k[1, 2])
     return _frame(image, np.asarray(fields["depth"], np.float32), masks, path.stem)
 
 
-def _field(data: Any, key: str) -> Any:
-    """A field of the struct, however deep MATLAB's cells nest it."""
-    value = data[key]
-    while value.dtype == object:
-        value = value.reshape(-1)[0]
-    return value
-
-
 def _mask(path: Path) -> np.ndarray:
-    try:
-        with PilImage.open(path) as opened:
-            return np.asarray(opened.convert("L")) > 0
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error}); unpack the archive again.") from error
+    return np.any(read_image(path).pixels, axis=2)
 
 
 def _frame(image: Image, depth: np.ndarray, masks: list[np.ndarray], name: str = "") -> Frame:

@@ -120,7 +120,7 @@ def open_mat(path: Path) -> Any:
         )
     try:
         return h5py.File(path, "r")
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         raise InputError(
             f"{path} is not HDF5 ({error}); nyu_depth_v2_labeled.mat is MATLAB 7.3. Download it "
             "again; splits.mat is another file."

@@ -51,11 +51,12 @@ class DatasetSpec:
         layout: where its files go below the root, one place a line.
         source: who publishes it.
         terms: of its licence, in words.
+        download: how large the archives are, in words; empty: unknown.
         protocol: by which it is usually evaluated.
         splits: its parts, the first by default; empty when it has none.
         training, validation: those to learn from and to validate on; empty: none of its own.
         open: lists its frames.
-        applies_every: ``open`` itself obeys :attr:`Options.every`: by scene, by the frames'
+        applies_every: ``open`` itself obeys ``Options.every``: by scene, by the frames'
             numbers, or not at all (rendered frames are no sequence).
         needs_root: False for what is rendered.
     """
@@ -72,3 +73,4 @@ class DatasetSpec:
     training: str = ""
     validation: str = ""
     needs_root: bool = True
+    download: str = ""

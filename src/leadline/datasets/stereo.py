@@ -13,7 +13,7 @@ import numpy as np
 
 from leadline.datasets.frame import Frame, FrameRef, read_lines, set_intrinsics, zero_unknown
 from leadline.errors import InputError
-from leadline.io import read_depth_png, read_image, read_pfm
+from leadline.io import read_depth_map, read_depth_png, read_image, read_pfm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,8 +88,7 @@ def _of_2014(folder: Path) -> Frame:
 
 def _of_array(path: Path) -> Frame:
     stem = path.stem.removesuffix("_disp")
-    with np.load(path, allow_pickle=False) as file:
-        disparity = file[file.files[0]]
+    disparity = read_depth_map(path)
     left, right = (path.parent / f"{stem}_{side}.png" for side in ("left", "right"))
     return _pair(left, right, disparity, _MOTORCYCLE, stem)
 

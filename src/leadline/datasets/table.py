@@ -6,6 +6,7 @@ Sets with a file of their own say what they are there (``SPECS``); the rest stan
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
@@ -29,6 +30,7 @@ from leadline.datasets import (
 )
 from leadline.datasets.spec import DatasetSpec, Open, Options
 from leadline.errors import InputError, UnknownNameError
+from leadline.io.boundary import reading
 
 if TYPE_CHECKING:
     import os
@@ -38,12 +40,16 @@ if TYPE_CHECKING:
 
 
 _KITTI_TERMS = "CC BY-NC-SA 3.0"
+_KITTI_RAW = "175 GB for all drives"
 _KITTI_SPLITS = ("test", "benchmark-test", "zhou-train", "zhou-val", "full-train", "full-val")
 _RAW_LAYOUT = (
     "DATE/calib_cam_to_cam.txt, DATE/calib_velo_to_cam.txt\n"
     "DATE/DATE_drive_NNNN_sync/image_02/data/NNNNNNNNNN.png (or .jpg; image_03: right)\n"
     "DATE/DATE_drive_NNNN_sync/velodyne_points/data/NNNNNNNNNN.bin"
 )
+
+
+_WHOLE = "its files are damaged, or of another data set; copy them again."
 
 
 def _eigen(target: Literal["lidar", "annotated"]) -> Open:
@@ -81,6 +87,7 @@ _NYU_LABELLED = DatasetSpec(
     layout="nyu_depth_v2_labeled.mat",
     source="cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html",
     terms="research",
+    download="2.8 GB",
     protocol="nyu-eigen",
     splits=("test", "train", "all"),
     training="train",
@@ -146,6 +153,7 @@ _ALL = (
         layout=_RAW_LAYOUT,
         source="cvlibs.net/datasets/kitti/raw_data.php",
         terms=_KITTI_TERMS,
+        download=_KITTI_RAW,
         protocol="kitti-eigen-garg",
         splits=(*_KITTI_SPLITS, "bts-train"),
         training="zhou-train",
@@ -161,6 +169,7 @@ _ALL = (
         ),
         source="cvlibs.net/datasets/kitti/eval_depth.php",
         terms=_KITTI_TERMS,
+        download=f"14 GB, and the pictures of the raw drives, {_KITTI_RAW}",
         protocol="kitti-eigen-benchmark",
         splits=(*_KITTI_SPLITS, "bts-train"),
         training="bts-train",
@@ -172,6 +181,7 @@ _ALL = (
         layout=_RAW_LAYOUT,
         source="cvlibs.net/datasets/kitti/raw_data.php",
         terms=_KITTI_TERMS,
+        download=_KITTI_RAW,
         protocol="kitti-eigen-garg",
         open=lambda root, options: kitti.kitti_raw_refs(root, right=options.right),
     ),
@@ -273,6 +283,7 @@ _ALL = (
         ),
         source="diode-dataset.org",
         terms="MIT",
+        download="2.6 GB for the validation part, 81 GB for the training part",
         protocol="depth-anything-v2-metric",
         splits=("indoors", "outdoor"),
         open=lambda root, options: diode.diode_refs(root, options.split or "indoors"),
@@ -367,13 +378,21 @@ def open_dataset(
     folder_ = Path(root or ".")
     if spec.needs_root and not folder_.exists():
         raise InputError(f"{folder_}: no such folder. {name} has below it:\n{spec.layout}")
-    refs = spec.open(folder_, options)
+    with reading(f"{name} in {folder_}", _WHOLE):
+        refs = spec.open(folder_, options)
     if not refs:
         raise InputError(
             f"{folder_} holds no frame of {name}, which has below it:\n{spec.layout}\n"
             "Give the folder that holds these, or another --dataset."
         )
-    return refs if spec.applies_every else refs[:: options.every]
+    refs = refs if spec.applies_every else refs[:: options.every]
+    return [replace(ref, read=partial(_read_frame, ref, f"{name} in {folder_}")) for ref in refs]
+
+
+def _read_frame(ref: FrameRef, where: str) -> Frame:
+    """The frame; whatever its files hold, one line where they cannot be read."""
+    with reading(f"{where}: {ref.name}", _WHOLE):
+        return ref.read()
 
 
 def iter_dataset(

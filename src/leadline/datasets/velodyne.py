@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from leadline.errors import InputError, UnknownNameError
+from leadline.io.text import read_text
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -23,6 +24,9 @@ Measure = Literal["camera_z", "lidar_x"]
 """``camera_z``: metres along the optical axis; ``lidar_x``: the scanner's own forward distance,
 about .27 m more, which the public evaluations of Eigen's split take for depth."""
 
+_CALIBRATION = (
+    "KITTI's calibration files belong beside the drives; download the calibration of that day."
+)
 _SIDES = {"left": 2, "right": 3}
 
 
@@ -37,13 +41,7 @@ def read_calibration(path: str | Path) -> dict[str, Float[np.ndarray, " n"]]:
     if path.is_dir():
         parts = [read_calibration(path / f"calib_{n}_to_cam.txt") for n in ("velo", "cam")]
         return {**parts[0], **parts[1]}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read: {error.strerror or error}. KITTI's calibration files belong "
-            "beside the drives; download the calibration of that day."
-        ) from error
+    lines = read_text(path, _CALIBRATION).splitlines()
     found = {}
     for line in lines:
         key, _, text = line.partition(":")

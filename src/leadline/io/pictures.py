@@ -19,7 +19,7 @@ from PIL import ExifTags, UnidentifiedImageError
 from PIL import Image as PilImage
 from PIL.TiffImagePlugin import TiffImageFile
 
-from leadline.errors import InputError, MissingDependencyError
+from leadline.errors import InputError, MissingDependencyError, TooLargeError
 from leadline.image import Image
 from leadline.io.boundary import check_pixels, reading, size_of, too_many_pixels
 from leadline.io.exif import exif_camera, orientation, turn_back
@@ -213,7 +213,7 @@ def _open(file: BinaryIO, name: str, max_megapixels: float | None) -> PilImage.I
         most = 2 * (PilImage.MAX_IMAGE_PIXELS or 0)
         count = re.search(r"\((\d+) pixels\)", str(error))
         message = too_many_pixels(name, int(count[1]) if count else most, most, stored)
-        raise InputError(message) from error
+        raise TooLargeError(message) from error
     size = (picture.height, picture.width)
     check_pixels(size, name, stored=stored, max_megapixels=max_megapixels)
     return picture
@@ -259,6 +259,8 @@ def _why_unknown(file: BinaryIO, name: str) -> str:
             "is a film, and a picture is needed: `leadline video` makes a film of its depth, and "
             "in Python leadline.io.read_video gives its frames."
         )
+    if start.startswith((b"\x89MCAP", b"SQLite format 3", b"#ROSBAG")):
+        return "is a bag of ROS, and pictures are needed; `leadline rosbag` takes bags of ROS 2."
     if start.startswith((b"%!PS", b"%PDF")):
         return "is a PostScript or PDF document, and a picture is needed; save its page as PNG."
     return (

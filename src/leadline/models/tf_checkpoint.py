@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from leadline.errors import WeightsError
+from leadline.errors import InputError, WeightsError
+from leadline.io import read_npz as read_arrays
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
@@ -57,9 +58,8 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         WeightsError: not such a file, or one with Python objects in it.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError) as error:
+        return read_arrays(path, ())
+    except InputError as error:
         raise WeightsError(
             f"{path.name} cannot be read ({error}). An .npz of plain arrays, one per variable, is "
             "needed; np.savez(path, **{name: array}) makes one."

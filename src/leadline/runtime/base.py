@@ -80,6 +80,17 @@ def cannot_run(path: Path, feeds: Mapping[str, np.ndarray], why: str) -> InputEr
     return InputError(f"{path.name} cannot run on {given}: {why}")
 
 
+def raise_if_out_of_memory(error: Exception) -> None:
+    """Raise MemoryError where a runtime's own error says that memory ran out."""
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)) is not None:
+        raise MemoryError(reason_of(error)) from error
+
+
+_NO_MEMORY = re.compile(
+    r"out of memory|failed to allocate|bad_alloc|bad allocation|OUT_OF_\w*(MEMORY|RESOURCES)", re.I
+)
+
+
 def reason_of(error: Exception) -> str:
     """What a runtime says, in one line without the places in its own code."""
     text = _PLACES.sub(" ", str(error))

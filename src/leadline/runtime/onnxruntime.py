@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from leadline.errors import DeviceError, MissingDependencyError
-from leadline.runtime.base import DeviceName, Precision, cannot_open, cannot_run, reason_of
+from leadline.runtime.base import (
+    DeviceName,
+    Precision,
+    cannot_open,
+    cannot_run,
+    raise_if_out_of_memory,
+    reason_of,
+)
 from leadline.runtime.ports import Exchange, ModelFile, Port, Ports
 
 _PROVIDERS: dict[DeviceName, str] = {
@@ -71,6 +78,7 @@ class OnnxRuntime:
             try:
                 results = self._session.run(names, feeds)
             except Exception as error:  # onnxruntime's own classes derive from Exception directly
+                raise_if_out_of_memory(error)
                 why = self._exchange.explain(feeds, reason_of(error))
                 raise cannot_run(self._model.path, feeds, why) from error
             runs.append(dict(zip(names, results, strict=True)))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from leadline.errors import DeviceError, InputError, MissingDependencyError
-from leadline.runtime.base import DeviceName, Precision, RuntimeName
+from leadline.runtime.base import DeviceName, Precision, RuntimeName, raise_if_out_of_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,9 +81,13 @@ class TorchRuntime:
             name: torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self.device)
             for name, array in arrays.items()
         }
-        with torch.inference_mode(), self._autocast():
-            outputs = self._module.outputs(**tensors)
-        return {name: output.float().cpu().numpy() for name, output in outputs.items()}
+        try:
+            with torch.inference_mode(), self._autocast():
+                outputs = self._module.outputs(**tensors)
+            return {name: output.float().cpu().numpy() for name, output in outputs.items()}
+        except RuntimeError as error:
+            raise_if_out_of_memory(error)
+            raise
 
     def _settle_in_fork(self) -> None:
         """Run on one thread from now on: a forked process has none of its parent's threads.

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from leadline.errors import InputError
+from leadline.io.boundary import reading
 from leadline.kinds import DepthKind
 from leadline.shards.sources import inside, names_in, read_bytes, write_bytes
 from leadline.version import __version__
@@ -106,11 +107,13 @@ def read_manifest(out: str) -> dict[str, Any]:
         InputError: none there, or damaged.
     """
     address = inside(out, MANIFEST)
-    try:
+    needed = (
+        "a folder that `leadline label` or `leadline predict --cluster ADDRESS` wrote is needed."
+    )
+    if MANIFEST not in names_in(out):
+        raise InputError(f"{address}: no such file; {needed}")
+    with reading(address, needed):
         record = json.loads(read_bytes(address))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{address} cannot be read ({error}); a folder that `leadline label` or `leadline "
-            "predict --cluster ADDRESS` wrote is needed."
-        ) from error
-    return record
+        if not isinstance(record, dict):
+            raise ValueError("no table")
+        return record

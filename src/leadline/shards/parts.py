@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from leadline.errors import InputError
+from leadline.io.boundary import reading
 from leadline.shards.receipts import Receipt, read_receipt, receipt_name
 from leadline.shards.sources import (
     SHARD_SUFFIX,
@@ -145,13 +147,13 @@ def _readable_by_now(part: Part, receipt: Receipt) -> set[str]:
 def _read(out: str) -> list[Part]:
     if PLAN not in names_in(out):
         return []
-    parts = []
-    for line in read_bytes(inside(out, PLAN)).decode().splitlines():
-        try:
-            record = json.loads(line)
-            parts.append(Part(index=int(record["part"]), sources=tuple(record["sources"])))
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{inside(out, PLAN)} is damaged ({error}); give another output folder."
-            ) from error
-    return parts
+    with reading(inside(out, PLAN), "the plan of a job is needed; give another output folder."):
+        lines = read_bytes(inside(out, PLAN)).decode().splitlines()
+        return [_part(json.loads(line)) for line in lines]
+
+
+def _part(record: dict[str, Any]) -> Part:
+    sources = record["sources"]
+    if not sources or not all(isinstance(source, str) for source in sources):
+        raise ValueError(f"part {record['part']} without addresses of pictures")
+    return Part(index=int(record["part"]), sources=tuple(sources))

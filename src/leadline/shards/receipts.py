@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
-from leadline.errors import InputError
+from leadline.field_types import check_fields
+from leadline.io.boundary import reading
 from leadline.shards.sources import inside, names_in, read_bytes, write_bytes
 
 
@@ -81,11 +82,8 @@ def read_receipt(out: str, index: int) -> Receipt:
         InputError: the receipt is damaged.
     """
     address = inside(out, receipt_name(index))
-    try:
+    with reading(address, "delete it, and its part is done again."):
         record = json.loads(read_bytes(address))
-        record["failed"] = tuple((source, why) for source, why in record["failed"])
+        record["failed"] = tuple((str(source), str(why)) for source, why in record["failed"])
+        check_fields(Receipt, record)
         return Receipt(**record)
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{address} is damaged ({error}); delete it, and its part is done again."
-        ) from error

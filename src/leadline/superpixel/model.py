@@ -14,15 +14,15 @@ out. So the map is affine disparity.
 from __future__ import annotations
 
 import json
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from leadline.errors import InputError, WeightsError
+from leadline.io import read_npz
+from leadline.io.text import parse_json
 from leadline.jobs import atomic_write
 from leadline.superpixel.context import (
     cell_of,
@@ -263,6 +263,9 @@ def _confidence(
     return np.exp(-means)[segments.labels].astype(np.float32)
 
 
+_SETTINGS = "the settings of a model are needed."
+
+
 def open_model(path: Path) -> SuperpixelModel | HeightPrior:
     """The model of a parameter file: the learned one, or the prior where nothing was learned.
 
@@ -278,12 +281,11 @@ def open_model(path: Path) -> SuperpixelModel | HeightPrior:
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and settings of a parameter file; WeightsError when it cannot be read."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        settings = json.loads(arrays.pop("settings").tobytes().decode())
+        arrays = read_npz(path, ("settings",))
+        settings = parse_json(arrays.pop("settings").tobytes().decode(), f"{path}", _SETTINGS)
         if settings.pop("format") != FORMAT:
             raise InputError("another format")
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise WeightsError(
             f"{path} cannot be read as parameters of the superpixel model ({error}); give a file "
             "of `leadline train superpixel`, or copy it again."

@@ -14,7 +14,6 @@ Every file is written atomically, and an older checkpoint goes only when a newer
 
 from __future__ import annotations
 
-import errno
 import json
 import warnings
 from collections.abc import Generator
@@ -34,6 +33,7 @@ from leadline.jobs import atomic_write, write_text
 from leadline.models.weights import read_weights
 from leadline.resolve import identify
 from leadline.spec import Sidecar
+from leadline.whole_files import is_disk_full
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -194,8 +194,8 @@ def disk(folder: Path, step: int) -> Generator[None]:
     """
     try:
         yield
-    except (OSError, RuntimeError) as error:
-        if not _is_full(error):
+    except (OSError, RuntimeError, InputError) as error:  # torch.save ends in one of its own
+        if not is_disk_full(error):
             raise
         kept = checkpoints(folder if (folder / "checkpoints").is_dir() else folder.parent)
         last = f"the newest is {kept[0].name}" if kept else "there is none yet"
@@ -203,15 +203,6 @@ def disk(folder: Path, step: int) -> Generator[None]:
             f"{folder}: the disk is full, so nothing of step {step} was written. Checkpoints "
             f"written before are kept; {last}. Free some space and go on with --resume."
         ) from error
-
-
-def _is_full(error: BaseException | None) -> bool:
-    """Whether a full disk is behind it; ``torch.save`` ends in a RuntimeError of its own."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        error = error.__context__
-    return False
 
 
 def trim_log(path: Path, step: int) -> None:
