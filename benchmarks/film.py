@@ -42,6 +42,7 @@ import leadline
 from leadline import world
 from leadline.alignment import MIN_DEPTH
 from leadline.camera import Camera
+from leadline.catalog import MODELS
 from leadline.datasets.rgbd import seven_scenes_refs
 from leadline.estimator import DepthEstimator
 from leadline.geometry import Flow
@@ -233,7 +234,7 @@ def random_vit() -> DepthEstimator:
     from leadline.runtime.torch import TorchRuntime
 
     torch.manual_seed(0)
-    spec = leadline.catalog.MODELS["depth-anything-v2-vits"]
+    spec = MODELS["depth-anything-v2-vits"]
     return DepthEstimator(TorchRuntime(build("depth-anything-v2-vits")), spec)
 
 
