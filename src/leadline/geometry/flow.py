@@ -60,15 +60,26 @@ class Flow:
         """Means over squares of ``side`` pixels."""
         return self._cv2.blur(values, (side, side))
 
-    def warp(self, values: np.ndarray, flow: Float[np.ndarray, "h w 2"]) -> np.ndarray:
-        """``values`` of the frame before, where its things are now."""
+    def steps(self, values: np.ndarray, side: int) -> np.ndarray:
+        """Largest less smallest value within squares of ``side`` pixels."""
+        cv2, square = self._cv2, np.ones((side, side), np.uint8)
+        return cv2.dilate(values, square) - cv2.erode(values, square)
+
+    def warp(
+        self, values: np.ndarray, flow: Float[np.ndarray, "h w 2"], *, sharp: bool = False
+    ) -> np.ndarray:
+        """``values`` of the frame before, where its things are now.
+
+        ``sharp`` takes cubic taps: what is moved again and again blurs by linear ones.
+        """
         if self._grid.shape != flow.shape:
             height, width = flow.shape[:2]
             x, y = np.meshgrid(np.arange(width), np.arange(height))
             self._grid = np.stack([x, y], axis=-1).astype(np.float32)
         cv2 = self._cv2
         border: Any = cv2.BORDER_REPLICATE
-        return cv2.remap(values, self._grid + flow, None, cv2.INTER_LINEAR, borderMode=border)
+        rule = cv2.INTER_CUBIC if sharp else cv2.INTER_LINEAR
+        return cv2.remap(values, self._grid + flow, None, rule, borderMode=border)
 
     def trusted(
         self, back: Float[np.ndarray, "h w 2"], forth: Float[np.ndarray, "h w 2"]
