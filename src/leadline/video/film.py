@@ -116,7 +116,7 @@ class FilmJob:
     ) -> None:
         self._source, self._estimator = source, estimator
         self._options, self._parts = options, parts
-        self._clips = estimator.spec.clip_frames > 1
+        self._clips = estimator.spec.clip_frames > 1 and estimator.runtime.name == "torch"
         if self._clips and parts.state is not None:
             parts.state = None  # its windows lean on all frames before
         self._forms = {
