@@ -81,7 +81,7 @@ def test_flicker_of_a_still_scene_falls() -> None:
 def test_metric_maps_keep_their_metres() -> None:
     steady, raw, _ = run("flow", moves=False, kind=DepthKind.METRIC_DEPTH)
     assert change(steady) < change(raw) / 3
-    assert np.median(steady[-1]) == pytest.approx(np.median(np.stack(raw)), rel=0.1)
+    assert np.median(steady[-1]) == pytest.approx(np.median(np.stack(raw)), rel=0.25)
 
 
 def test_a_moving_block_leaves_no_ghost() -> None:

@@ -58,7 +58,7 @@ class SteadyConfig:
         blend: weight of the new map where nothing has changed.
         change: deviations, in typical ones, from which a difference counts as a change.
         most: the largest typical deviation, in mean distances of the map from its mean.
-        edge: steps of the map within 5 pixels, likewise, from which it is not averaged, so that
+        edge: steps of the maps within 7 pixels, likewise, from which it is not averaged, so that
             edges stay sharp.
         grey: difference of grey levels from which the picture does not agree.
         samples: pixels, about, that the line is fitted to.
@@ -188,7 +188,8 @@ class Stabiliser:
         usual = min(max(usual, 1e-3 * spread), config.most * spread) + 1e-12
         changed = np.clip(local / (usual * config.change) - 1, 0, 1)
         doubt = self._flow.smooth(1 - trusted.astype(np.float32), 9)  # no hard edges of patches
-        edges = np.clip(self._flow.steps(aligned, 5) / (config.edge * spread + 1e-12) - 1, 0, 1)
+        steps = np.maximum(self._flow.steps(aligned, 7), self._flow.steps(last, 7))
+        edges = np.clip(steps / (config.edge * spread + 1e-12) - 1, 0, 1)
         own = np.maximum(np.maximum(changed, np.minimum(2 * doubt, 1)), edges)
         weight = config.blend + (1 - config.blend) * self._flow.smooth(own.astype(np.float32), 5)
         return (last + weight * apart).astype(np.float32)
