@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -62,7 +63,7 @@ def write_film(
     """
     times = times or [n * rate.denominator for n in range(len(frames))]
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate)
+        stream: Any = container.add_stream(codec, rate=rate)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt, stream.gop_size = pixels, group
         base = Fraction(1, rate.numerator)
@@ -73,7 +74,7 @@ def write_film(
             context.colorspace, context.color_range = tags[2:]
         if rotation:
             stream.set_display_rotation(rotation)
-        tone = container.add_stream("aac", rate=44100, layout="mono") if sound else None
+        tone: Any = container.add_stream("aac", rate=44100, layout="mono") if sound else None
         for frame, time in zip(frames, times, strict=True):
             name = "rgba" if frame.shape[2] == 4 else "rgb24"
             made = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format=name)
@@ -86,9 +87,7 @@ def write_film(
     return path
 
 
-def _add_tone(
-    container: av.container.OutputContainer, stream: av.AudioStream, seconds: float
-) -> None:
+def _add_tone(container: av.container.OutputContainer, stream: Any, seconds: float) -> None:
     wave = np.sin(2 * np.pi * TONE_HZ * np.arange(int(44100 * seconds)) / 44100)
     for start in range(0, len(wave), 1024):
         part = (0.3 * wave[None, start : start + 1024]).astype(np.float32)
@@ -109,7 +108,7 @@ def bright_is_near(size: tuple[int, int] = (24, 32)) -> DepthEstimator:
 def read_pictures(path: Path) -> tuple[list[np.ndarray], list[Fraction]]:
     """All frames of a film as they are stored, and their times in seconds."""
     with av.open(str(path)) as container:
-        frames = list(container.decode(video=0))
+        frames: list[Any] = list(container.decode(video=0))
         grey = frames[0].format.name.startswith("gray")
         arrays = [frame.to_ndarray(format="gray16le" if grey else "rgb24") for frame in frames]
         times = [frame.pts * frame.time_base for frame in frames]

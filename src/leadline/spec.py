@@ -300,6 +300,7 @@ class Sidecar:
     decoder: Decoder = "depth"
     canonical_focal_px: float | None = None
     max_views: int = 1
+    clip_frames: int = 1
     max_depth: float | None = None
     horizontal_flip_safe: bool | None = None
     precision: Literal["f32", "bf16"] = "f32"
@@ -400,7 +401,7 @@ _T = TypeVar("_T")
 
 _SHARED = (
     *("name", "kind", "preprocess", "architecture", "options", "decoder", "canonical_focal_px"),
-    *("max_views", "max_depth", "horizontal_flip_safe", "precision"),
+    *("max_views", "clip_frames", "max_depth", "horizontal_flip_safe", "precision"),
 )
 """What a ModelSpec and a Sidecar both have."""
 

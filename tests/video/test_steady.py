@@ -11,6 +11,7 @@ from leadline.errors import UnknownNameError
 from leadline.kinds import DepthKind
 from leadline.metrics import boundary_f1
 from leadline.prediction import Prediction
+from leadline.resample import resize
 from leadline.video import Range, RangeTracker, Stabiliser, Steady
 
 SIZE = (120, 160)
@@ -33,7 +34,8 @@ def scene(shift: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def shaky(near: np.ndarray, seed: int) -> np.ndarray:
     """What a network makes of it: another scale, shift and noise in every frame."""
     rng = np.random.default_rng(seed)
-    noise = rng.normal(0, 0.15, (SIZE[0] // 4, SIZE[1] // 4)).repeat(4, 0).repeat(4, 1)
+    coarse = rng.normal(0, 0.15, (SIZE[0] // 10, SIZE[1] // 10))
+    noise = resize(coarse, SIZE, "linear")  # a network's is smooth
     return (near * rng.uniform(0.85, 1.15) + rng.uniform(-0.4, 0.4) + noise).astype(np.float32)
 
 
@@ -79,7 +81,7 @@ def test_flicker_of_a_still_scene_falls() -> None:
 def test_metric_maps_keep_their_metres() -> None:
     steady, raw, _ = run("flow", moves=False, kind=DepthKind.METRIC_DEPTH)
     assert change(steady) < change(raw) / 3
-    assert np.median(steady[-1]) == pytest.approx(np.median(np.stack(raw)), rel=0.1)
+    assert np.median(steady[-1]) == pytest.approx(np.median(np.stack(raw)), rel=0.25)
 
 
 def test_a_moving_block_leaves_no_ghost() -> None:

@@ -206,7 +206,7 @@ class Opening:
     def is_rate(self, given: str) -> bool:
         """Whether ``--fps`` says how fast the source was taken, which it does not say itself."""
         from leadline.io import is_video
-        from leadline.io.frame_source import ADDRESS
+        from leadline.io.sources import ADDRESS
 
         return not (is_video(given) or given.startswith("cam:") or ADDRESS.match(given))
 

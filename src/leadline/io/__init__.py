@@ -7,7 +7,7 @@ from leadline.io.depth_files import DEPTH_SUFFIXES, Hole, find_holes, hole_mask,
 from leadline.io.exr import read_exr_record, write_exr
 from leadline.io.film_names import VIDEO_SUFFIXES, is_video
 from leadline.io.formats import FORMATS, Format, format_of, get_format, output_suffixes
-from leadline.io.frame_source import Selection, Source, SourceFrame, open_source
+from leadline.io.frame_source import Selection, Source, SourceFrame
 from leadline.io.gdepth import read_gdepth, write_gdepth
 from leadline.io.glb import make_glb, write_glb
 from leadline.io.heic import read_heic_depth
@@ -31,6 +31,7 @@ from leadline.io.png16 import (
 )
 from leadline.io.poses import read_poses, write_poses
 from leadline.io.rosbag import BagDepth, BagFrame, BagReader, BagWriter, write_bag
+from leadline.io.sources import open_source
 from leadline.io.stored import StoredMap
 from leadline.io.text import parse_list
 from leadline.io.tone import TONES, Tone

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 SEGMENT = 256
 """Frames of a segment."""
 
-_LOOKS = 32  # frames that the range of a film is taken from
+_LOOKS, _PER_LOOK = 32, 25
+"""Frames that the range of a film is taken from at most, and frames of the film for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,7 @@ class FilmJob:
     ) -> None:
         self._source, self._estimator = source, estimator
         self._options, self._parts = options, parts
-        self._clips = estimator.spec.clip_frames > 1
+        self._clips = estimator.spec.clip_frames > 1 and estimator.runtime.name == "torch"
         if self._clips and parts.state is not None:
             parts.state = None  # its windows lean on all frames before
         self._forms = {
@@ -190,8 +191,9 @@ class FilmJob:
             self._stabiliser.restore(state.arrays)
             tracker.restore(state.range)
         after = None if state is None else (state.number, state.time)
-        frames = run_ahead(self._source.frames(self._options.selection, after=after))
-        return run_ahead(self._paint(run_ahead(self._predict(frames)), tracker, done))
+        frames = run_ahead(self._source.frames(self._options.selection, after=after), ahead=1)
+        maps = run_ahead(self._predict(frames), ahead=1)
+        return run_ahead(self._paint(maps, tracker, done), ahead=1)
 
     def _fixed_range(self) -> Range | None:
         """The range of the whole film, from a first look at some of its frames."""
@@ -199,9 +201,10 @@ class FilmJob:
         if options.live or info.live or self._clips or options.metres is not None:
             return None
         if "range" not in self._parts.record:
-            found = find_range(
-                self._source.glance(options.selection, _LOOKS), self._estimator.predict
-            )
+            count = options.selection.count_of(info) or 1
+            looks = min(_LOOKS, 4 + count // _PER_LOOK)
+            pictures = self._source.glance(options.selection, looks)
+            found = find_range(pictures, self._estimator.predict)
             self._parts.note(range=found and found.to_dict())
         record = self._parts.record["range"]
         return None if record is None else Range.from_dict(record)
@@ -213,7 +216,8 @@ class FilmJob:
         resized = "npz" in self._options.outputs or self._options.metres is not None
         resized = resized or self._estimator.spec.kind is DepthKind.PIXEL_DISPARITY
         prepare = self._estimator.prepare
-        for frame, prepared in run_ahead((frame, prepare(frame.image)) for frame in frames):
+        ready = run_ahead(((frame, prepare(frame.image)) for frame in frames), ahead=1)
+        for frame, prepared in ready:
             prediction = self._estimator.predict_prepared(prepared, resized=resized)
             if self._options.metres is not None:
                 prediction = self._options.metres(frame.number, prediction)

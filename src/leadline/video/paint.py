@@ -49,11 +49,21 @@ class Shot:
     prediction: Prediction
     range: Range
 
-    def nearness(self) -> Float[np.ndarray, "h w"]:
-        """The map at the picture's size, larger = nearer; NaN where there is no value."""
+    def nearness(self, levels: tuple[float, float] | None = None) -> Float[np.ndarray, "h w"]:
+        """The map at the picture's size, larger = nearer; NaN where there is no value.
+
+        Args:
+            levels: nearness of the first and the last colour; gives indices of colours, which is
+                much quicker before the map is enlarged.
+        """
         found = self.prediction
         near = nearness(found.values, found.kind)
         known = found.known & np.isfinite(near)
+        if levels is not None:
+            low, high = levels
+            gain = (_LEVELS - 1) / (high - low) if high > low else 0.0
+            start = 0.5 if high > low else _LEVELS / 2
+            near = np.clip((near - np.float32(low)) * np.float32(gain) + start, 0, _LEVELS - 1)
         if near.shape == self.image.size:
             return near if known.all() else np.where(known, near, np.nan)
         cv2, (height, width) = opencv("films"), self.image.size
@@ -85,16 +95,11 @@ Paint = Callable[[Shot, Look], np.ndarray]
 
 
 def _color(shot: Shot, look: Look) -> UInt8[np.ndarray, "h w 3"]:
-    near, (low, high) = shot.nearness(), shot.range.colors
     table = _color_table(look.cmap)
-    index = np.full(near.shape, _LEVELS // 2, np.uint8)
-    known = np.isfinite(near)
+    levels = shot.nearness(shot.range.colors)
+    known = np.isfinite(levels)
     whole = bool(known.all())
-    if high > low:
-        gain = (_LEVELS - 1) / (high - low)
-        scaled = near if whole else np.where(known, near, low)
-        scaled = (scaled - np.float32(low)) * np.float32(gain) + np.float32(0.5)
-        index = np.clip(scaled, 0, _LEVELS - 1, out=scaled).astype(np.uint8)
+    index = (levels if whole else np.where(known, levels, 0)).astype(np.uint8)
     if not whole:
         index[~known] = _LEVELS
     return table.take(index, axis=0)

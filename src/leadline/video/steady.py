@@ -57,7 +57,9 @@ class SteadyConfig:
             own scale come back over about 1 / (1 - keep) frames.
         blend: weight of the new map where nothing has changed.
         change: deviations, in typical ones, from which a difference counts as a change.
-        most: the largest typical deviation, in mean deviations of the map from its mean.
+        most: the largest typical deviation, in mean distances of the map from its mean.
+        edge: steps of the maps within 7 pixels, likewise, from which it is not averaged, so that
+            edges stay sharp.
         grey: difference of grey levels from which the picture does not agree.
         samples: pixels, about, that the line is fitted to.
 
@@ -68,7 +70,8 @@ class SteadyConfig:
     keep: float = 0.97
     blend: float = 0.1
     change: float = 5.0
-    most: float = 0.05
+    most: float = 0.1
+    edge: float = 0.4
     grey: float = 20.0
     samples: int = 6000
 
@@ -148,11 +151,11 @@ class Stabiliser:
         self.cut = is_cut(grey, before, explained)
         if self.cut:
             return same
-        last = flow.warp(self._last, back)
+        last = flow.warp(self._last, back, sharp=True)
         trusted = flow.trusted(back, flow.between(before, grey))
         trusted &= np.abs(grey.astype(np.int16) - explained) < config.grey
         if seen is not None:
-            trusted &= seen & (flow.warp(self._last, back) != 0)
+            trusted &= seen & (last != 0)
         line = self._line(low, last, trusted, kind)
         aligned = np.float32(line[0]) * low + np.float32(line[1])
         if self.mode == "scale":
@@ -185,8 +188,10 @@ class Stabiliser:
         usual = min(max(usual, 1e-3 * spread), config.most * spread) + 1e-12
         changed = np.clip(local / (usual * config.change) - 1, 0, 1)
         doubt = self._flow.smooth(1 - trusted.astype(np.float32), 9)  # no hard edges of patches
-        weight = config.blend + (1 - config.blend) * np.maximum(changed, np.minimum(2 * doubt, 1))
-        weight = self._flow.smooth(weight.astype(np.float32), 5)
+        steps = np.maximum(self._flow.steps(aligned, 7), self._flow.steps(last, 7))
+        edges = np.clip(steps / (config.edge * spread + 1e-12) - 1, 0, 1)
+        own = np.maximum(np.maximum(changed, np.minimum(2 * doubt, 1)), edges)
+        weight = config.blend + (1 - config.blend) * self._flow.smooth(own.astype(np.float32), 5)
         return (last + weight * apart).astype(np.float32)
 
     def state(self) -> dict[str, np.ndarray]:
