@@ -47,6 +47,11 @@ check: lint types contract test
 embed run name="lite":
     {{ python }} -c "from tools.bundle import bundle_run; bundle_run('{{ run }}', 'src/leadline/weights/{{ name }}.onnx', licence='Apache-2.0')"
 
+# the documents as a site, in site/; a broken link fails
+docs:
+    {{ python }} -m tools.site
+    PYTHONPATH=. {{ bin }}zensical build --strict
+
 # make the pictures and tables of the documents
 figures:
     {{ python }} -m tools.figures

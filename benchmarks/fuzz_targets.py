@@ -21,6 +21,13 @@ from benchmarks.fuzz_sets import PINHOLE as _K
 from benchmarks.fuzz_sets import RGB as _RGB
 from benchmarks.fuzz_sets import SETS
 from benchmarks.fuzz_sets import save as _save
+from benchmarks.fuzz_trades import (
+    SEEDS,
+    read_bag_seed,
+    read_trade,
+    write_bag_seed,
+    write_trade,
+)
 from leadline.camera import Camera
 from leadline.datasets import open_dataset
 from leadline.io import (
@@ -439,6 +446,15 @@ TARGETS: tuple[Target, ...] = (
     Target(name="splits", write=_write_splits, read=_read_splits, seeds=2, weight=3),
     Target(name="superpixel", write=_write_parameters, read=_read_parameters, weight=2),
     Target(name="weights", write=_write_weights, read=_read_weights, seeds=2, weight=0.5),
+    Target(
+        name="trades",
+        write=write_trade,
+        read=read_trade,
+        seeds=SEEDS,
+        weight=3,
+        suffixes=(".exr", ".heic"),
+    ),
+    Target(name="bag", write=write_bag_seed, read=read_bag_seed, weight=0.5),
     Target(name="shards", write=_write_shards, read=_read_shards, weight=2),
     Target(name="labels", write=_write_shards, read=_read_labels, weight=2),
     Target(

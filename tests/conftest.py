@@ -1,6 +1,7 @@
 """Fixtures and settings for every test; nothing heavy at import."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,11 @@ settings.load_profile("house")
 # Workers side by side: one thread each, or they take the processor from one another.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What OpenVINO compiled is shared by the workers and their processes, and kept from the user's.
+os.environ.setdefault(
+    "LEADLINE_CACHE", str(Path(tempfile.gettempdir()) / f"leadline-{os.getuid()}")
+)
 
 MOST_WORKERS = 4  # each imports torch
 

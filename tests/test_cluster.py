@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image as PilImage
 
-from leadline.cluster import _join_cluster, run_parts
+from leadline.cluster import join_cluster, run_parts
 from leadline.errors import InputError, JobError
 from leadline.load_options import LoadOptions
 from leadline.shards import BulkJob, Where, list_sources, run_bulk
@@ -78,7 +78,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(photos: Path, tmp_path: Path)
     sources = list_sources([photos])
     run_bulk(alone, sources, per_part=2)
 
-    with _join_cluster("local", cores=2):  # one cluster for both runs
+    with join_cluster("local", cores=2):  # one cluster for both runs
         _killed_and_rerun(job, sources, alone)
 
 

@@ -12,6 +12,9 @@ pytest.importorskip("onnx")
 pytest.importorskip("av")
 pytest.importorskip("h5py")
 pytest.importorskip("scipy")
+pytest.importorskip("OpenEXR")
+pytest.importorskip("pillow_heif")
+pytest.importorskip("rosbags")
 
 from benchmarks.fuzz_damage import damage
 from benchmarks.fuzz_readers import Fuzzer, run_campaign

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks import results_page
-from tools import figures
+from tools import figures, format_table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -114,3 +114,9 @@ def test_marked_tables_are_made_from_their_json():
                 assert body == figures.TABLES[name](result(name)), f"{document.name}: {name}"
                 found += 1
     assert found > 10
+
+
+def test_the_table_of_formats_is_the_code_s():
+    page = format_table.PAGE.read_text(encoding="utf-8")
+    assert page == format_table.fill(page)
+    assert len(format_table.MARKED.findall(page)) == 1

@@ -146,14 +146,16 @@ def test_alignment_leaves_masked_pixels_out():
 
 def test_point_cloud_projects_back_to_its_pixels():
     one = masked()
-    cloud = one.point_cloud()
+    cloud = one.point_cloud(edges="keep")
     assert cloud.points.shape == (32, 3)
     projected = cloud.points @ CAMERA.matrix.T
     v, u = np.nonzero(one.known)
     np.testing.assert_allclose(projected[:, :2] / projected[:, 2:], np.stack([u, v], 1), atol=1e-4)
     np.testing.assert_array_equal(cloud.points[:, 2], one.values[one.known])
     np.testing.assert_array_equal(cloud.colors, pixels_of(one)[one.known])
-    assert len(one.point_cloud(max_depth=5).points) == (one.values[one.known] <= 5).sum()
+    assert (
+        len(one.point_cloud(max_depth=5, edges="keep").points) == (one.values[one.known] <= 5).sum()
+    )
 
 
 def test_point_cloud_needs_a_fitting_camera(tmp_path):
@@ -283,7 +285,7 @@ def test_the_suffix_tells_the_format(tmp_path, name, start):
 
 def test_names_no_format(tmp_path):
     with pytest.raises(InputError, match=r"\.npz"):
-        prediction().save(tmp_path / "a.exr")
+        prediction().save(tmp_path / "a.tiff")
     with pytest.raises(UnknownNameError, match="png16"):
         prediction().save(tmp_path / "a.png", "png61")
     assert list(tmp_path.iterdir()) == []
@@ -339,12 +341,12 @@ def test_output_suffixes_do_not_collide():
     every = output_suffixes(list(FORMATS))
     assert len(set(every.values())) == len(FORMATS)
     with pytest.raises(UnknownNameError, match="npz"):
-        output_suffixes(["exr"])
+        output_suffixes(["tiff"])
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_suffixes_of_several_formats_lead_back_to_them(tmp_path: Path, name):
-    suffix = output_suffixes(["png16", "color", "side", "npy", "npz", "pfm", "ply"])[name]
+    suffix = output_suffixes(list(FORMATS))[name]
     explicit, guessed = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
     prediction().save(explicit, name)
     prediction().save(guessed)

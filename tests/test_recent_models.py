@@ -160,7 +160,7 @@ def test_several_views_have_one_world():
     assert len(made) == 3
     assert all(view.camera.world_from_camera is not None for view in made)
     assert made[0].confidence is not None
-    assert len(made.point_cloud().points) == sum(
+    assert len(made.point_cloud(edges="keep").points) == sum(
         int((v.known & (v.values > 0)).sum()) for v in made
     )
 

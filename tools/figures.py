@@ -19,7 +19,9 @@ import leadline
 from leadline import viz, world
 from tools import (
     dense_figures,
+    format_table,
     geometry_figures,
+    hero_figure,
     network_drawings,
     recipe_figures,
     self_supervised_figures,
@@ -169,6 +171,7 @@ def tables() -> None:
         filled = pattern.sub(fill, text)
         if filled != text:
             document.write_text(filled, encoding="utf-8")
+    format_table.write_page()
 
 
 def _score(score: dict[str, Any]) -> str:
@@ -180,6 +183,7 @@ def main() -> None:
     tables()
     network_drawings.draw_all()
     world_sheet()
+    hero_figure.hero()
     lite_examples()
     lite_photos()
     superpixel_figures.draw_all()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         LeadlineWarning,
         MissingDependencyError,
         MissingWeightsError,
+        TooLargeError,
         UnknownNameError,
         WeightsError,
     )
@@ -61,6 +62,7 @@ _HOMES = {
     "MissingWeightsError": "leadline.errors",
     "MultiView": "leadline.multi_view",
     "Prediction": "leadline.prediction",
+    "TooLargeError": "leadline.errors",
     "UnknownNameError": "leadline.errors",
     "WeightsError": "leadline.errors",
     "list_models": "leadline.catalog:names",
@@ -89,6 +91,7 @@ __all__ = [
     "MissingWeightsError",
     "MultiView",
     "Prediction",
+    "TooLargeError",
     "UnknownNameError",
     "WeightsError",
     "__version__",

@@ -64,7 +64,7 @@ def run_parts(
     todo = [pickle.dumps(part) for part in parts]
     if not todo:
         return
-    with _join_cluster(address, cores=workers * cpus_per_worker) as ray:
+    with join_cluster(address, cores=workers * cpus_per_worker) as ray:
         dataset = ray.data.from_items(
             [{"part": part} for part in todo], override_num_blocks=len(todo)
         ).map_batches(
@@ -99,8 +99,17 @@ class _Actor:
 
 
 @contextmanager
-def _join_cluster(address: str, *, cores: float) -> Generator[ModuleType]:
-    """Ray, connected to the cluster; what was started here ends with the block."""
+def join_cluster(address: str, *, cores: float) -> Generator[ModuleType]:
+    """Ray, connected to a cluster; what was started here ends with the block.
+
+    Args:
+        address: as of :func:`run_parts`.
+        cores: processor cores of a cluster that is started here, beside one for Ray's own tasks.
+
+    Raises:
+        MissingDependencyError: Ray is not installed.
+        JobError: no cluster answers.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a library reports nothing on its own
     ray = _ray()
     already = ray.is_initialized()

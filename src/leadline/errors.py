@@ -4,6 +4,7 @@
 LeadlineError
 ├── InputError               (ValueError)   a picture, map, file or argument that cannot be used
 │   ├── KindError                           an operation that makes no sense for this DepthKind
+│   ├── TooLargeError                       more pixels or bytes than may be decoded
 │   └── DegenerateError                     pictures without depth: no motion, one plane, one line
 ├── UnknownNameError         (LookupError)  no such model, dataset, protocol, format ...
 ├── WeightsError                            weights that are missing, damaged or of another model
@@ -39,6 +40,10 @@ class KindError(InputError):
     """An operation that makes no sense for this kind of depth map."""
 
 
+class TooLargeError(InputError):
+    """A picture or file that would take more memory than it may; nothing of it was decoded."""
+
+
 class DegenerateError(InputError):
     """Pictures that tell no depth or motion: one place, one plane, one line, no parallax."""
 
@@ -62,7 +67,7 @@ class UnknownNameError(LeadlineError, LookupError):
         self.options = tuple(known)
 
 
-_SHORT_LIST, _NEAREST = 12, 5
+_SHORT_LIST, _NEAREST = 16, 5
 _LISTED_BY = {"model": "models", "data set": "datasets"}
 """What a name should have been -> the command that lists all of them."""
 

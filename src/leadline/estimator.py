@@ -20,6 +20,12 @@ from leadline.errors import InputError, LeadlineWarning, UnknownNameError
 from leadline.image import Image
 from leadline.io import read_image
 from leadline.multi_view import MultiView, cut_alike
+from leadline.posed_views import (
+    PoseSource,
+    bring_to_cameras,
+    condition_on_cameras,
+    take_poses_from_rays,
+)
 from leadline.prepared import Prepared, average_mirrored, mirror_inputs, stack
 from leadline.preprocess import Preprocess, reflect_margin
 from leadline.runtime import Runtime
@@ -126,12 +132,19 @@ class DepthEstimator:
         margin = reflect_margin(*image.size) if "pad" in self.policy else (0, 0)
         return self.preprocess(image, margin=margin)
 
-    def predict_prepared(self, prepared: Prepared) -> Prediction:
-        """The second half of :meth:`predict`: run the network and go back to the picture's size."""
-        return _keep_finite(self._predict(prepared), prepared.image.name)
+    def predict_prepared(self, prepared: Prepared, *, resized: bool = True) -> Prediction:
+        """The second half of :meth:`predict`: run the network and go back to the picture's size.
 
-    def _predict(self, prepared: Prepared) -> Prediction:
+        Args:
+            prepared: from :meth:`prepare`.
+            resized: False leaves the map as :meth:`predict_unresized` does.
+        """
+        return _keep_finite(self._predict(prepared, resized=resized), prepared.image.name)
+
+    def _predict(self, prepared: Prepared, *, resized: bool = True) -> Prediction:
         outputs = self._run(prepared.arrays)
+        if not resized and self.tiles == 1:
+            return self._decode(outputs, prepared, 0, resized=False)
         return self._sharpen(self._decode(outputs, prepared, 0), prepared.image)
 
     def predict_unresized(self, source: ImageSource) -> Prediction:
@@ -140,10 +153,7 @@ class DepthEstimator:
         Where it does not cover the picture (a network that sees the middle alone, a margin), or
         tiles follow, this is :meth:`predict_unchecked`.
         """
-        prepared = self.prepare(source)
-        if self.tiles > 1:
-            return self._predict(prepared)
-        return self._decode(self._run(prepared.arrays), prepared, 0, resized=False)
+        return self._predict(self.prepare(source), resized=False)
 
     def predict_batch(
         self, sources: Iterable[ImageSource], *, batch_size: int = 8
@@ -166,9 +176,9 @@ class DepthEstimator:
             group = waiting.setdefault(prepared.shapes, [])
             group.append((index, prepared))
             if len(group) == batch_size:
-                done.update(self._predict_group(waiting.pop(prepared.shapes)))
+                done.update(self._fill(waiting.pop(prepared.shapes)))
         for group in waiting.values():
-            done.update(self._predict_group(group))
+            done.update(self._fill(group))
         return [done[index] for index in sorted(done)]
 
     def predict_many(self, prepared: Sequence[Prepared]) -> list[Prediction]:
@@ -200,20 +210,38 @@ class DepthEstimator:
             for place, one in enumerate(prepared)
         ]
 
-    def predict_views(self, sources: Iterable[ImageSource]) -> MultiView:
+    def predict_group(self, prepared: Sequence[Prepared]) -> list[Prediction]:
+        """As :meth:`predict_many`, with NaN where the network failed, as :meth:`predict` does.
+
+        Raises:
+            InputError: the network gives no finite value of one of them.
+        """
+        made = self.predict_many(prepared)
+        return [
+            _keep_finite(prediction, one.image.name)
+            for prediction, one in zip(made, prepared, strict=True)
+        ]
+
+    def predict_views(
+        self, sources: Iterable[ImageSource], *, poses: PoseSource = "predicted"
+    ) -> MultiView:
         """Depth of several pictures of one scene, looked at together.
 
         Args:
             sources: as for :meth:`predict`. Of one size, unless the model's rule cuts others to
                 the smallest; see :func:`leadline.multi_view.cut_alike`.
+            poses: where the views' poses come from; see :data:`PoseSource`. With ``given`` the
+                sources are Images with whole cameras, and depth is in metres as their poses are.
 
         Returns:
             The views in their order; poses are in their cameras where the network gives them.
 
         Raises:
-            InputError: no picture, more than the network takes together, one picture twice, or
-                pictures of several sizes.
+            InputError: no picture, more than the network takes together, one picture twice,
+                pictures of several sizes, or given poses without cameras.
         """
+        if poses not in get_args(PoseSource):
+            raise UnknownNameError("source of poses", poses, get_args(PoseSource))
         prepared = [self.prepare(source) for source in sources]
         most = self.spec.max_views
         if not 1 <= len(prepared) <= most or self.policy != "single" or self.tiles > 1:
@@ -225,16 +253,19 @@ class DepthEstimator:
         check_distinct([one.image.pixels for one in prepared])
         prepared = cut_alike(prepared, self.spec.preprocess)
         arrays = {name: array[None] for name, array in stack(prepared).items()}
+        if poses == "given":
+            arrays |= condition_on_cameras(prepared)
         outputs = {name: array[0] for name, array in self.runtime.run(arrays).items()}
-        views = (self._decode(outputs, one, place) for place, one in enumerate(prepared))
-        return MultiView(predictions=tuple(views))
+        if poses == "rays":
+            outputs = take_poses_from_rays(outputs, prepared[0].input_size)
+        views = tuple(self._decode(outputs, one, place) for place, one in enumerate(prepared))
+        if poses == "given":
+            views = bring_to_cameras(views, prepared)
+        return MultiView(predictions=views)
 
-    def _predict_group(self, group: list[tuple[int, Prepared]]) -> dict[int, Prediction]:
-        made = self.predict_many([prepared for _, prepared in group])
-        return {
-            index: _keep_finite(one, prepared.image.name)
-            for (index, prepared), one in zip(group, made, strict=True)
-        }
+    def _fill(self, group: list[tuple[int, Prepared]]) -> dict[int, Prediction]:
+        made = self.predict_group([prepared for _, prepared in group])
+        return {index: one for (index, _), one in zip(group, made, strict=True)}
 
     def _sharpen(self, whole: Prediction, image: Image, *, batch_size: int = 4) -> Prediction:
         """The whole picture's prediction with the detail of its tiles in map and points."""

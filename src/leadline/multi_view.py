@@ -60,11 +60,15 @@ class MultiView:
             return tuple(stems)
         return tuple(f"view-{number:03}" for number in range(len(self)))
 
-    def point_cloud(self, *, max_depth: float | None = None) -> PointCloud:
+    def point_cloud(
+        self, *, max_depth: float | None = None, edges: str = "cut", sky: str = "cut"
+    ) -> PointCloud:
         """The points of all views in the world's frame.
 
         Args:
             max_depth: points farther from their camera than this are left out.
+            edges: as of :class:`leadline.cloud.CloudOptions`.
+            sky: likewise.
 
         Raises:
             InputError: views without a shared scale, or one without camera or pose.
@@ -74,7 +78,9 @@ class MultiView:
                 f"{len(self)} views whose scales are unknown one by one have no common cloud; "
                 "align them first, prediction.aligned_to(depth_m), or use a model of several views."
             )
-        clouds = [prediction.point_cloud(max_depth=max_depth) for prediction in self]
+        clouds = [
+            prediction.point_cloud(max_depth=max_depth, edges=edges, sky=sky) for prediction in self
+        ]
         points = []
         for number, (camera, cloud) in enumerate(zip(self.cameras, clouds, strict=True)):
             if camera is None or camera.world_from_camera is None:
@@ -85,6 +91,7 @@ class MultiView:
         return PointCloud(
             points=np.concatenate(points).astype(np.float32),
             colors=np.concatenate(colors) if len(colors) == len(clouds) else None,
+            unit=clouds[0].unit,
         )
 
     def save(

@@ -1,12 +1,13 @@
 """Prediction: a depth map that knows what its numbers mean.
 
-Files: ``FORMATS`` names what :meth:`Prediction.save` writes; :func:`read_prediction` reads back
-``npz`` and ``png16`` whole, and ``npy`` and ``pfm`` when it is told the kind.
+Files: ``FORMATS`` says what each format of :meth:`Prediction.save` holds, and which of them
+:func:`read_prediction` reads back.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,20 +15,46 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image as PilImage
 
-from leadline import viz
+from leadline import notebook, viz
 from leadline.alignment import Alignment, Method, fit
 from leadline.camera import Camera
-from leadline.errors import InputError, KindError, UnknownNameError
+from leadline.cloud import (
+    CloudOptions,
+    Surface,
+    estimate_normals,
+    make_mesh,
+    make_point_cloud,
+    make_relief,
+    measure_points,
+)
+from leadline.errors import (
+    InputError,
+    KindError,
+    MissingDependencyError,
+    UnknownNameError,
+)
+from leadline.image import Image
 from leadline.io import (
+    CHUNK,
     FORMATS,
+    Mesh,
     PointCloud,
+    StoredMap,
+    encode_png,
+    encode_png16,
     format_of,
+    get_format,
     output_suffixes,
+    read_depth_map,
+    read_exr_record,
+    read_gdepth,
+    read_heic_depth,
     read_npy,
     read_npz,
     read_pfm,
     read_png16,
-    record_chunk,
+    write_exr,
+    write_gdepth,
     write_npz,
     write_pfm,
     write_png16,
@@ -49,7 +76,8 @@ if TYPE_CHECKING:
 
     from jaxtyping import Bool, Float, UInt8
 
-    from leadline.image import Image
+    from leadline.catalog import DepthError
+    from leadline.cloud import Measure, Quantity
 
 
 __all__ = ["FORMATS", "PointCloud", "Prediction", "output_suffixes", "read_prediction"]
@@ -64,8 +92,11 @@ MAPS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
 }
 """What a prediction may hold beside its values: name -> type, and axes behind (h, w)."""
 
+_BLENDER_FAR = 1e10
+"""What Blender writes into its depth pass where there is nothing."""
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Prediction:
     """A map at its picture's size. ``np.asarray(prediction)`` gives the values.
 
@@ -141,6 +172,10 @@ class Prediction:
         """True where there is a finite value."""
         finite = np.isfinite(self.values)
         return finite if self.valid is None else finite & self.valid
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        return f"Prediction({width}x{height} {self.kind}, {self._range()}, model={self.model!r})"
 
     # --- what the numbers mean ------------------------------------------------------------------
 
@@ -322,60 +357,275 @@ class Prediction:
             )
         return np.where(floor, depth, np.nan)
 
+    # --- in three dimensions ----------------------------------------------------------------------
+
+    def surface(
+        self,
+        camera: Camera | None = None,
+        *,
+        max_depth: float | None = None,
+        relief: float | None = None,
+    ) -> Surface:
+        """The map as :mod:`leadline.cloud` takes it.
+
+        Args:
+            camera: intrinsics; default: the prediction's own.
+            max_depth: what is farther is left out.
+            relief: make a depth up for looks alone, whatever the kind of the map, with this
+                softness; see :func:`leadline.cloud.make_relief`. Without a camera it is seen by
+                one of 60 degrees.
+
+        Raises:
+            KindError: without ``relief``, affine maps and pixel disparity: it would be bent.
+            InputError: no camera, or one of another size.
+        """
+        camera = camera or self.camera
+        height, width = self.size
+        if relief is not None:
+            camera = camera or Camera.from_fov(width, height, fov_deg=60, source="guess")
+            depth = make_relief(
+                self.values,
+                self.known,
+                larger_is_nearer=self.kind.larger_is_nearer,
+                softness=relief,
+            )
+        elif self.kind is DepthKind.SCALED_DISPARITY:
+            return self.to_depth().surface(camera, max_depth=max_depth)
+        elif self.kind not in (DepthKind.METRIC_DEPTH, DepthKind.SCALED_DEPTH):
+            raise KindError(
+                f"a point cloud from {self.kind} would be bent: its scale and shift are unknown. "
+                "Use a model that predicts metric_depth (lite-metric, say), give `leadline stereo` "
+                "--focal-px and --baseline-m, or, in Python, fit it to known depths: "
+                "prediction.aligned_to(depth_m). For looks alone, relief=0.3 (--relief 0.3)."
+            )
+        else:
+            depth = self.values
+        if camera is None:
+            raise InputError(
+                "a point cloud needs a focal length, and neither the picture's EXIF or XMP nor the "
+                "model gives one: take --fov DEGREES, --camera or a model that predicts it; in "
+                "Python "
+                "point_cloud(Camera.from_fov(width, height, fov_deg=60))."
+            )
+        known = self.known if max_depth is None else self.known & (depth <= max_depth)
+        return Surface(
+            depth=depth,
+            camera=camera,
+            known=known,
+            pixels=None if self.image is None else self.image.pixels,
+            normals=self.normals if relief is None else None,
+            unit=self.kind.unit if relief is None else "relief",
+        )
+
     def point_cloud(
-        self, camera: Camera | None = None, *, max_depth: float | None = None
+        self,
+        camera: Camera | None = None,
+        *,
+        max_depth: float | None = None,
+        relief: float | None = None,
+        edges: str = "cut",
+        sky: str = "cut",
+        max_points: int | None = None,
+        normals: bool = False,
     ) -> PointCloud:
         """Points in the camera's frame (x right, y down, z forward), in the map's own unit.
 
         Args:
-            camera: intrinsics; default: the prediction's own.
-            max_depth: points farther than this are left out.
+            camera: as of :meth:`surface`.
+            max_depth: likewise.
+            relief: likewise.
+            edges: as of :class:`leadline.cloud.CloudOptions`.
+            sky: likewise.
+            max_points: likewise.
+            normals: likewise.
 
         Raises:
-            KindError: any kind but metric or scaled depth: the cloud would be bent.
-            InputError: no camera, or one of another size.
+            KindError: as :meth:`surface`.
+            InputError: as :meth:`surface`, or no point is left.
+            UnknownNameError: another way with edges or sky.
         """
-        if self.kind not in (DepthKind.METRIC_DEPTH, DepthKind.SCALED_DEPTH):
+        options = CloudOptions(edges=edges, sky=sky, max_points=max_points, normals=normals)
+        surface = self.surface(camera, max_depth=max_depth, relief=relief)
+        return make_point_cloud(surface, options, sky=self.sky)
+
+    def mesh(
+        self,
+        camera: Camera | None = None,
+        *,
+        max_depth: float | None = None,
+        relief: float | None = None,
+        edges: str = "cut",
+        sky: str = "cut",
+        max_points: int | None = None,
+        normals: bool = False,
+    ) -> Mesh:
+        """Triangles in the camera's frame, with the picture as texture; see :meth:`point_cloud`."""
+        options = CloudOptions(edges=edges, sky=sky, max_points=max_points, normals=normals)
+        surface = self.surface(camera, max_depth=max_depth, relief=relief)
+        return make_mesh(surface, options, sky=self.sky)
+
+    def surface_normals(
+        self, camera: Camera | None = None, *, edges: str = "cut", source: str = "auto"
+    ) -> Float[np.ndarray, "h w 3"]:
+        """Unit normals in the camera's frame, towards the camera; NaN where not known.
+
+        Args:
+            camera: as of :meth:`surface`.
+            edges: as of :class:`leadline.cloud.CloudOptions`.
+            source: ``model``: those that the model predicted; ``depth``: of the planes through
+                neighbouring pixels; ``auto``: the model's where it gives them.
+
+        Raises:
+            KindError: as :meth:`surface`.
+            InputError: as :meth:`surface`, or the model gives none.
+            UnknownNameError: another source or way with edges.
+        """
+        if source not in ("auto", "model", "depth"):
+            raise UnknownNameError("source of normals", source, ("auto", "model", "depth"))
+        if source != "depth" and self.normals is not None:
+            return self.normals
+        if source == "model":
+            raise InputError(
+                f"{self.model or 'the model'} predicts no normals; take source='depth'."
+            )
+        return estimate_normals(self.surface(camera), edges=edges)
+
+    def measure(
+        self,
+        points: Sequence[tuple[float, float]],
+        *,
+        quantity: Quantity = "distance",
+        plane: Sequence[tuple[float, float]] | None = None,
+        error: DepthError | None = None,
+        focal_error: float | None = None,
+    ) -> Measure:
+        """A distance, area or angle between pixels, with its 90 % interval.
+
+        Args:
+            points: x, y of two or more pixels; of three or more for an area, three for an angle.
+            quantity: ``distance``, ``area`` or ``angle``.
+            plane: x, y of three or more pixels of a plane on which all points lie.
+            error: of the depths; default: that of the model on held-out pictures, of
+                :data:`leadline.catalog.HELD_OUT`. Without either there is no interval.
+            focal_error: relative error of the focal length; default: by the camera's source.
+
+        Raises:
+            KindError: a map without metres (angles need it up to a scale only).
+            InputError: no camera, or points that cannot be used.
+        """
+        from leadline import catalog
+
+        scaled = quantity == "angle" and self.kind is DepthKind.SCALED_DEPTH
+        if not (self.kind.is_metric or scaled):
+            repair = (
+                f"{self.model} gives them with a focal length: --fov or --camera."
+                if self.kind is DepthKind.SCALED_DEPTH and self.camera is None
+                else "Take a metric model (--model lite-metric with --fov), or, in Python, fit the "
+                "map to known depths: prediction.to_metric(points=[(x, y, metres), ...])."
+            )
             raise KindError(
-                f"a point cloud from {self.kind} would be bent: its scale and shift are unknown. "
-                "Use a model that predicts metric_depth, give `leadline stereo` --focal-px and "
-                "--baseline-m, or, in Python, fit it to known depths: "
-                "prediction.aligned_to(depth_m)."
+                f"{quantity} in a map of {self.kind}, whose scale is unknown; metres are needed. "
+                f"{repair}"
             )
-        camera = camera or self.camera
-        if camera is None:
+        if self.camera is None:
             raise InputError(
-                "a point cloud needs a camera and the picture's EXIF tells none; give one: --fov "
-                "or --camera, in Python point_cloud(Camera.from_fov(width, height, fov_deg=60))."
+                "measuring needs a camera and the picture's EXIF tells none; give one: --fov or "
+                "--camera, in Python replace(prediction, camera=Camera.from_fov(...))."
             )
-        if (camera.height, camera.width) != self.size:
-            raise InputError(
-                f"camera of {camera.width}x{camera.height} pixels for a map of "
-                f"{self.size[1]}x{self.size[0]}; give the camera of these pixels (in Python, "
-                "camera.resized(width, height))."
-            )
-        keep = self.known & (self.values > 0)
-        if max_depth is not None:
-            keep &= self.values <= max_depth
-        v, u = np.nonzero(keep)
-        z = self.values[keep].astype(np.float64)
-        points = np.stack(
-            [(u - camera.cx) / camera.fx * z, (v - camera.cy) / camera.fy * z, z], axis=1
+        spec = catalog.MODELS.get(self.model)
+        return measure_points(
+            np.where(self.known, self.values, np.nan),
+            self.camera,
+            points,
+            quantity=quantity,
+            plane=plane,
+            error=error or catalog.HELD_OUT.get(self.model),
+            focal_error=focal_error,
+            depth_scales_with_focal=spec is not None and spec.canonical_focal_px is not None,
         )
-        colors = None if self.image is None else self.image.pixels[keep]
-        return PointCloud(points=points.astype(np.float32), colors=colors)
 
     # --- pictures and files ---------------------------------------------------------------------
 
     def colorize(
-        self, cmap: str = "inferno", *, limits: tuple[float, float] | None = None
+        self,
+        cmap: str = "inferno",
+        *,
+        limits: tuple[float, float] | None = None,
+        legend: bool = False,
     ) -> UInt8[np.ndarray, "h w 3"]:
         """RGB picture with nearer = brighter or warmer; see :func:`leadline.viz.colorize`.
 
-        ``limits`` are in the domain of :func:`leadline.viz.nearness`.
+        Args:
+            cmap: one of :data:`leadline.viz.CMAPS`.
+            limits: of the first and last colour, in the domain of :func:`leadline.viz.nearness`.
+            legend: put a colour bar at the right, which makes the picture wider.
         """
         near = viz.nearness(self.values, self.kind)
-        return viz.colorize(near, cmap=cmap, valid=self.valid, limits=limits)
+        picture = viz.colorize(near, cmap=cmap, valid=self.valid, limits=limits)
+        return self._add_legend(picture, cmap, limits) if legend else picture
+
+    def _add_legend(
+        self, picture: np.ndarray, cmap: str, limits: tuple[float, float] | None = None
+    ) -> np.ndarray:
+        near = viz.nearness(self.values, self.kind)
+        limits = viz.value_range(near, self.valid) if limits is None else limits
+        return viz.add_legend(picture, limits, self.kind, cmap=cmap)
+
+    def show(self, cmap: str = "inferno") -> None:
+        """Open the coloured map, with its legend, in the system's viewer of pictures."""
+        PilImage.fromarray(self.colorize(cmap, legend=True)).show(title=repr(self))
+
+    def _repr_png_(self) -> bytes:
+        return notebook.render_png(self.colorize(legend=True))
+
+    def _repr_html_(self) -> str:
+        held = [*self._present(), *(["image"] if self.image is not None else [])]
+        camera = self.camera
+        rows = {
+            "kind": str(self.kind),
+            "range": self._range(),
+            "size": f"{self.size[1]} x {self.size[0]}, {self.known.mean():.1%} known",
+            "model": self.model or "unknown",
+            "camera": f"{camera.fov_deg:.0f}° wide ({camera.source})" if camera else "unknown",
+            "holds": ", ".join(["values", *held]),
+        }
+        picture = self.colorize(legend=True)
+        return notebook.render_html(picture, self.values[self.known], rows, unit=self.kind.unit)
+
+    def _range(self) -> str:
+        """Least, median and largest value, in words."""
+        known = self.values[self.known]
+        if not known.size:
+            return "no known value"
+        unit = "" if self.kind.unit == "1" else f" {self.kind.unit}"
+        low, middle, high = known.min(), np.median(known), known.max()
+        return f"{low:.3g} to {high:.3g}{unit}, median {middle:.3g}{unit}"
+
+    def to_hf(self) -> dict[str, Any]:
+        """What transformers' pipeline ``depth-estimation`` returns for one picture.
+
+        Returns:
+            ``predicted_depth``: (h, w) float32 tensor of the values, NaN where nothing is known;
+            ``depth``: a grey PIL picture of 8 bits, 0 the least value and 255 the largest,
+            whatever the kind: as there, metres are white far away.
+
+        Raises:
+            MissingDependencyError: torch is not installed.
+            InputError: no value is known.
+        """
+        try:
+            import torch
+        except ImportError as error:
+            raise MissingDependencyError("torch", "Prediction.to_hf()", "torch") from error
+        known, values = self.known, self._values_or(np.nan)
+        if not known.any():
+            raise InputError("a map without a finite value has no picture; give another.")
+        low, high = values[known].min(), values[known].max()
+        shares = np.where(known, (values - low) / (high - low if high > low else 1), 0)
+        return {
+            "predicted_depth": torch.from_numpy(np.array(values)),
+            "depth": PilImage.fromarray((shares * 255).astype(np.uint8)),
+        }
 
     def save(
         self,
@@ -383,39 +633,55 @@ class Prediction:
         format: str | None = None,  # noqa: A002 (numpy's and Pillow's word for it)
         *,
         cmap: str = "inferno",
+        legend: bool = False,
+        control_side: int | None = None,
     ) -> None:
         """Write the map, whole or not at all.
 
         ``npz`` keeps all of it; what other formats leave out, :meth:`list_left_out` says, and the
-        record inside of the PNGs.
+        record inside of PNG, EXR and JPEG.
 
         Args:
             path: the file.
             format: a name of :data:`FORMATS`; default: what the suffix says, where ``.png`` is
-                ``color`` unless it is ``.depth.png`` or ``.side.png``.
+                ``color`` unless it is ``.depth.png``, ``.side.png`` and so on.
             cmap: colour map of ``color`` and ``side``.
+            legend: put a colour bar beside ``color`` and ``side``; see :meth:`colorize`.
+            control_side: short side of ``controlnet`` in pixels, both sides being multiples of 64;
+                None: the map's size.
 
         Raises:
             InputError: a suffix that says nothing, or a format that this map does not allow.
+            KindError: a kind that the format does not hold.
             UnknownNameError: no such format.
         """
         path = Path(path)
         name = format or format_of(path)
-        if name not in FORMATS:
-            raise UnknownNameError("format", name, FORMATS)
-        if name == "npz":
-            self._save_npz(path)
-        elif name == "npy":
-            with atomic_write(path) as file:
-                np.save(file, self._values_or(np.nan), allow_pickle=False)
-        elif name == "pfm":
-            write_pfm(path, self._values_or(np.inf))
-        elif name == "png16":
-            write_png16(path, self.values, valid=self.valid, info=self._record("png16"))
-        elif name == "ply":
-            self.point_cloud().save(path)
-        else:
-            self._save_picture(path, name, cmap)
+        get_format(name)
+        match name:
+            case "npz":
+                self._save_npz(path)
+            case "npy":
+                with atomic_write(path) as file:
+                    np.save(file, self._values_or(np.nan), allow_pickle=False)
+            case "pfm":
+                write_pfm(path, self._values_or(np.inf))
+            case "png16":
+                write_png16(path, self.values, valid=self.valid, info=self._record(name))
+            case "near16":
+                self.to_disparity()._save_near16(path)
+            case "ply":
+                self.point_cloud().save(path)
+            case "exr" | "exr-half" | "exr-blender":
+                self._save_exr(path, name)
+            case "gdepth":
+                self._save_gdepth(path)
+            case "controlnet":
+                near = viz.nearness(self.values, self.kind)
+                grey = viz.near_white(near, valid=self.valid, side=control_side)
+                self._write_png(path, name, np.repeat(grey[..., None], 3, axis=2))
+            case _:
+                self._save_picture(path, name, cmap, legend=legend)
 
     def _save_npz(self, path: Path) -> None:
         record = self._record("npz")
@@ -433,23 +699,66 @@ class Prediction:
         Raises:
             UnknownNameError: no such format.
         """
-        if format not in FORMATS:
-            raise UnknownNameError("format", format, FORMATS)
+        keeps = get_format(format).keeps
         present = [*self._present(), *(["camera"] if self.camera is not None else [])]
-        return tuple(name for name in present if name not in _KEPT[format])
+        return tuple(name for name in present if name not in keeps)
 
-    def _save_picture(self, path: Path, name: str, cmap: str) -> None:
+    def _save_exr(self, path: Path, name: str) -> None:
+        """Depth in a channel ``Z``, or a disparity, which no program takes for one, in ``Y``."""
+        stored, channel, missing = self, "Y" if self.kind.larger_is_nearer else "Z", np.inf
+        if name == "exr-blender":
+            stored, channel, missing = self.to_depth(), "ViewLayer.Depth.Z", _BLENDER_FAR
+        elif self.kind.larger_is_nearer:
+            missing = 0.0
+        known = stored.known
+        values = np.where(known, stored.values, np.float32(missing))
+        info = stored._record(name)
+        if missing != np.inf and not known.all():
+            info["no_value"] = missing
+        write_exr(path, values, channel=channel, half=name == "exr-half", info=info)
+
+    def _save_near16(self, path: Path) -> None:
+        data = encode_png16(self.values, valid=self.valid, info=self._record("near16"))
+        with atomic_write(path) as file:
+            file.write(data)
+
+    def _save_gdepth(self, path: Path) -> None:
+        depth = self.to_depth()
+        if depth.kind is DepthKind.AFFINE_DEPTH:
+            raise KindError(
+                "GDepth holds depth, and affine_depth has an unknown shift; use a model that "
+                "predicts metric_depth or scaled_depth."
+            )
+        write_gdepth(
+            path,
+            self._photo(path, "gdepth", "is a photo with depth in it"),
+            depth.values,
+            valid=depth.known & (depth.values > 0),
+            metric=depth.kind.is_metric,
+            info=depth._record("gdepth"),
+        )
+
+    def _photo(self, path: Path, name: str, what: str) -> np.ndarray:
+        if self.image is None:
+            raise InputError(
+                f"{path}: format {name!r} {what}, and this prediction holds no photo (it was read "
+                "from a file, say); use 'color'."
+            )
+        return self.image.pixels
+
+    def _save_picture(self, path: Path, name: str, cmap: str, *, legend: bool) -> None:
         picture = self.colorize(cmap)
         if name == "side":
-            if self.image is None:
-                raise InputError(
-                    f"{path}: format 'side' shows the photo beside its depth, and this prediction "
-                    "holds no photo (it was read from a file, say); use 'color'."
-                )
-            picture = viz.side_by_side(self.image.pixels, picture)
-        chunk = record_chunk(json.dumps(self._record(name)))
+            photo = self._photo(path, name, "shows the photo beside its depth")
+            picture = viz.side_by_side(photo, picture)
+        if legend:
+            picture = self._add_legend(picture, cmap)
+        self._write_png(path, name, picture)
+
+    def _write_png(self, path: Path, name: str, picture: np.ndarray) -> None:
+        data = encode_png(picture, texts={CHUNK: json.dumps(self._record(name))})
         with atomic_write(path) as file:
-            PilImage.fromarray(picture).save(file, format="PNG", pnginfo=chunk)
+            file.write(data)
 
     def _values_or(self, missing: float) -> np.ndarray:
         return self.values if self.valid is None else np.where(self.valid, self.values, missing)
@@ -464,54 +773,74 @@ class Prediction:
         }
 
 
-_KEPT = {
-    "npz": (*MAPS, "camera"),
-    "png16": ("valid", "camera"),
-    "color": ("valid", "camera"),
-    "side": ("valid", "camera"),
-    "npy": ("valid",),
-    "pfm": ("valid",),
-    "ply": ("valid",),
-}
-"""Format -> what it keeps beside the values."""
-
-
 def read_prediction(
     path: str | os.PathLike[str], *, kind: DepthKind | str | None = None
 ) -> Prediction:
-    """Read a map that :meth:`Prediction.save` wrote.
+    """Read a map that :meth:`Prediction.save` wrote, or the depth that a phone put into a photo.
 
     Args:
-        path: ``.npz``, 16-bit ``.png``, ``.npy`` or ``.pfm``.
-        kind: what the values mean; needed for ``.npy`` and ``.pfm``, which do not tell.
+        path: ``.npz``, 16-bit ``.png``, ``.exr``, ``.jpg`` with GDepth, ``.heic`` with a depth
+            picture, ``.npy`` or ``.pfm``.
+        kind: what the values mean; needed for ``.npy`` and ``.pfm``, which do not tell, and for
+            EXR and HEIC files of others that do not.
 
     Raises:
         InputError: missing, damaged, or a file that does not say what it holds.
+        MissingDependencyError: EXR without OpenEXR, HEIC without pillow-heif.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if not path.is_file():
         raise InputError(f"{path}: no such file; check the path.")
-    if suffix == ".npz":
-        found = _read_npz(path)
-    elif suffix == ".png":
-        png = read_png16(path)
-        found = _from_record(png.info, path, values=png.values, valid=png.valid)
-    elif suffix in (".npy", ".pfm"):
-        if kind is None:
+    match suffix:
+        case ".npz":
+            found = _read_npz(path)
+        case ".png":
+            png = read_png16(path)
+            found = _from_record(png.info, path, values=png.values, valid=png.valid)
+        case ".jpg" | ".jpeg":
+            found = _from_stored(read_gdepth(path), path)
+        case ".heic" | ".heif":
+            found = _from_stored(read_heic_depth(path, kind=kind), path)
+        case ".exr" if (record := read_exr_record(path)) is not None:
+            found = _from_exr(record, path)
+        case ".npy" | ".pfm" | ".exr":
+            return _read_bare(path, kind)
+        case _:
             raise InputError(
-                f"{path}: {suffix} files do not tell what their values mean; say it with "
-                f"read_prediction(path, kind=...), one of {', '.join(DepthKind)}."
+                f"{path}: {suffix or 'no suffix'}; .npz, .png, .exr, .jpg, .heic, .npy or .pfm is "
+                "needed."
             )
-        values = read_pfm(path) if suffix == ".pfm" else read_npy(path)
-        if values.dtype.kind not in "fiu":
-            raise InputError(f"{path} holds {values.dtype}; a map of numbers is needed.")
-        return Prediction(values=values, kind=_kind(kind), valid=_mask_or_none(np.isfinite(values)))
-    else:
-        raise InputError(f"{path}: {suffix or 'no suffix'}; .npz, .png, .npy or .pfm is needed.")
     if kind is not None and _kind(kind) is not found.kind:
         raise KindError(f"{path} says {found.kind}, but kind={kind} was given; leave kind out.")
     return found
+
+
+def _read_bare(path: Path, kind: DepthKind | str | None) -> Prediction:
+    """A file that holds numbers and no word on what they mean."""
+    if kind is None:
+        raise InputError(
+            f"{path}: {path.suffix} files do not tell what their values mean; say it with "
+            f"read_prediction(path, kind=...), one of {', '.join(DepthKind)}."
+        )
+    readers = {".npy": read_npy, ".pfm": read_pfm, ".exr": read_depth_map}
+    values = readers[path.suffix.lower()](path)
+    if values.dtype.kind not in "fiu":
+        raise InputError(f"{path} holds {values.dtype}; a map of numbers is needed.")
+    return Prediction(values=values, kind=_kind(kind), valid=_mask_or_none(np.isfinite(values)))
+
+
+def _from_exr(record: dict[str, Any], path: Path) -> Prediction:
+    values = read_depth_map(path).astype(np.float32)
+    valid = np.isfinite(values)
+    if isinstance(missing := record.get("no_value"), float):
+        valid &= values != np.float32(missing)
+    return _from_record(record, path, values=values, valid=valid)
+
+
+def _from_stored(stored: StoredMap, path: Path) -> Prediction:
+    photo = None if stored.pixels is None else Image(pixels=stored.pixels, name=str(path))
+    return _from_record(stored.info, path, values=stored.values, valid=stored.valid, image=photo)
 
 
 def _read_npz(path: Path) -> Prediction:
@@ -531,9 +860,9 @@ def _read_npz(path: Path) -> Prediction:
 
 
 def _from_record(
-    record: Any, path: Path, *, values: np.ndarray, valid: np.ndarray | None, **arrays: Any
+    record: Any, path: Path, *, values: np.ndarray, valid: np.ndarray | None, **parts: Any
 ) -> Prediction:
-    if not isinstance(record, dict) or "kind" not in record:
+    if not isinstance(record, Mapping) or "kind" not in record:
         raise InputError(f"{path} does not say what its values mean (no 'kind' in its record).")
     camera = record.get("camera")
     return Prediction(
@@ -542,7 +871,7 @@ def _from_record(
         camera=None if camera is None else Camera.from_dict(camera),
         valid=_mask_or_none(valid),
         model=str(record.get("model", "")),
-        **arrays,
+        **parts,
     )
 
 

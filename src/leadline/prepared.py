@@ -28,7 +28,8 @@ class Prepared:
             float32.
         image: the picture that it was made from.
         box: (top, bottom, left, right) of the part of it that the network sees.
-        margin: (rows, columns) that were added on each side; see :func:`reflect_margin`.
+        margin: (rows, columns) that were added on each side; see
+            :func:`leadline.preprocess.reflect_margin`.
         inner: (top, bottom, left, right) of the picture in the network's input, where grey lies
             around it; None: it fills the input.
     """

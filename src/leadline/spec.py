@@ -248,6 +248,8 @@ class ModelSpec:
         canonical_focal_px: for ``canonical_depth``: focal length, in pixels of the network's
             input, of the one camera whose depths the network gives.
         max_views: how many pictures of one scene the network takes together.
+        clip_frames: how many frames of a film the network takes together; see
+            :mod:`leadline.video`.
         horizontal_flip_safe: whether averaging with the mirrored picture makes sense.
         precision: the fastest arithmetic at which the model is known to be right; ``bf16`` is
             then chosen by itself where the processor has it.
@@ -269,6 +271,7 @@ class ModelSpec:
     decoder: Decoder = "depth"
     canonical_focal_px: float | None = None
     max_views: int = 1
+    clip_frames: int = 1
     horizontal_flip_safe: bool = True
     precision: Literal["f32", "bf16"] = "f32"
     runtime: Literal["superpixel", "transformers"] | None = None

@@ -6,12 +6,13 @@ pictures without a legend.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image as PilImage
-from PIL import ImageDraw
+from PIL import ImageDraw, ImageFont
 
 from leadline.errors import InputError, UnknownNameError
 from leadline.kinds import DepthKind
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, UInt8
 
     Picture = UInt8[np.ndarray, "_ _ 3"]
+
+_CONTROL_STEP = 64
+"""Sides of the pictures that ControlNet's networks take are multiples of this many pixels."""
 
 NO_VALUE_RGB = (100, 108, 128)
 """Colour of pixels without a value: a slate that no map holds, the grey one neither."""
@@ -85,11 +89,12 @@ def value_range(
 ) -> tuple[float, float]:
     """Percentiles of the finite values; (0, 0) when there are none."""
     known = np.isfinite(values) if valid is None else np.isfinite(values) & valid
-    if not known.any():
+    found = values if known.all() else values[known]
+    if not found.size:
         return 0.0, 0.0
-    low, high = np.percentile(values[known], percentiles)
+    low, high = np.percentile(found, percentiles)
     if high <= low:  # a few distinct values in a constant map
-        low, high = values[known].min(), values[known].max()
+        low, high = found.min(), found.max()
     return float(low), float(high)
 
 
@@ -112,17 +117,113 @@ def colorize(
     values = np.asarray(values, dtype=np.float32)
     if values.ndim != 2:
         raise InputError(f"map of shape {values.shape} to colour: (h, w) is needed.")
-    table = _table(cmap)
     known = np.isfinite(values) if valid is None else np.isfinite(values) & valid
-    low, high = value_range(values, valid) if limits is None else limits
+    whole = bool(known.all())
+    low, high = value_range(values, None if whole else valid) if limits is None else limits
     if high > low:
-        index = (np.where(known, values, low) - low) * (255.0 / (high - low))
-        index = np.clip(np.rint(index), 0, 255).astype(np.uint8)
+        level = values - np.float32(low)
+        level *= np.float32(255.0 / (high - low))
+        np.clip(np.rint(level, out=level), 0, 255, out=level)
+        with np.errstate(invalid="ignore"):  # NaN gets its colour below
+            index = level.astype(np.uint8)
     else:
         index = np.full(values.shape, 128, dtype=np.uint8)
-    picture = table[index]
-    picture[~known] = NO_VALUE_RGB
+    paletted = PilImage.fromarray(index)
+    paletted.putpalette(_table(cmap).tobytes())
+    picture = np.array(paletted.convert("RGB"))  # thrice as fast as indexing the table
+    if not whole:
+        picture[~known] = NO_VALUE_RGB
     return picture
+
+
+def near_white(
+    values: Float[np.ndarray, "h w"],
+    *,
+    valid: Bool[np.ndarray, "h w"] | None = None,
+    side: int | None = None,
+) -> UInt8[np.ndarray, "h2 w2"]:
+    """The grey map that ControlNet's depth networks take: 0 the farthest value, 255 the nearest.
+
+    Args:
+        values: the map, larger = nearer; see :func:`nearness`.
+        valid: False where there is no value; that becomes 0.
+        side: resize so that the short side is about this, and both are multiples of 64.
+
+    Raises:
+        InputError: no finite value, or a side below 64.
+    """
+    known = np.isfinite(values) if valid is None else np.isfinite(values) & valid
+    if not known.any():
+        raise InputError(
+            "a map without any finite value has no nearest and farthest; see it whole."
+        )
+    low, high = values[known].min(), values[known].max()
+    shares = np.where(known, (values - low) / (high - low if high > low else 1), 0)
+    check_control_side(side)
+    if side is not None:
+        scale = side / min(values.shape) / _CONTROL_STEP
+        height, width = (max(1, round(n * scale)) * _CONTROL_STEP for n in values.shape)
+        shares = resize(shares.astype(np.float32), (height, width), "area_linear")
+    return np.clip(np.rint(shares * 255), 0, 255).astype(np.uint8)
+
+
+def check_control_side(side: int | None) -> None:
+    """Raise InputError for a side that :func:`near_white` cannot make."""
+    if side is not None and not _CONTROL_STEP <= side <= 64 * _CONTROL_STEP:
+        raise InputError(
+            f"control side {side}: {_CONTROL_STEP} to {64 * _CONTROL_STEP} pixels are needed."
+        )
+
+
+def add_legend(
+    picture: Picture, limits: tuple[float, float], kind: DepthKind, *, cmap: str = "inferno"
+) -> Picture:
+    """A picture with a colour bar at its right: metres or pixels where known, else near and far.
+
+    Args:
+        picture: of :func:`colorize`.
+        limits: :func:`nearness` of the last and the first colour, as :func:`colorize` takes them.
+        kind: of the map.
+        cmap: of the picture.
+    """
+    font_px = int(np.clip(picture.shape[0] / 28, 11, 64))
+    font = ImageFont.load_default(font_px)
+    height = max(picture.shape[0], 6 * font_px)
+    top, bottom = font_px, height - font_px
+    ticks = _ticks(limits, kind, (bottom - top) / (1.5 * font_px))
+    text_width = max(math.ceil(font.getlength(text)) for _, text in ticks)
+    left = picture.shape[1] + font_px
+    canvas = PilImage.new("RGB", (left + 2 * font_px + text_width + font_px // 2, height), "white")
+    canvas.paste(PilImage.fromarray(picture), (0, 0))
+    bar = np.rint(np.linspace(255, 0, bottom - top)).astype(np.uint8)
+    colors = np.repeat(_table(cmap)[bar][:, None], font_px, axis=1)
+    canvas.paste(PilImage.fromarray(colors), (left, top))
+    pen = ImageDraw.Draw(canvas)
+    for share, text in ticks:  # 1: the nearest, at the top
+        y = bottom - share * (bottom - top)
+        pen.line([(left + font_px, y), (left + 1.25 * font_px, y)], fill="black")
+        pen.text((left + 1.5 * font_px, y), text, fill="black", font=font, anchor="lm")
+    return np.asarray(canvas)
+
+
+def _ticks(limits: tuple[float, float], kind: DepthKind, most: float) -> list[tuple[float, str]]:
+    """Places along the bar, 0 the farthest, and what to write there: ends, round numbers between.
+
+    Numbers stand at kinds with a unit only; ``most`` is how many fit.
+    """
+    low, high = limits
+    if kind.unit == "1" or not high > low:
+        return [(0.0, "far"), (1.0, "near")]
+    ends = (1 / high, 1 / low) if kind.is_metric else (low, high)
+    powers = 10.0 ** np.arange(math.floor(math.log10(max(ends[0], 1e-6))), 7)
+    round_ones = (np.outer(powers, (1, 1.5, 2, 3, 4, 5, 6, 8))).reshape(-1)
+    places: list[tuple[float, float]] = []
+    for value in (*ends, *round_ones[(round_ones > ends[0]) & (round_ones < ends[1])]):
+        near = 1 / value if kind.is_metric else value
+        share = float((near - low) / (high - low))
+        if all(abs(share - other) > 1 / most for other, _ in places):
+            places.append((share, float(value)))
+    return [(share, f"{value:.3g} {kind.unit}") for share, value in places]
 
 
 def side_by_side(left: Picture, right: Picture, *, gap: int = 8) -> Picture:

@@ -130,3 +130,17 @@ def test_leaderboard(folder, capsys, tmp_path):
     assert code == 0
     assert "2 of 2 cells" in err
     assert (tmp_path / "b" / "index.html").is_file()
+
+
+def test_a_camera_for_a_folder_that_does_not_tell(folder, capsys, monkeypatch):
+    seen = []
+    opened = "leadline.datasets.folder.set_intrinsics"
+    monkeypatch.setattr(opened, lambda image, **given: seen.append(given) or image)
+    options = (*COMMON, "--root", str(folder), "-m", "constant")
+    assert run(capsys, "evaluate", *options, "--camera", "30,31,15.5,11.5")[0] == 0
+    assert seen[0] == {"fx": 30.0, "fy": 31.0, "cx": 15.5, "cy": 11.5}
+    code, _, err = run(
+        capsys, "evaluate", "--dataset", "nyu-raw", "--camera", "30,31,15.5,11.5", "-m", "constant"
+    )
+    assert code == 2
+    assert "know their own cameras" in err

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -134,7 +135,9 @@ def test_the_only_picture_may_have_a_file(
     out = tmp_path / "out" / name
     assert run(photo, "-o", out, *words) == 0
     assert f"The result is {out}." in capsys.readouterr().err
-    assert run(tmp_path / "missing.png", "-o", tmp_path / "none") == 1
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    assert run(broken, "-o", tmp_path / "none") == 1
     assert capsys.readouterr().err.endswith("s, 1 failed.\n")
     assert out.read_bytes().startswith(start)
     written = {file.name for file in out.parent.iterdir()}
@@ -218,8 +221,21 @@ def test_a_pipe_a_device_and_a_folder_are_one_line_each(
 def test_an_address_is_told_as_one(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], address: str
 ) -> None:
-    assert run(address, "-o", tmp_path / "out") == 1
-    assert "is an address (URL), and nothing is fetched" in capsys.readouterr().err
+    assert run(address, "-o", tmp_path / "out") == 2
+    assert f"leadline: {address} is an address (URL), and nothing" in capsys.readouterr().err
+
+
+def test_inputs_of_which_nothing_is_there_cannot_start(
+    run: Run, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("runs/mine", "-o", tmp_path / "out") == 2
+    assert capsys.readouterr().err == (
+        "leadline: runs/mine: no such file or folder; check the path.\n"
+    )
+    assert run("runs/mine", tmp_path / "*.jpg", "-o", tmp_path / "out") == 2
+    assert "none of 1 others" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert run("runs/mine", photo, "-o", tmp_path / "out") == 1
 
 
 def test_large_pictures_are_allowed_by_an_option(
@@ -322,3 +338,29 @@ def test_prompts_are_read_in_metres(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--hole 65535"):
         prompts.read(Path("in/a.jpg"))
     assert replace(prompts, holes=(65535.0,)).read(Path("in/a.jpg"))[0, 1] == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("label", "-", "-o", "out"),
+        ("label", "-", "-o", "out", "--layout", "webdataset"),
+        ("cloud", "-", "-o", "out"),
+        ("camera", "-"),
+        ("stereo-view", "-", "-o", "out"),
+        ("triangulate", "-", "-o", "out", "--fov", "60"),
+        ("quantize", "lite", "-", "-o", "out.xml"),
+    ],
+)
+def test_every_command_that_takes_pictures_takes_a_list(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"none/a.jpg\nnone/b.jpg")))
+    with pytest.raises(SystemExit) as caught:
+        main(list(words))
+    assert caught.value.code == 2
+    assert "none/a.jpg" in capsys.readouterr().err

@@ -1,8 +1,10 @@
 """``leadline label`` and ``leadline predict --cluster``, through the command line."""
 
+import io
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -185,6 +187,11 @@ def test_flat_pictures_are_told_and_stretched(
     assert "7 grey levels are left of" in capsys.readouterr().err
     assert _run(*words, "--tone", "percentile") == 2  # of two kinds in one folder
     assert "tone" in capsys.readouterr().err
+    shards = (*words[:2], tmp_path / "shards", *words[3:], "--layout", "webdataset")
+    assert _run(*shards) == 0
+    assert "7 grey levels are left of" in capsys.readouterr().err
+    assert _run(*shards) == 0  # nothing was read
+    assert "grey levels" not in capsys.readouterr().err
     other = (*words[:2], tmp_path / "stretched", *words[3:], "--tone", "percentile")
     assert _run(*other) == 0
     assert "grey levels" not in capsys.readouterr().err
@@ -200,3 +207,12 @@ def test_a_linked_folder_inside_is_not_followed_out(
     assert _run(photos, "-o", tmp_path / "labels", "-m", tiny_model) == 2
     assert "is a link to" in capsys.readouterr().err
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_list_on_standard_input(
+    photos: Path, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = "\n".join(str(path) for path in sorted(photos.rglob("*.png"))).encode()
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(names)))
+    assert _run("-", "-o", tmp_path / "labels", "-m", tiny_model) == 0
+    assert len(list((tmp_path / "labels" / "depth").glob("*.png"))) == names.count(b"\n") + 1

@@ -13,7 +13,7 @@ from leadline.cli.app import app
 
 COMMANDS = {
     *("predict", "label", "evaluate", "leaderboard", "export", "quantize", "benchmark"),
-    *("triangulate", "views"),
+    *("triangulate", "views", "reproduce"),
 }
 GROUP = typer.main.get_command(app)
 

@@ -461,3 +461,34 @@ def test_a_network_of_others_is_told_by_two_options(
     assert half.kind == "metric_depth"
     assert np.isnan(half.values[:, :24]).all()
     np.testing.assert_allclose(half.values[:, 40:], np.log(100), rtol=1e-4)
+
+
+def test_files_of_other_trades_and_what_they_leave_out(
+    run: Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--format", "npy,controlnet,exr,near16", "--control-side", "64", "--fov", "60")
+    assert run(photos / "one.png", *words) == 0
+    assert written(tmp_path / "out") == [
+        *("one.control.png", "one.exr", "one.near.png", "one.npy"),
+    ]
+    assert PilImage.open(tmp_path / "out" / "one.control.png").size == (128, 64)
+    said = capsys.readouterr().err
+    assert "npy leaves out: camera; --format npz keeps all." in said
+    assert "exr leaves out" not in said
+    assert run(photos / "one.png", *words[:2], "--fov", "60", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["left_out"] == {"npy": ["camera"]}
+    assert run(photos / "one.png", "--format", "npz,npy", "--fov", "60") == 0
+    assert "leaves out" not in capsys.readouterr().err
+    assert run(photos / "one.png", *words[:2], "--control-side", "63") == 2
+    assert "control side 63" in capsys.readouterr().err
+
+
+def test_legends_make_pictures_wider_and_count_as_another_way(
+    run: Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = (photos / "one.png", "--format", "color,side", "--resume")
+    assert run(*given) == 0
+    plain = PilImage.open(tmp_path / "out" / "one.color.png").width
+    assert run(*given, "--legend") == 0
+    assert PilImage.open(tmp_path / "out" / "one.color.png").width > plain
+    assert "count for nothing" in capsys.readouterr().err

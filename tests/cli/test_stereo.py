@@ -57,6 +57,25 @@ def test_stereo_writes_metres(
     assert np.median(np.abs(found.values - depth) / depth) < 0.02
 
 
+def test_stereo_takes_a_camera_in_place_of_a_focal_length(
+    pair: tuple[Path, Path, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left, right, depth = pair
+    one = camera()
+    given = ("--camera", f"{one.fx},{one.fy},{one.cx},{one.cy}")
+    out = ("--out", tmp_path / "out", "--format", "npz")
+    assert code_of("stereo", left, right, *given, "--baseline-m", 0.3, *out) == 0
+    found = leadline.read_prediction(tmp_path / "out" / "left.npz")
+    assert found.camera is not None
+    assert (found.camera.fx, found.camera.cx) == (one.fx, one.cx)
+    assert np.median(np.abs(found.values - depth) / depth) < 0.02
+    capsys.readouterr()
+    assert code_of("stereo", left, right, *given, *out) == 2
+    assert "--baseline-m" in capsys.readouterr().err
+    assert code_of("stereo", left, right, *given, "--focal-px", 60, *out) == 2
+    assert "one of them" in capsys.readouterr().err
+
+
 def test_stereo_does_not_overwrite_its_pictures(
     pair: tuple[Path, Path, np.ndarray], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,15 +6,18 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image as PilImage
 
 from leadline import catalog
 from leadline.cli import main
 from leadline.estimator import DepthEstimator
-from leadline.io import read_cameras, read_poses
+from leadline.io import read_cameras, read_poses, write_poses
 from leadline.load_options import LoadOptions
+from leadline.posed_views import condition_on_cameras
 from leadline.prediction import read_prediction
+from leadline.prepared import stack
 from testing.goldens import filled
 from testing.room import walk
 
@@ -133,6 +136,87 @@ def test_what_makes_no_scene_is_one_line(
     monkeypatch.chdir(folder)
     (folder / "copy.png").write_bytes((folder / "0.png").read_bytes())
     assert run("views", *words, "--out", tmp_path / "out") == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert len(said.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+# --- given poses, and poses from rays ------------------------------------------------------------
+
+
+def write_walk_poses(folder: Path, names: tuple[str, ...] = ("0.png", "1.png")) -> Path:
+    cameras = [image.camera for image in walk(2)]
+    poses = {n: c.world_from_camera for n, c in zip(names, cameras, strict=True)}
+    write_poses(folder / "walk.json", poses, metric=True)
+    return folder / "walk.json"
+
+
+def test_given_poses_are_kept_and_depth_is_metric(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], estimator: DepthEstimator
+) -> None:
+    frames, out = [folder / f"{n}.png" for n in range(2)], tmp_path / "out"
+    poses = write_walk_poses(tmp_path)
+    words = ["--poses", poses, "--camera", folder / "camera.json", "--json"]
+    assert run("views", *frames, "--out", out, *words) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["kind"] == "metric_depth"
+    kept = read_poses(out / "poses.json", [frame.name for frame in frames], metres=True)
+    found = [read_prediction(out / f"{n}.npz") for n in range(2)]
+    for pose, view, image in zip(kept, found, walk(2), strict=True):
+        np.testing.assert_allclose(pose, image.camera.world_from_camera, atol=1e-9)
+        np.testing.assert_allclose(view.camera.matrix, image.camera.matrix, atol=1e-9)
+    assert estimator.predict_views(frames)[0].values.max() != pytest.approx(found[0].values.max())
+
+
+def test_given_cameras_reach_the_network(estimator: DepthEstimator) -> None:
+    images = walk(2)
+    given = estimator.predict_views(images, poses="given")
+    arrays = {
+        name: array[None] for name, array in stack([estimator.prepare(i) for i in images]).items()
+    }
+    arrays |= condition_on_cameras([estimator.prepare(image) for image in images])
+    told = estimator.runtime.run(arrays)["depth"][0]
+    plain = estimator.runtime.run({"image": arrays["image"]})["depth"][0]
+    assert np.abs(told - plain).max() > 1e-3 * np.abs(plain).max()
+    ratio = told.mean() / given[0].values.mean()
+    assert given[1].values.mean() * ratio == pytest.approx(told[1].mean(), rel=0.3)
+
+
+def test_poses_of_rays_are_written(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames, plain, rays = [folder / f"{n}.png" for n in range(2)], tmp_path / "a", tmp_path / "b"
+    assert run("views", *frames, "--out", plain) == 0
+    code = run("views", *frames, "--out", rays, "--ray-poses")
+    said = capsys.readouterr().err
+    if code == 2:  # deterministic weights owe nobody rays that a camera has
+        assert "rays" in said.splitlines()[-1]
+        return
+    assert (plain / "poses.json").read_text() != (rays / "poses.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--poses", "walk.json"], "no camera is known and its EXIF tells none"),
+        (["--poses", "walk.json", "--ray-poses"], "--poses and --ray-poses"),
+        (["--camera", "camera.json"], "--camera and --fov go with --poses FILE"),
+        (["--poses", "walk.json", "--fov", "60", "--camera", "camera.json"], "both given"),
+        (["--poses", "other.json", "--fov", "60"], "1.png"),
+        (["--poses", "scaled.json", "--fov", "60"], "one scale"),
+        (["--poses", "none.json", "--fov", "60"], "none.json"),
+    ],
+)
+def test_what_given_poses_lack_is_one_line(
+    words: list[str], says: str, folder: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    monkeypatch.chdir(folder)
+    write_walk_poses(folder)
+    pose = np.eye(4)
+    write_poses(folder / "other.json", {"0.png": pose, "2.png": pose}, metric=True)
+    write_poses(folder / "scaled.json", {"0.png": pose, "1.png": pose}, metric=False)
+    assert run("views", "0.png", "1.png", *words, "--out", tmp_path / "out") == 2
     said = capsys.readouterr().err
     assert says in said
     assert len(said.strip().splitlines()) == 1

@@ -9,7 +9,7 @@ from PIL import Image as PilImage
 
 from leadline.datasets import Options, open_dataset
 from leadline.datasets.folder import folder_refs, pair_files, strip_role
-from leadline.errors import InputError
+from leadline.errors import InputError, LeadlineWarning
 
 DEPTH = np.linspace(1, 4, 40 * 30).reshape(30, 40)
 """Metres without a far plane."""
@@ -169,3 +169,26 @@ def test_a_record_of_other_types_is_one_line(tmp_path, text):
     (tmp_path / "camera.json").write_text(text)
     with pytest.raises(InputError, match="needed"):
         folder_refs(tmp_path)
+
+
+def test_a_room_in_millimetres_that_is_said_to_be_in_256ths_is_doubted(tmp_path):
+    """Nothing in the file decides, so it is said and read as it was asked for."""
+    rng = np.random.default_rng(0)
+    room = rng.uniform(500, 9000, (60, 80)).astype(np.uint16)
+    with pytest.warns(LeadlineWarning, match=r"--per-metre 1000"):
+        refs = folder_refs(_write_png(tmp_path / "room", room), per_metre=256)
+    assert refs[0].read().depth.max() == room.max() / np.float32(256)
+    folder_refs(_write_png(tmp_path / "said", room), per_metre=1000)
+    street = np.where(rng.uniform(size=(60, 80)) < 0.2, room, 0).astype(np.uint16)
+    folder_refs(_write_png(tmp_path / "sparse", street), per_metre=256)
+    far = np.where(rng.uniform(size=(60, 80)) < 0.1, 15_000, room).astype(np.uint16)
+    far[0, 0] = 15_001  # no far plane
+    folder_refs(_write_png(tmp_path / "far", far), per_metre=256, holes=())
+
+
+def _write_png(root, values):
+    for name in "abcd":
+        for part, array in (("rgb", np.full((*values.shape, 3), 90, np.uint8)), ("depth", values)):
+            (root / part).mkdir(parents=True, exist_ok=True)
+            PilImage.fromarray(array).save(root / part / f"{name}.png")
+    return root

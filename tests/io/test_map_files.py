@@ -13,6 +13,8 @@ from PIL import Image as PilImage
 
 from leadline.errors import InputError
 from leadline.io import (
+    CHUNK,
+    encode_png,
     format_of,
     is_map,
     read_depth_png,
@@ -21,7 +23,6 @@ from leadline.io import (
     read_pfm,
     read_png16,
     read_png16_record,
-    record_chunk,
     write_npz,
     write_pfm,
     write_ply,
@@ -133,7 +134,7 @@ def test_png16_with_a_damaged_record(tmp_path, record):
     (tmp_path / "a.png.json").write_text(record)
     with pytest.raises(InputError, match="record"):
         read_png16(tmp_path / "a.png")
-    codes.save(tmp_path / "b.png", pnginfo=record_chunk(record))
+    (tmp_path / "b.png").write_bytes(encode_png(np.asarray(codes), texts={CHUNK: record}))
     with pytest.raises(InputError, match="record"):
         read_png16(tmp_path / "b.png")
 

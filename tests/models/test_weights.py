@@ -158,6 +158,37 @@ def test_a_module_without_memory_takes_the_tensors_over(
     assert_holds(module, {name: tensor.half().float() for name, tensor in weights.items()})
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("name", ["model.safetensors", "model.pth"])
+def test_a_files_tensors_stay_mapped_onto_it(
+    name: str, config: DepthAnythingConfig, weights: dict[str, Tensor], tmp_path: Path
+) -> None:
+    file = tmp_path / name
+    save_file(weights, file) if name.endswith("safetensors") else torch.save(weights, file)
+    before = file.read_bytes()
+    with torch.device("meta"):
+        module = DepthAnything(config)
+    load_weights(module, file)
+    assert str(file) in Path("/proc/self/maps").read_text()
+    with torch.no_grad():
+        module.pretrained.cls_token.add_(1)
+    assert file.read_bytes() == before
+    file.unlink()
+    assert_holds(module, weights | {"pretrained.cls_token": weights["pretrained.cls_token"] + 1})
+
+
+def test_tensors_in_memory_are_copied(
+    config: DepthAnythingConfig, weights: dict[str, Tensor]
+) -> None:
+    with torch.device("meta"):
+        module = DepthAnything(config)
+    load_weights(module, weights)
+    kept = weights["pretrained.cls_token"].clone()
+    with torch.no_grad():
+        module.pretrained.cls_token.add_(1)
+    assert torch.equal(weights["pretrained.cls_token"], kept)
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin", "only.pth"])
 def test_a_folder_gives_its_file(
     name: str, module: DepthAnything, weights: dict[str, Tensor], tmp_path: Path

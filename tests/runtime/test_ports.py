@@ -284,6 +284,6 @@ def test_a_run_that_fails_says_why(runtime: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     said = done.stdout.strip()
-    assert re.search(r"(empty|32 by 33).*--size", said)
+    assert re.search(r"(empty|32 by 33|inconsistent).*--size", said)
     assert "one size" not in said
     assert "\n" not in said

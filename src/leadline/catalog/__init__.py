@@ -10,6 +10,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from leadline.catalog.classic import CLASSIC
+from leadline.catalog.held_out import HELD_OUT, DepthError
 from leadline.catalog.preprocessing import PREPROCESS
 from leadline.catalog.recent import RECENT
 from leadline.errors import UnknownNameError
@@ -17,8 +18,10 @@ from leadline.spec import ModelSpec
 
 __all__ = [
     "DEFAULT",
+    "HELD_OUT",
     "MODELS",
     "PREPROCESS",
+    "DepthError",
     "by_digest",
     "by_repo",
     "expand_alias",

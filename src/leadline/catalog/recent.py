@@ -95,6 +95,7 @@ def _video(encoder: str, *, metric: bool) -> ModelSpec:
         preprocess=PreprocessSpec(
             size=(518, 518), multiple_of=14, output_align_corners=True, max_aspect=None
         ),
+        clip_frames=32,
         weights=_hub(repo, file, _VIDEO_MEGABYTES[encoder], licence),
         summary=f"{_SIZES[encoder].lower()}, for film, {'metres' if metric else 'relative'}",
         paper="Chen et al., Video Depth Anything, CVPR 2025 (arXiv:2501.12375)",

@@ -86,6 +86,12 @@ def _end_on_signals() -> Generator[None]:
             signal.signal(number, handler)
 
 
+def end_early_on_interrupt() -> None:
+    """For commands that end with what there is: SIGINT raises KeyboardInterrupt, as in Python."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 _show_any = warnings.showwarning
 
 

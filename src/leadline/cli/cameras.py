@@ -73,6 +73,22 @@ def camera_for(image: Image, *, camera: str | None, fov_deg: float | None) -> Ca
     return found
 
 
+def folder_intrinsics(folder: Path, camera: str) -> dict[str, float]:
+    """``fx, fy, cx, cy`` of ``--camera`` at the size of the folder's pictures.
+
+    Raises:
+        InputError: no camera of such pictures, or no picture.
+    """
+    from leadline.datasets.folder import picture_files
+    from leadline.io import read_image
+
+    first = next(iter(picture_files(folder).values()), None)
+    if first is None:
+        raise InputError(f"{folder} holds no pictures; pictures with depth are needed.")
+    found = camera_for(read_image(first), camera=camera, fov_deg=None)
+    return {"fx": found.fx, "fy": found.fy, "cx": found.cx, "cy": found.cy}
+
+
 def numbers_of(camera: str) -> dict[str, Any]:
     """All that ``--camera`` says, whatever it is written in, as a plain table.
 

@@ -51,6 +51,8 @@ def where(name: Annotated[str, typer.Argument(help="Name of the data set.")]) ->
 
     spec = get(name)
     typer.echo(f"{spec.name}: {spec.summary}\nfrom {spec.source} ({spec.terms})")
+    if spec.download:
+        typer.echo(f"download: {spec.download}")
     typer.echo("below --root:")
     for line in spec.layout.splitlines():
         typer.echo(f"  {line}")
@@ -192,6 +194,7 @@ def _record(spec: DatasetSpec) -> dict[str, Any]:
         "layout": spec.layout.splitlines(),
         "source": spec.source,
         "terms": spec.terms,
+        "download": spec.download,
         "protocol": spec.protocol,
         "splits": list(spec.splits),
     }

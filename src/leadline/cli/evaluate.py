@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leadline.cli.options import (
+    Camera,
     Every,
     Holes,
     Json,
@@ -20,8 +21,11 @@ from leadline.cli.options import (
 from leadline.errors import InputError
 
 if TYPE_CHECKING:
+    from leadline.datasets import Frame
+    from leadline.evaluation.film import FilmScores
     from leadline.evaluation.predictors import Predictor
     from leadline.load_options import LoadOptions
+    from leadline.prediction import Prediction
 
 
 @with_load_options(default=None, help="Name, file, hub id, constant or vertical-ramp; lite.")
@@ -58,10 +62,18 @@ def evaluate(
         typer.Option(help="Numbers per metre of a folder's depth files: 1 for metres."),
     ] = None,
     hole: Holes = None,
+    camera: Camera = None,
     every: Every = 1,
     metrics: Annotated[
         str, typer.Option(help="More metrics, e.g. boundary_f1,edge_accuracy.")
     ] = "",
+    video: Annotated[
+        bool,
+        typer.Option("--video", help="The frames are a film: also TAE, OPW and change over time."),
+    ] = False,
+    steady: Annotated[
+        str, typer.Option(help="With --video: off, scale or flow; see `leadline video`.")
+    ] = "off",
     skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:
@@ -77,13 +89,25 @@ def evaluate(
     from leadline.evaluation import protocols
     from leadline.evaluation.page import render_page
     from leadline.evaluation.run import evaluate as run
+    from leadline.jobs import write_text
 
     if out is not None:
         check_folder(out)
     chosen = protocols.get(protocol or get(dataset).protocol)
-    options = Options(split=split, every=every, per_metre=per_metre, holes=parse_holes(hole))
+    options = Options(
+        split=split,
+        every=every,
+        per_metre=per_metre,
+        holes=parse_holes(hole),
+        intrinsics=None if camera is None else _intrinsics(dataset, root, camera),
+    )
     refs = open_dataset(dataset, root, options)
     predict, name = _predictor(load, predictions, pred_per_metre)
+    if steady != "off" and not video:
+        raise InputError(f"--steady {steady} is for films; give --video, or leave it out.")
+    scores = None
+    if video:
+        predict, scores = _film_predictor(predict, steady)
     with progress_bar("frames") as (show, say):
         report = run(
             predict,
@@ -99,10 +123,46 @@ def evaluate(
             ),
         )
     if out is not None:
-        report.save(out, page=render_page(report, refs, predict))
-    typer.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.table())
+        report.save(out, page=None if video else render_page(report, refs, predict))
+    record = report.to_dict()
+    if scores is not None:
+        record["film"] = {"steady": steady, **scores.result()}
+        if out is not None:
+            write_text(out / "film.json", json.dumps(record["film"], indent=2) + "\n")
+    if as_json:
+        typer.echo(json.dumps(record, indent=2))
+    else:
+        lines = [f"{key:18}{value}" for key, value in record.get("film", {}).items()]
+        typer.echo("\n".join([report.table(), *lines]))
     if report.skipped:
         raise typer.Exit(1)
+
+
+def _intrinsics(dataset: str, root: Path | None, camera: str) -> dict[str, float]:
+    """What ``--camera`` says of a folder's pictures."""
+    from leadline.cli.cameras import folder_intrinsics
+
+    if dataset != "folder" or root is None:
+        raise InputError(
+            f"--camera with --dataset {dataset}: data sets know their own cameras; it is for "
+            "--dataset folder --root FOLDER."
+        )
+    return folder_intrinsics(root, camera)
+
+
+def _film_predictor(predict: Predictor, steady: str) -> tuple[Predictor, FilmScores]:
+    """The predictor made steady, and the scores that it fills as it goes."""
+    from leadline.evaluation.film import FilmScores
+    from leadline.video import Stabiliser, check_steady
+
+    stabiliser, scores = Stabiliser(check_steady(steady)), FilmScores()
+
+    def run(frame: Frame) -> Prediction:
+        prediction = stabiliser(predict(frame), frame.image.pixels)
+        scores.add(frame, prediction)
+        return prediction
+
+    return run, scores
 
 
 def _predictor(

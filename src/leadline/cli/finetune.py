@@ -55,9 +55,11 @@ def finetune(
         raise UnknownNameError("goal", goal, ("metric", "relative"))
     if steps < 1:
         raise InputError(f"--steps {steps}: at least 1 is needed.")
+    from leadline.cli.cameras import folder_intrinsics
+
     holes, changes = parse_holes(hole), dict(split_pair(text) for text in set_ or [])
     run_folder = find_run(folder.resolve().name, out, resume=resume, below=("data",))
-    intrinsics = None if camera is None else _intrinsics(folder, camera)
+    intrinsics = None if camera is None else folder_intrinsics(folder, camera)
     try:
         import torch  # noqa: F401
     except ImportError as error:
@@ -86,20 +88,3 @@ def finetune(
     else:
         typer.echo(report.text())
         typer.echo(f"predict: leadline predict --model {report.run} PICTURES --out depth")
-
-
-def _intrinsics(folder: Path, camera: str) -> dict[str, float]:
-    """``fx, fy, cx, cy`` of ``--camera`` at the size of the folder's pictures.
-
-    Raises:
-        InputError: no camera of such pictures, or no picture.
-    """
-    from leadline.cli.cameras import camera_for
-    from leadline.datasets.folder import picture_files
-    from leadline.io import read_image
-
-    first = next(iter(picture_files(folder).values()), None)
-    if first is None:
-        raise InputError(f"{folder} holds no pictures; pictures with depth are needed.")
-    found = camera_for(read_image(first), camera=camera, fov_deg=None)
-    return {"fx": found.fx, "fy": found.fy, "cx": found.cx, "cy": found.cy}

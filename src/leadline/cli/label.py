@@ -17,6 +17,7 @@ from leadline.cli.options import (
     Workers,
     with_load_options,
 )
+from leadline.cli.outputs import with_standard_input
 from leadline.cli.pictures import Reading
 from leadline.errors import InputError, UnknownNameError
 
@@ -33,7 +34,8 @@ def label(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Pictures, folders, addresses (s3://...), WebDataset shards (.tar).",
+            help="Pictures, folders, addresses (s3://...), WebDataset shards (.tar), or - for a "
+            "list on standard input.",
             show_default=False,
         ),
     ],
@@ -76,6 +78,7 @@ def label(
     """
     from leadline.shards import BulkJob
 
+    inputs = with_standard_input(inputs)
     if workers is None:
         workers = 0 if cluster is None else 2
     chosen = _layout(layout, cluster, workers, out)

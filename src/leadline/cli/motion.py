@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from leadline.camera import Camera
     from leadline.cli.pictures import Reading
     from leadline.estimator import DepthEstimator
     from leadline.image import Image
+    from leadline.io import Source
     from leadline.prediction import Prediction
     from leadline.sequence import MotionFit
+    from leadline.video import FilmOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,3 +116,117 @@ class MetresFromMotion:
         name = self.pictures[number].name
         camera = camera_for(image, camera=self.options.camera, fov_deg=self.options.fov_deg)
         return replace(image, camera=camera.moved(self.poses[number]), name=image.name or name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmMotion:
+    """Metres for a film from the camera's way through it.
+
+    Attributes:
+        poses: file or folder of poses by the names of the frames; None: they are found.
+        baseline_m: metres between the first two keyframes, where poses are found.
+        camera, fov_deg: see :func:`leadline.cli.cameras.camera_for`.
+    """
+
+    poses: Path | None
+    baseline_m: float | None
+    camera: str | None
+    fov_deg: float | None
+
+    @property
+    def way(self) -> dict[str, Any]:
+        """All that decides the metres besides the film and the network; JSON-able."""
+        text = None if self.poses is None or not self.poses.is_file() else self.poses.read_text()
+        return {
+            "poses": text or (self.poses and str(self.poses)),
+            "baseline_m": self.baseline_m,
+            "camera": self.camera,
+            "fov": self.fov_deg,
+        }
+
+    def add(self, options: FilmOptions, source: Source, estimator: DepthEstimator) -> FilmOptions:
+        """The options with a function that makes metres; looks at the film twice or thrice."""
+        from leadline.sequence import motion_fit
+
+        frames = list(self._cameras(options, source))
+        cameras = {number: camera for number, camera, _ in frames}
+
+        def posed() -> Iterator[Image]:
+            for frame in source.frames(options.selection):
+                yield replace(frame.image, camera=cameras[frame.number])
+
+        fit = motion_fit(posed(), estimator.predict)
+        lines = dict(zip(cameras, fit.alignments, strict=True))
+
+        def metres(number: int, prediction: Prediction) -> Prediction:
+            line = lines[number]
+            found = prediction.to_metric(scale=line.scale, shift=line.shift)
+            return replace(found, camera=cameras[number])
+
+        return replace(options, metres=metres)
+
+    def _cameras(self, options: FilmOptions, source: Source) -> Iterator[tuple[int, Camera, str]]:
+        """Number, posed camera and name of every frame."""
+        from leadline.cli.cameras import camera_for
+        from leadline.io import read_poses
+        from leadline.sequence import scale_by_baseline, track
+
+        numbers: list[int] = []
+        names: list[str] = []
+        first: list[Camera] = []
+
+        def seen() -> Iterator[Image]:
+            for frame in source.frames(options.selection):
+                if not first:
+                    found = camera_for(frame.image, camera=self.camera, fov_deg=self.fov_deg)
+                    first.append(found)
+                numbers.append(frame.number)
+                names.append(frame.image.name)
+                yield replace(frame.image, camera=first[0])
+
+        if self.poses is None:
+            way = scale_by_baseline(track(seen()), self.baseline_m or 0.0)
+            cameras = way.cameras
+        else:
+            for _ in seen():
+                pass
+            poses = read_poses(self.poses, names, metres=True)
+            cameras = [first[0].moved(pose) for pose in poses]
+        yield from zip(numbers, cameras, names, strict=True)
+
+
+def film_motion(
+    metres_from: str | None,
+    poses: Path | None,
+    baseline_m: float | None,
+    lens: tuple[str | None, float | None],
+) -> FilmMotion | None:
+    """The options together, or None when metres are not asked for.
+
+    Args:
+        metres_from: ``motion``, or None.
+        poses: see :class:`FilmMotion`.
+        baseline_m: see there.
+        lens: what ``--camera`` and ``--fov`` say.
+
+    Raises:
+        UnknownNameError: another way to metres than ``motion``.
+        InputError: options that make sense together only.
+    """
+    from leadline.cli.cameras import check_camera
+
+    check_camera(*lens)
+    if metres_from is None:
+        if poses is not None or baseline_m is not None:
+            raise InputError(
+                "--poses and --baseline-m belong to --metres-from motion; give both or neither."
+            )
+        return None
+    if metres_from != "motion":
+        raise UnknownNameError("way to metres", metres_from, ["motion"])
+    if (poses is None) == (baseline_m is None):
+        raise InputError(
+            "--metres-from motion needs one length in metres: the frames' poses, --poses FILE, or "
+            "--baseline-m, the way between the first two keyframes."
+        )
+    return FilmMotion(poses=poses, baseline_m=baseline_m, camera=lens[0], fov_deg=lens[1])

@@ -63,7 +63,8 @@ def names_file(out: Path) -> bool:
     from leadline.io import FORMATS
     from leadline.io.images import IMAGE_SUFFIXES
 
-    return out.suffix.lower() in {*FORMATS.values(), *IMAGE_SUFFIXES} and not out.is_dir()
+    known = {*IMAGE_SUFFIXES, *(one.suffix for one in FORMATS.values())}
+    return out.suffix.lower() in known and not out.is_dir()
 
 
 def check_folder(out: Path) -> None:
@@ -105,10 +106,11 @@ def without_results(
     """``found`` less Leadline's own maps, which a folder to search may hold, unless ``given``.
 
     Maps say that they are; those of before they did are told by their names, in ``out`` only:
-    ``NAME.color.png``, ``NAME.side.png`` and ``NAME.depth.png``.
+    ``NAME.color.png``, ``NAME.side.png`` and ``NAME.depth.png``. JPEGs of ``gdepth`` are told by
+    their names.
 
     Raises:
-        InputError: nothing is left.
+        InputError: nothing is left, or nothing of it is there.
     """
     from leadline.io import is_map
 
@@ -121,12 +123,16 @@ def without_results(
     if not pictures:
         what = "holds nothing but maps that Leadline made" if files else "was not given"
         raise InputError(f"INPUT {what}; give pictures, folders, patterns or a list.")
+    if not any(path.exists() for path in pictures):
+        first, others = pictures[0], len(pictures) - 1
+        many = f", and none of {others} others is there" if others else ""
+        raise InputError(f"{first}: no such file or folder{many}; check the path.")
     return pictures
 
 
 def _is_named_result(path: Path, out: Path | None) -> bool:
     inside = out is not None and _absolute(path).parent == _absolute(out)
-    return inside and path.name.endswith((".color.png", ".side.png", ".depth.png"))
+    return inside and path.name.endswith((".color.png", ".side.png", ".depth.png", ".gdepth.jpg"))
 
 
 def _options(path: Path, twins: Mapping[tuple[Path, str], int]) -> list[str]:

@@ -26,7 +26,19 @@ Formats = Annotated[
     typer.Option(
         "--format",
         "-f",
-        help="Any of npz, npy, png16, color, side, pfm, ply; default: npz,color.",
+        help="Any of npz, npy, png16, color, side, pfm, ply, exr, exr-half, exr-blender, "
+        "controlnet, near16, gdepth; default: npz,color.",
+        show_default=False,
+    ),
+]
+Legend = Annotated[
+    bool, typer.Option("--legend", help="A colour bar, in metres where known, in color and side.")
+]
+ControlSide = Annotated[
+    int | None,
+    typer.Option(
+        help="Short side of controlnet in pixels, both sides multiples of 64; default: the "
+        "picture's size.",
         show_default=False,
     ),
 ]
@@ -142,23 +154,28 @@ _NAME = "Name (see `leadline models`), file, folder or hub id (hf:owner/name)."
 
 def with_load_options(
     *,
-    default: str | None = "lite",
+    default: Any = "lite",
     required: bool = False,
     help: str = _NAME,  # noqa: A002 (typer's word for it)
     argument: bool = False,
+    many: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command every option of :class:`leadline.LoadOptions`.
 
     Args:
-        default: the model without ``--model``.
+        default: the model without ``--model``; with ``many`` also a tuple of several.
         required: whether the model must be given.
         help: what ``--model`` says.
         argument: take the model as the argument MODEL in place of an option.
+        many: let ``--model`` be given several times.
 
     Returns:
-        A decorator for a command whose parameter ``load`` receives the LoadOptions.
+        A decorator for a command whose parameter ``load`` receives the LoadOptions, with ``many`` a
+        list of them.
     """
     kind: Any = str if required else str | None
+    if many:
+        kind, default = list[str], list(default) if isinstance(default, tuple) else [default]
     shown = typer.Argument(help=help) if argument else typer.Option("--model", "-m", help=help)
     table = {"model": (kind, inspect.Parameter.empty if required else default, shown)} | _LOAD
 
@@ -182,7 +199,12 @@ def with_load_options(
         @functools.wraps(command)
         def run(**given: Any) -> None:
             chosen = {name: given.pop(name) for name in table}
-            command(**given, load=_make_load_options(**chosen))
+            if many:
+                names = chosen.pop("model")
+                load = [_make_load_options(model=name, **chosen) for name in names]
+            else:
+                load = _make_load_options(**chosen)
+            command(**given, load=load)
 
         by_name = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
         run.__signature__ = inspect.Signature(by_name)  # ty: ignore[missing-attribute]
@@ -272,15 +294,15 @@ def parse_holes(text: str | None) -> tuple[float, ...] | None:
         ) from error
 
 
-def split_pair(text: str) -> tuple[str, str]:
-    """Key and value of ``--set KEY=VALUE``.
+def split_pair(text: str, form: str = "--set KEY=VALUE") -> tuple[str, str]:
+    """Key and value of an option that takes both, of ``form``.
 
     Raises:
         InputError: no equals sign.
     """
     key, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"--set {text}: KEY=VALUE is needed, as in --set steps=100.")
+        raise InputError(f"{form.split()[0]} {text}: {form.split()[1]} is needed.")
     return key, value
 
 

@@ -13,18 +13,20 @@ from leadline.cli.options import (
     Camera,
     Cluster,
     Cmap,
+    ControlSide,
     Formats,
     Fov,
     Gpus,
     Holes,
     Json,
+    Legend,
     MaxMegapixels,
     Tone,
     Workers,
     parse_holes,
     with_load_options,
 )
-from leadline.cli.outputs import Outputs, plan_outputs
+from leadline.cli.outputs import LeftOut, Look, Outputs, plan_outputs, with_standard_input
 from leadline.cli.pictures import Reading, measure_span, notes_of, say_span
 from leadline.errors import InputError, LeadlineError
 
@@ -50,8 +52,8 @@ def predict(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Pictures, folders, patterns, or - for a list on standard input; with --cluster "
-            "also addresses (s3://...) and WebDataset shards (.tar).",
+            help="Pictures, folders, patterns, or - for a list on standard input; films; with "
+            "--cluster also addresses (s3://...) and WebDataset shards (.tar).",
             show_default=False,
         ),
     ],
@@ -81,6 +83,8 @@ def predict(
         typer.Option("--resume", help="Leave out pictures whose results, made just so, are there."),
     ] = False,
     cmap: Cmap = "inferno",
+    legend: Legend = False,
+    control_side: ControlSide = None,
     cluster: Cluster = None,
     workers: Workers = None,
     gpus: Gpus = 0.0,
@@ -112,13 +116,14 @@ def predict(
 
     Results are named OUT/<stem>.npz, .color.png, .depth.png (16 bits), .side.png and so on, of one
     picture in one format OUT/<stem>.png; where stems collide, OUT/<parent>__<stem>... An --out that
-    ends in .png, .npz, .npy, .pfm or .ply is the file of the only picture. OUT/made.jsonl notes
-    what they were made of; --resume makes anew what is of another picture, model or setting. With
-    --cluster the maps go into shards of 16-bit PNGs, and a rerun goes on where it stopped. Exit
-    code: 0 all done, 1 some inputs failed, 2 the command could not start.
+    ends in .png, .npz, .npy, .pfm, .ply or .exr is the file of the only picture. OUT/made.jsonl
+    notes what they were made of; --resume makes anew what is of another picture, model or setting.
+    With --cluster the maps go into shards of 16-bit PNGs, and a rerun goes on where it stopped.
+    Exit code: 0 all done, 1 some inputs failed, 2 the command could not start.
     """
     from leadline.cli.cameras import check_camera, numbers_of
     from leadline.cli.motion import MetresFromMotion, motion_options
+    from leadline.io import is_video
 
     reading = Reading.of(tone, max_megapixels)
     prompts = None
@@ -147,9 +152,20 @@ def predict(
         where = Where(
             address=cluster, workers=2 if workers is None else workers, gpus_per_worker=gpus
         )
-        predict_shards(load, inputs, where, out=out, layout=layout, as_json=as_json)
+        predict_shards(
+            load, with_standard_input(inputs), where, out=out, layout=layout, as_json=as_json
+        )
         return
-    outputs = plan_outputs(inputs, Path(out), formats, cmap, recursive=recursive)
+    if any(is_video(entry) for entry in inputs):
+        from leadline.cli.video import predict_films
+
+        if prompts is not None or motion is not None:
+            raise InputError("--prompt-depth and --metres-from with a film; use `leadline video`.")
+        looks = {"formats": formats, "cmap": cmap, "resume": resume, "as_json": as_json}
+        predict_films(inputs, Path(out), load, **looks)
+        return
+    look = Look(cmap=cmap, legend=legend, control_side=control_side)
+    outputs = plan_outputs(inputs, Path(out), formats, look, recursive=recursive)
     if prompts is not None:
         prompts.find(list(outputs.files))
     estimator = load.open()
@@ -185,6 +201,8 @@ def _say_result(work: _Work, report: JobReport[Path, list[str]], *, as_json: boo
         typer.echo(json.dumps(_summary(work, report), indent=2))
     else:
         typer.echo(_sentence(work, report), err=True)
+        for line in work.left_out.lines():
+            typer.echo(line, err=True)
         if work.without_camera:
             typer.echo(
                 f"No focal length is known of {work.without_camera} of them, so their depth is "
@@ -229,6 +247,7 @@ class _Work:
         spans: picture -> least, median and largest metres of its map.
         notes: picture -> what reading it left out.
         without_camera: how many of them would be metres if their camera were known.
+        left_out: what the files do not hold.
     """
 
     estimator: DepthEstimator
@@ -243,7 +262,11 @@ class _Work:
     spans: dict[Path, dict[str, float]] = field(default_factory=dict)
     notes: dict[Path, list[str]] = field(default_factory=dict)
     without_camera: int = 0
+    left_out: LeftOut = field(init=False)
     say: Callable[[str], None] = print
+
+    def __post_init__(self) -> None:
+        self.left_out = LeftOut(name for files in self.outputs.files.values() for name in files)
 
     def run(self) -> JobReport[Path, list[str]]:
         """Do all pictures but those that the ledger says are done."""
@@ -296,8 +319,8 @@ class _Work:
     def write(self, picture: Path, prediction: Prediction) -> list[str]:
         """Every file of a picture."""
         files = self.outputs.files[picture]
-        for name, file in files.items():
-            prediction.save(file, format=name, cmap=self.outputs.cmap)
+        self.outputs.look.save(prediction, files)
+        self.left_out.add(prediction)
         self.ledger.add(picture)
         return [str(file) for file in files.values()]
 
@@ -336,6 +359,7 @@ def _summary(work: _Work, report: JobReport[Path, list[str]]) -> dict[str, Any]:
             }
             for item, files in report.results
         ],
+        "left_out": work.left_out.to_dict(),
         "skipped": [str(item) for item in report.skipped],
         "failed": [{"input": str(f.item), "error": explain(f)} for f in report.failures],
     }

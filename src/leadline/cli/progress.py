@@ -10,7 +10,9 @@ from leadline.jobs import Progress
 
 
 @contextmanager
-def progress_bar(label: str) -> Generator[tuple[Callable[[Progress], None], Callable[[str], None]]]:
+def progress_bar(
+    label: str, *, unit: str = "pictures"
+) -> Generator[tuple[Callable[[Progress], None], Callable[[str], None]]]:
     """Yield ``show(progress)`` and ``say(line)``; both write to standard error.
 
     Off a terminal ``show`` does nothing and ``say`` prints plain lines.
@@ -29,18 +31,21 @@ def progress_bar(label: str) -> Generator[tuple[Callable[[Progress], None], Call
 
         def show(progress: Progress) -> None:
             bar.update(
-                task, total=progress.total, completed=progress.finished, speed=speed(progress)
+                task,
+                total=progress.total,
+                completed=progress.finished,
+                speed=speed(progress, unit),
             )
 
         yield show, lambda line: console.print(line, markup=False, soft_wrap=True)
 
 
-def speed(progress: Progress) -> str:
+def speed(progress: Progress, unit: str = "pictures") -> str:
     """Rate and time left for people: ``"12.3 pictures/s, 0:41 left"``."""
     if progress.eta_s is None:
         return ""
     rate = progress.rate
-    pace = f"{rate:.1f} pictures/s" if rate >= 1 else f"{1 / rate:.1f} s/picture"
+    pace = f"{rate:.1f} {unit}/s" if rate >= 1 else f"{1 / rate:.1f} s/{unit.removesuffix('s')}"
     minutes, seconds = divmod(round(progress.eta_s), 60)
     hours, minutes = divmod(minutes, 60)
     left = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -20,7 +20,10 @@ def quantize(
     load: LoadOptions,
     pictures: Annotated[
         list[str],
-        typer.Argument(metavar="PICTURE...", help="Pictures or folders like those it will see."),
+        typer.Argument(
+            metavar="PICTURE...",
+            help="Pictures or folders like those it will see, or - for a list on standard input.",
+        ),
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="File to write, .xml.", show_default=False)
@@ -35,12 +38,13 @@ def quantize(
 ) -> None:
     """Write MODEL with int8 layers; needs a few pictures to find the ranges of values."""
     from leadline.cli.naming import check_folder
+    from leadline.cli.outputs import with_standard_input
     from leadline.io import list_images
     from leadline.quantize import quantize as run
 
     refuse_looks(load, "quantize")
     check_folder(out.parent)
-    found = list_images(pictures, recursive=True)
+    found = list_images(with_standard_input(pictures), recursive=True)
     step = max(1, len(found) // max(1, most))
     reading = Reading.of(tone, max_megapixels)
     read = [reading.read_aloud(path) for path in found[::step][:most]]

@@ -22,6 +22,8 @@ def run_shards(job: BulkJob, inputs: list[str], where: Where, *, per_part: int) 
         report = run_bulk(job, sources, where=where, per_part=per_part, on_progress=show)
         for index, why in (*report.kept, *report.errors):
             say(f"leadline: part {index}: {why}")
+        for source, note in report.notes:
+            say(f"leadline: {source}: {note}.")
         for source, why in report.tally.failed:
             say(f"leadline: {why if source in why else f'{source}: {why}'}")
     return {

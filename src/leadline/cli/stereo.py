@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leadline.cli.options import (
+    Camera,
     Cmap,
     Formats,
     Json,
+    Legend,
     MaxMegapixels,
     OutFolder,
     Tone,
     parse_formats,
 )
+from leadline.cli.outputs import LeftOut, Look
 from leadline.cli.pictures import Reading, measure_span, say_span
 from leadline.errors import InputError
 
 if TYPE_CHECKING:
-    from leadline.camera import Camera
+    from leadline.camera import Camera as Intrinsics
     from leadline.prediction import Prediction
 
 LEAST_AGREEMENT = 0.1
@@ -43,6 +46,7 @@ def stereo(
     doffs: Annotated[
         float, typer.Option(help="x of the right principal point less x of the left, in pixels.")
     ] = 0.0,
+    camera: Camera = None,
     formats: Formats = None,
     max_disparity: Annotated[
         int | None, typer.Option(help="Pixels; default: a sixth of the width.")
@@ -51,22 +55,29 @@ def stereo(
         bool, typer.Option(help="Give values to what only one view sees, or leave it out.")
     ] = True,
     cmap: Cmap = "inferno",
+    legend: Legend = False,
     tone: Tone = "linear",
     max_megapixels: MaxMegapixels = None,
     as_json: Json = False,
 ) -> None:
     """Write the depth of LEFT to the folder --out, in metres.
 
-    The pair must be rectified: a point lies in one row of both pictures. Without --focal-px and
-    --baseline-m the result is the disparity in pixels. A pair whose views agree on less than a
-    tenth of the pixels is refused.
+    The pair must be rectified: a point lies in one row of both pictures. Without --focal-px (or
+    --camera, of the left picture) and --baseline-m the result is the disparity in pixels. A pair
+    whose views agree on less than a tenth of the pixels is refused.
     """
+    from dataclasses import replace
+
+    from leadline.cli.cameras import camera_for
     from leadline.cli.naming import check_folder, keep_inputs
     from leadline.geometry import stereo_disparity
     from leadline.image import Image
     from leadline.io import output_suffixes
 
-    camera_known = _both_or_none(focal_px, baseline_m)
+    look = Look(cmap=cmap, legend=legend)
+    if camera is not None and focal_px is not None:
+        raise InputError("--camera and --focal-px were both given; one of them is needed.")
+    camera_known = _both_or_none(focal_px, baseline_m, camera)
     if baseline_m is not None:
         _question_baseline(baseline_m)
     check_folder(out)
@@ -75,10 +86,11 @@ def stereo(
     keep_inputs(files.values(), (left, right))
     reading = Reading.of(tone, max_megapixels)
     pair = [reading.read_aloud(path) for path in (left, right)]
-    camera = None
+    view = Image(pixels=pair[0].pixels, name=str(left))
     if focal_px is not None:
-        camera = _camera(pair[0].size, focal_px, left)
-    view = Image(pixels=pair[0].pixels, camera=camera, name=str(left))
+        view = replace(view, camera=_camera(view.size, focal_px, left))
+    elif camera is not None:
+        view = replace(view, camera=camera_for(view, camera=camera, fov_deg=None))
     found = stereo_disparity(
         view,
         Image(pixels=pair[1].pixels, name=str(right)),
@@ -88,8 +100,9 @@ def stereo(
     share = _check_agreement(found, left, right)
     if camera_known:
         found = found.to_depth(baseline_m=baseline_m, doffs_px=doffs)
-    for name, file in files.items():
-        found.save(file, format=name, cmap=cmap)
+    look.save(found, files)
+    left_out = LeftOut(files)
+    left_out.add(found)
     span = measure_span(found)
     if as_json:
         summary = {
@@ -97,6 +110,7 @@ def stereo(
             "confident": round(share, 4),
             "metres": span,
             "files": [str(file) for file in files.values()],
+            "left_out": left_out.to_dict(),
         }
         typer.echo(json.dumps(summary, indent=2))
     else:
@@ -105,6 +119,8 @@ def stereo(
             f"in {out}.",
             err=True,
         )
+        for line in left_out.lines():
+            typer.echo(line, err=True)
         if span is not None:
             typer.echo(f"{left}: {say_span(span)}", err=True)
 
@@ -141,12 +157,12 @@ def _question_baseline(baseline_m: float) -> None:
     )
 
 
-def _both_or_none(focal_px: float | None, baseline_m: float | None) -> bool:
-    given = [value is not None for value in (focal_px, baseline_m)]
+def _both_or_none(focal_px: float | None, baseline_m: float | None, camera: str | None) -> bool:
+    given = [focal_px is not None or camera is not None, baseline_m is not None]
     if any(given) and not all(given):
         raise InputError(
-            "metres need both --focal-px and --baseline-m; give both, or neither for the disparity "
-            "in pixels."
+            "metres need --baseline-m and either --focal-px or --camera; give both, or neither for "
+            "the disparity in pixels."
         )
     for name, value in (("--focal-px", focal_px), ("--baseline-m", baseline_m)):
         if value is not None and not 0 < value < float("inf"):
@@ -154,10 +170,10 @@ def _both_or_none(focal_px: float | None, baseline_m: float | None) -> bool:
     return all(given)
 
 
-def _camera(size: tuple[int, int], focal_px: float, name: Path) -> Camera:
-    from leadline.camera import Camera
+def _camera(size: tuple[int, int], focal_px: float, name: Path) -> Intrinsics:
+    from leadline.camera import Camera as Intrinsics
 
-    camera = Camera.from_focal(size[1], size[0], focal_px=focal_px)
+    camera = Intrinsics.from_focal(size[1], size[0], focal_px=focal_px)
     if not 5 < camera.fov_deg < 150:
         raise InputError(
             f"--focal-px {focal_px:g} for {name}, {size[1]} pixels wide, is a field of view of "

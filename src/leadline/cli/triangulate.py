@@ -21,6 +21,7 @@ from leadline.cli.options import (
     parse_formats,
     with_load_options,
 )
+from leadline.cli.outputs import LeftOut, Look, with_standard_input
 from leadline.cli.pictures import Reading, measure_span, say_span
 from leadline.errors import DegenerateError, InputError
 
@@ -41,7 +42,8 @@ def triangulate(
         list[str],
         typer.Argument(
             metavar="FRAME... | VIDEO",
-            help="Two or more pictures in the order of time, a folder, a pattern, or one film.",
+            help="Two or more pictures in the order of time, a folder, a pattern, one film, or - "
+            "for a list on standard input.",
             show_default=False,
         ),
     ],
@@ -103,7 +105,9 @@ def triangulate(
     report = _report(found, frames, poses=poses, baseline=baseline_m, height=camera_height_m)
     report["files"] = _write(found, frames, out)
     dense = _Dense(suffixes=suffixes, count=maps, fill=fill, estimator=estimator)
-    report["maps"] = _write_maps(found, frames, out, dense)
+    left_out = LeftOut(suffixes)
+    report["maps"] = _write_maps(found, frames, out, dense, left_out)
+    report["left_out"] = left_out.to_dict()
     from leadline.jobs import write_text
 
     write_text(out / "report.json", json.dumps(report, indent=2) + "\n")
@@ -115,6 +119,8 @@ def triangulate(
             f"{len(found.points)} points from {len(frames)} frames, {unit}. Results are in {out}.",
             err=True,
         )
+        for line in left_out.lines():
+            typer.echo(line, err=True)
         for made in report["maps"]:
             if made.get("metres"):
                 typer.echo(f"{made['frame']}: {say_span(made['metres'])}", err=True)
@@ -148,6 +154,7 @@ def _frames(inputs: list[str], every: int, reading: Reading) -> list[Image]:
 
     from leadline.io import is_video, list_images, read_video
 
+    inputs = with_standard_input(inputs)
     if len(inputs) == 1 and is_video(inputs[0]):
         frames = list(islice(read_video(inputs[0], every=every), _MOST_FRAMES + 1))
     else:
@@ -254,7 +261,7 @@ def _write(found: Trajectory, frames: list[Image], out: Path) -> list[str]:
 
 
 def _write_maps(
-    found: Trajectory, frames: list[Image], out: Path, dense: _Dense
+    found: Trajectory, frames: list[Image], out: Path, dense: _Dense, left_out: LeftOut
 ) -> list[dict[str, Any]]:
     """Dense maps of keyframes spread over the way; a keyframe that allows none is told."""
     import numpy as np
@@ -281,8 +288,8 @@ def _write_maps(
         elif dense.fill:
             prediction = fill(prediction)
         files = {name: out / f"{stem}{suffix}" for name, suffix in dense.suffixes.items()}
-        for name, file in files.items():
-            prediction.save(file, format=name)
+        Look().save(prediction, files)
+        left_out.add(prediction)
         made.append(
             {
                 "frame": frames[number].name,

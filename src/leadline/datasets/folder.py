@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from leadline.datasets.frame import (
     set_intrinsics,
     zero_unknown,
 )
-from leadline.errors import InputError, LeadlineError
+from leadline.errors import InputError, LeadlineError, LeadlineWarning
 from leadline.io import DEPTH_SUFFIXES, Hole, find_holes, hole_mask, read_depth_map, read_image
 from leadline.io.images import IMAGE_SUFFIXES, list_files
 from leadline.kinds import DepthKind
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Num
 
 PICTURES = ("rgb", "image", "images", "color", "colour", "image_02", "img", "left")
+"""Names of folders that hold pictures."""
 DEPTHS = ("depth", "depths", "groundtruth", "gt", "depth_gt")
+"""Names of folders that hold their depth."""
+
 IN_METRES = (".npy", ".npz", ".pfm", ".dpt")
 """Suffixes of depth files whose floats are metres where nothing says otherwise."""
 
@@ -42,6 +46,7 @@ SCALES = {256: "KITTI", 1000: "millimetres", 5000: "TUM"}
 """Codes per metre of integers -> who writes them."""
 
 _SAMPLE = 8  # files that are looked at when a folder is opened
+_KITTI, _ROOM_MM, _DENSE = 256, 10_000, 0.5  # see _doubt_kitti
 _ROLE = re.compile(
     rf"(?<![a-z])(?:{'|'.join((*PICTURES, *DEPTHS, 'sync', 'disp'))})(?![a-z])[-_. ]*", re.I
 )
@@ -306,6 +311,7 @@ def _check_sample(
     """Look at a few files before anything is done: their scale, their holes, their median."""
     chosen = np.linspace(0, len(files) - 1, min(_SAMPLE, len(files))).round().astype(int)
     medians: list[float] = []
+    codes: list[np.ndarray] = []
     planes: Counter[float] = Counter()
     for path in (files[n] for n in chosen):
         try:
@@ -322,8 +328,32 @@ def _check_sample(
         if units.holes is None and (plane := _shared_plane(values, planes, len(chosen))):
             raise InputError(ask_holes(path, [plane]))
         medians += [float(np.median(depth[depth > 0]))] if (depth > 0).any() else []
+        if values.dtype.kind in "iu" and units.scale_of(path, values) == _KITTI:
+            codes.append(np.where(depth > 0, values, 0)[::4, ::4].ravel())
+    if codes:
+        _doubt_kitti(root, np.concatenate(codes))
     if given and medians:
         check_median(root, float(np.median(medians)), given)
+
+
+def _doubt_kitti(root: Path, codes: np.ndarray) -> None:
+    """Warn where what is said to be 256 per metre looks like the millimetres of a room.
+
+    Rooms measured by depth cameras end at 10 m and have hardly a gap; streets measured by LiDAR go
+    beyond 39 m (code 10,000 at 256 per metre) and have a value in every third pixel at most.
+    Neither is sure, so it is said and not decided.
+    """
+    known = codes[codes > 0]
+    far = float(np.percentile(known, 99)) if known.size else 0.0
+    if known.size < _DENSE * codes.size or not far >= 500 or known.max() > _ROOM_MM:
+        return
+    warnings.warn(
+        f"{root}: at 256 per metre 99 % of the depths are within {far / 256:.1f} m; the same "
+        f"numbers as millimetres are a room of {far / 1000:.1f} m, and maps as dense as these "
+        "mostly are. If so, say --per-metre 1000.",
+        LeadlineWarning,
+        stacklevel=2,
+    )
 
 
 def _shared_plane(values: np.ndarray, planes: Counter[float], files: int) -> Hole | None:

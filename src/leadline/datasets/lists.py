@@ -20,6 +20,8 @@ KITTI_LISTS = (
     *("kitti-eigen-test", "kitti-eigen-benchmark-test", "kitti-eigen-zhou-train"),
     *("kitti-eigen-zhou-val", "kitti-eigen-full-train", "kitti-eigen-full-val", "kitti-bts-train"),
 )
+"""Lists of KITTI's frames."""
+
 NYU_LISTS = ("nyu-labelled-test", "nyu-labelled-train", "nyu-sync-test", "nyu-sync-train")
 LISTS = (*KITTI_LISTS, *NYU_LISTS)
 """Every list by name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ class Options:
         per_metre: numbers per metre of a folder's depth files.
         holes: codes of a folder's depth files that stand for "nothing is known"; empty: none does;
             None: as its camera.json says.
+        intrinsics: fx, fy, cx, cy of a folder's pictures in pixels; None: as its camera.json says.
         count, seed: of rendered frames.
     """
 
@@ -34,6 +35,7 @@ class Options:
     normals: bool = False
     per_metre: float | None = None
     holes: tuple[float, ...] | None = None
+    intrinsics: Mapping[str, float] | None = None
     count: int = 20
     seed: int = 0
 
@@ -51,11 +53,12 @@ class DatasetSpec:
         layout: where its files go below the root, one place a line.
         source: who publishes it.
         terms: of its licence, in words.
+        download: how large the archives are, in words; empty: unknown.
         protocol: by which it is usually evaluated.
         splits: its parts, the first by default; empty when it has none.
         training, validation: those to learn from and to validate on; empty: none of its own.
         open: lists its frames.
-        applies_every: ``open`` itself obeys :attr:`Options.every`: by scene, by the frames'
+        applies_every: ``open`` itself obeys ``Options.every``: by scene, by the frames'
             numbers, or not at all (rendered frames are no sequence).
         needs_root: False for what is rendered.
     """
@@ -72,3 +75,4 @@ class DatasetSpec:
     training: str = ""
     validation: str = ""
     needs_root: bool = True
+    download: str = ""

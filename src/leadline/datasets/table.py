@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 
 _KITTI_TERMS = "CC BY-NC-SA 3.0"
+_KITTI_RAW = "175 GB for all drives"
 _KITTI_SPLITS = ("test", "benchmark-test", "zhou-train", "zhou-val", "full-train", "full-val")
 _RAW_LAYOUT = (
     "DATE/calib_cam_to_cam.txt, DATE/calib_velo_to_cam.txt\n"
@@ -86,6 +87,7 @@ _NYU_LABELLED = DatasetSpec(
     layout="nyu_depth_v2_labeled.mat",
     source="cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html",
     terms="research",
+    download="2.8 GB",
     protocol="nyu-eigen",
     splits=("test", "train", "all"),
     training="train",
@@ -151,6 +153,7 @@ _ALL = (
         layout=_RAW_LAYOUT,
         source="cvlibs.net/datasets/kitti/raw_data.php",
         terms=_KITTI_TERMS,
+        download=_KITTI_RAW,
         protocol="kitti-eigen-garg",
         splits=(*_KITTI_SPLITS, "bts-train"),
         training="zhou-train",
@@ -166,6 +169,7 @@ _ALL = (
         ),
         source="cvlibs.net/datasets/kitti/eval_depth.php",
         terms=_KITTI_TERMS,
+        download=f"14 GB, and the pictures of the raw drives, {_KITTI_RAW}",
         protocol="kitti-eigen-benchmark",
         splits=(*_KITTI_SPLITS, "bts-train"),
         training="bts-train",
@@ -177,6 +181,7 @@ _ALL = (
         layout=_RAW_LAYOUT,
         source="cvlibs.net/datasets/kitti/raw_data.php",
         terms=_KITTI_TERMS,
+        download=_KITTI_RAW,
         protocol="kitti-eigen-garg",
         open=lambda root, options: kitti.kitti_raw_refs(root, right=options.right),
     ),
@@ -278,6 +283,7 @@ _ALL = (
         ),
         source="diode-dataset.org",
         terms="MIT",
+        download="2.6 GB for the validation part, 81 GB for the training part",
         protocol="depth-anything-v2-metric",
         splits=("indoors", "outdoor"),
         open=lambda root, options: diode.diode_refs(root, options.split or "indoors"),
@@ -321,7 +327,10 @@ _ALL = (
         terms="yours",
         protocol="depth-anything-v2-metric",
         open=lambda root, options: folder.folder_refs(
-            root, per_metre=options.per_metre, holes=options.holes
+            root,
+            per_metre=options.per_metre,
+            holes=options.holes,
+            intrinsics=options.intrinsics,
         ),
     ),
     _WORLD_ROOMS,

@@ -28,7 +28,7 @@ from leadline.metrics import LARGER_IS_BETTER
 from leadline.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from leadline.evaluation.predictors import Predictor
     from leadline.load_options import LoadOptions
@@ -125,23 +125,47 @@ def run_leaderboard(
         The cells, models within sets. A cell that failed holds ``error`` and is tried again by the
         next run.
     """
-    cells = []
-    opened: dict[str, Predictor] = {}
-    for entry in entries:
-        for model, options in models.items():
-            path = out / "cells" / f"{_safe(model)}__{_safe(entry.name)}.json"
-            key = _key(options, entry, base)
-            cell = _read_cell(path, key)
-            if cell is None:
-                if say is not None:
-                    say(f"{model} on {entry.name}")
-                cell = _fill_cell(model, options, entry, base, opened, skip_bad)
-                cell["key"] = key
-                write_text(path, json.dumps(cell, indent=2) + "\n")
-            cells.append(cell)
+    jobs = [(model, options, entry) for entry in entries for model, options in models.items()]
+    cells = fill_cells(jobs, out, base=base, skip_bad=skip_bad, say=say)
     write_text(out / "leaderboard.json", json.dumps([_shorten(c) for c in cells], indent=2) + "\n")
     write_text(out / "leaderboard.md", to_markdown(cells))
     write_text(out / "index.html", render_document("Leaderboard", _to_html(cells)))
+    return cells
+
+
+def fill_cells(
+    jobs: Iterable[tuple[str, LoadOptions, Entry]],
+    out: Path,
+    *,
+    base: Path,
+    skip_bad: bool = False,
+    say: Callable[[str], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Score models on sets; what an earlier run left in ``out`` is kept.
+
+    Args:
+        jobs: title, model and set of every cell.
+        out: see :func:`run_leaderboard`, as for all that follow.
+        base: folder that the entries' roots are relative to.
+        skip_bad: see :func:`leadline.evaluation.evaluate`.
+        say: called with a line for every cell that is filled.
+
+    Returns:
+        The cells in the jobs' order.
+    """
+    cells = []
+    opened: dict[str, Predictor] = {}
+    for model, options, entry in jobs:
+        path = out / "cells" / f"{_safe(model)}__{_safe(entry.name)}.json"
+        key = _key(options, entry, base)
+        cell = _read_cell(path, key)
+        if cell is None:
+            if say is not None:
+                say(f"{model} on {entry.name}")
+            cell = _fill_cell(model, options, entry, base, opened, skip_bad)
+            cell["key"] = key
+            write_text(path, json.dumps(cell, indent=2) + "\n")
+        cells.append(cell)
     return cells
 
 

@@ -17,6 +17,7 @@ from leadline.geometry.epipolar import (
     second_from_first,
 )
 from leadline.geometry.filling import complete, fill
+from leadline.geometry.flow import FLOW_SIDE, Flow, is_cut
 from leadline.geometry.matching import DETECTORS, Features, Matches, detect, match, match_features
 from leadline.geometry.pose import RelativePose, decompose_essential, relative_pose
 from leadline.geometry.pose_alignment import Similarity, fit_similarity, normalise_poses
@@ -41,7 +42,9 @@ from leadline.geometry.two_view import TwoView, fundamental, homography
 __all__ = [
     "CONFIDENT",
     "DETECTORS",
+    "FLOW_SIDE",
     "Features",
+    "Flow",
     "Matches",
     "Points",
     "RectifiedPair",
@@ -66,6 +69,7 @@ __all__ = [
     "fundamental",
     "fundamental_from_cameras",
     "homography",
+    "is_cut",
     "line_ends",
     "match",
     "match_features",

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from leadline.errors import InputError, LeadlineError
+from leadline.errors import InputError, LeadlineError, TooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -112,7 +112,7 @@ def check_pixels(
             that are small for what they claim to hold.
 
     Raises:
-        InputError: more pixels than that.
+        TooLargeError: more pixels than that.
     """
     pixels = size[0] * size[1]
     if max_megapixels is None:
@@ -120,7 +120,7 @@ def check_pixels(
     else:
         most = max_megapixels * 1e6
     if pixels > most:
-        raise InputError(too_many_pixels(name, pixels, most, stored))
+        raise TooLargeError(too_many_pixels(name, pixels, most, stored))
 
 
 def too_many_pixels(name: str, pixels: int, most: float, stored: int) -> str:
@@ -145,11 +145,11 @@ def check_unpacked(size: int, name: str, *, stored: int, max_bytes: int | None) 
         max_bytes: what the caller allows; None: 256 MiB, or 64 times the file.
 
     Raises:
-        InputError: more bytes than that.
+        TooLargeError: more bytes than that.
     """
     most = max(_FREE_BYTES, stored * _BYTES_PER_BYTE) if max_bytes is None else max_bytes
     if size > most:
-        raise InputError(
+        raise TooLargeError(
             f"{name}: {size / 1e6:.0f} MB of arrays in a file of {max(1, stored // 1000)} kB, and "
             f"at most {most / 1e6:.0f} MB are unpacked from it. If you trust the file, store it "
             "without compression (unzip it, then zip -0)."

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from leadline.camera import Camera
-    from leadline.io.ply import PointCloud
+    from leadline.io.clouds import PointCloud
 
 NEEDED = "a model of COLMAP is needed (cameras.txt and images.txt, or both as .bin)."
 

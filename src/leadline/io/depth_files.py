@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leadline.errors import InputError, MissingDependencyError
-from leadline.io.boundary import check_pixels, open_file, size_of
+from leadline.errors import InputError
+from leadline.io.boundary import open_file, size_of
+from leadline.io.exr import MAGIC, read_exr
 from leadline.io.npz import read_npy, read_npz
 from leadline.io.pfm import read_pfm
 from leadline.io.png16 import read_codes
@@ -76,7 +78,7 @@ def read_depth_map(
         MissingDependencyError: EXR without OpenEXR, or a TIFF that needs tifffile without it.
     """
     with open_file(path, _NEEDED) as file:
-        start, stored = file.read(8), size_of(file)
+        start = file.read(8)
     if start.startswith(b"\x93NUMPY"):
         values = read_npy(path)
     elif start.startswith(b"PK"):
@@ -87,8 +89,9 @@ def read_depth_map(
         values = read_pfm(path)
     elif start.startswith(_DPT_TAG):
         values = _read_dpt(path)
-    elif start.startswith(b"\x76\x2f\x31\x01"):
-        values = _read_exr(path, channel, stored=stored, max_megapixels=max_megapixels)
+    elif start.startswith(MAGIC):
+        choose = partial(_choose, channel=channel, name=str(path))
+        values = read_exr(path, choose, max_megapixels=max_megapixels)
     else:
         values, _ = read_codes(path, max_megapixels=max_megapixels)
     return _one_map(values, str(path))
@@ -188,45 +191,3 @@ def _read_dpt(path: str | os.PathLike[str]) -> Float[np.ndarray, "h w"]:
         if min(height, width) < 1 or there != 4 * height * width:
             raise ValueError(f"{there} bytes of pixels for {width} x {height}")
         return np.fromfile(file, "<f4", count=height * width).reshape(height, width)
-
-
-def _read_exr(
-    path: str | os.PathLike[str], channel: str, *, stored: int, max_megapixels: float | None
-) -> Num[np.ndarray, "h w"]:
-    try:
-        import OpenEXR  # ty: ignore[import-not-found]
-    except ImportError as error:
-        raise MissingDependencyError("OpenEXR", f"reading {path}", "exr") from error
-    with open_file(path, "a whole EXR file is needed: write it again."):
-        with OpenEXR.File(str(path), header_only=True) as opened:
-            found = _exr_channels(opened)
-            count = len(opened.parts)
-            numbers = sum(map(_exr_numbers, opened.parts))
-        pixels = 1, math.ceil(numbers / 4)  # four channels count as a pixel
-        check_pixels(pixels, str(path), stored=stored, max_megapixels=max_megapixels)
-        grey = {name for name in found if name.rpartition(".")[2] in ("R", "G", "B")}
-        wanted = sorted(grey) if grey == set(found) else [_choose(list(found), channel, str(path))]
-        with OpenEXR.File(str(path), separate_channels=True) as opened:
-            parts = [opened.channels(part) for part in range(len(opened.parts))]
-            if len(parts) != count:  # OpenEXR leaves out a part that is damaged
-                raise ValueError(f"{count - len(parts)} of {count} parts are damaged")
-            return np.dstack(
-                [parts[part][name].pixels for part, name in map(found.__getitem__, wanted)]
-            )
-
-
-def _exr_numbers(part: Any) -> int:
-    """Numbers of all channels of a part."""
-    (left, top), (right, bottom) = part.header["dataWindow"]
-    size = int(right) - int(left) + 1, int(bottom) - int(top) + 1
-    return max(0, size[0]) * max(0, size[1]) * len(part.header["channels"])
-
-
-def _exr_channels(opened: Any) -> dict[str, tuple[int, str]]:
-    """Name of every channel -> its part, and its name there; equal ones get their part's name."""
-    found: dict[str, tuple[int, str]] = {}
-    for index, part in enumerate(opened.parts):
-        for channel in part.header["channels"]:
-            name = channel.name if channel.name not in found else f"{part.name()}.{channel.name}"
-            found[name] = (index, channel.name)
-    return found

@@ -100,12 +100,16 @@ def list_images(
     Args:
         inputs: one or several paths or patterns (``*``, ``?``, ``[...]``, ``**``).
         recursive: go into the folders' folders.
+
+    Raises:
+        InputError: an address, of which nothing is fetched.
     """
     if isinstance(inputs, (str, os.PathLike)):
         inputs = [inputs]
     found: dict[Path, None] = {}
     for entry in inputs:
         path = Path(entry)
+        _refuse_address(os.fspath(entry), path)
         if path.is_dir():
             files = _pictures_in(path, recursive) or [path]
         elif path.exists() or not glob.has_magic(str(path)):
@@ -170,6 +174,12 @@ def _matches(pattern: str) -> Iterator[Path]:
             yield from _matches(f"{glob.escape(str(folder))}/{rest[0] or '*'}")
 
 
+def _refuse_address(name: str, path: Path) -> None:
+    """Raise InputError for an address; a file of such a name is one."""
+    if re.match(_ADDRESS, name) and not path.exists():
+        raise InputError(f"{name} is an address (URL), and nothing is fetched; download the file.")
+
+
 def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
 
@@ -178,8 +188,8 @@ def _from_path(path: str | os.PathLike[str], tone: Tone, max_megapixels: float |
     name = os.fspath(path)
     with reading(name, NEEDED):
         there = os.path.exists(name)  # noqa: PTH110 - a name with a NUL byte is an error here
-    if not there and re.match(_ADDRESS, name):
-        raise InputError(f"{name} is an address (URL), and nothing is fetched; download the file.")
+    if not there:
+        _refuse_address(name, Path(name))
     if not there and glob.has_magic(name):
         raise InputError(f"{name}: no such file (the pattern matches nothing); check the path.")
     if os.path.isdir(name):  # noqa: PTH112

@@ -19,13 +19,13 @@ from PIL import ExifTags, UnidentifiedImageError
 from PIL import Image as PilImage
 from PIL.TiffImagePlugin import TiffImageFile
 
-from leadline.errors import InputError, MissingDependencyError
+from leadline.errors import InputError, MissingDependencyError, TooLargeError
 from leadline.image import Image
 from leadline.io.boundary import check_pixels, reading, size_of, too_many_pixels
 from leadline.io.exif import exif_camera, orientation, turn_back
+from leadline.io.film_names import is_video
 from leadline.io.tiff import doubt_of_pillow, is_tiff, read_tiff, refuse_raw
 from leadline.io.tone import to_eight_bits
-from leadline.io.video import is_video
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -213,7 +213,7 @@ def _open(file: BinaryIO, name: str, max_megapixels: float | None) -> PilImage.I
         most = 2 * (PilImage.MAX_IMAGE_PIXELS or 0)
         count = re.search(r"\((\d+) pixels\)", str(error))
         message = too_many_pixels(name, int(count[1]) if count else most, most, stored)
-        raise InputError(message) from error
+        raise TooLargeError(message) from error
     size = (picture.height, picture.width)
     check_pixels(size, name, stored=stored, max_megapixels=max_megapixels)
     return picture
@@ -256,10 +256,11 @@ def _why_unknown(file: BinaryIO, name: str) -> str:
         return "is empty (0 bytes); a picture is needed."
     if is_video(name) or re.match(_FILM, start):
         return (
-            "is a film, and pictures are needed: take its frames out (ffmpeg -i FILM "
-            "frames/%06d.png) and give their folder. `leadline triangulate` takes a film itself; "
-            "in Python, leadline.io.read_video gives its frames."
+            "is a film, and a picture is needed: `leadline video` makes a film of its depth, and "
+            "in Python leadline.io.read_video gives its frames."
         )
+    if start.startswith((b"\x89MCAP", b"SQLite format 3", b"#ROSBAG")):
+        return "is a bag of ROS, and pictures are needed; `leadline rosbag` takes bags of ROS 2."
     if start.startswith((b"%!PS", b"%PDF")):
         return "is a PostScript or PDF document, and a picture is needed; save its page as PNG."
     return (

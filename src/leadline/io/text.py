@@ -57,7 +57,7 @@ def parse_list(data: bytes) -> list[str]:
 
     A byte order mark is taken off, UTF-16 (PowerShell's ``>``) is decoded, both kinds of line ends
     and ``find -print0`` are understood. Names whose bytes are no UTF-8 keep their bytes, as
-    :func:`os.fsdecode` does. Empty lines are left out.
+    ``os.fsdecode`` does. Empty lines are left out.
 
     Raises:
         InputError: UTF-16 that breaks off.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Tone = Literal["linear", "percentile"]
 TONES: tuple[Tone, ...] = get_args(Tone)
+"""How grey of more than 8 bits becomes 8 bits."""
 
 FEW_LEVELS = 32
 """Fewer grey levels than these are worth a note."""

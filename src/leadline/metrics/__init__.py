@@ -35,6 +35,7 @@ from leadline.metrics.pixelwise import (
     silog,
     sq_rel,
 )
+from leadline.metrics.temporal import mean_change, temporal_alignment_error, warping_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,10 +84,13 @@ __all__ = [
     "irmse",
     "log10",
     "mae",
+    "mean_change",
     "ordinal",
     "rmse",
     "rmse_log",
     "sc_inv",
     "silog",
     "sq_rel",
+    "temporal_alignment_error",
+    "warping_error",
 ]

@@ -21,7 +21,7 @@ from leadline.errors import InputError
 from leadline.models.base import DepthModule
 from leadline.models.depth_anything_names import from_transformers
 from leadline.models.dinov2 import ENCODERS, DinoV2, Positional, check_taps
-from leadline.models.dpt import DPTHead, DPTOutputs
+from leadline.models.dpt import DPTHead, DPTOutputs, Pyramid, size_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,9 @@ class DepthAnything(DepthModule):
 
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w), sides multiples of 14 -> (b, h, w)."""
-        return self.forward_all(batch).depth
+        scratch = self.depth_head.scratch
+        half = scratch.output_conv1(self._fuse(batch).paths[-1])  # the pyramid's memory is free now
+        return self._finish(scratch.last_features(half, size_of(batch)))
 
     def convert_state_dict(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Rename transformers' tensors, saved or in memory, to the originals' names."""
@@ -127,13 +129,18 @@ class DepthAnything(DepthModule):
 
     def forward_all(self, batch: Tensor) -> DPTOutputs:
         """The map together with the head's inner maps."""
-        self.check_batch(batch)
-        h, w = batch.shape[-2:]
-        head = self.depth_head
-        tokens = self.pretrained(batch, self.config.taps)
-        pyramid = head.scratch.fuse(head.reassemble(tokens, (h // 14, w // 14)))
-        features = head.scratch.last_features(pyramid.paths[-1], (h, w))
-        depth = head.scratch.predict(features).squeeze(1)
-        if self.config.max_depth is not None:
-            depth = depth * self.config.max_depth
+        scratch, pyramid = self.depth_head.scratch, self._fuse(batch)
+        features = scratch.last_features(scratch.output_conv1(pyramid.paths[-1]), size_of(batch))
+        depth = self._finish(features)
         return DPTOutputs(depth, features, pyramid.levels[-1], pyramid.paths)
+
+    def _fuse(self, batch: Tensor) -> Pyramid:
+        self.check_batch(batch)
+        h, w = size_of(batch)
+        tokens = self.pretrained(batch, self.config.taps)
+        return self.depth_head.scratch.fuse(self.depth_head.reassemble(tokens, (h // 14, w // 14)))
+
+    def _finish(self, features: Tensor) -> Tensor:
+        """(b, 32, h, w) -> disparity or metres, (b, h, w)."""
+        depth = self.depth_head.scratch.predict(features).squeeze(1)
+        return depth if self.config.max_depth is None else depth * self.config.max_depth

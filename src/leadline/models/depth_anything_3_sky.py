@@ -52,7 +52,8 @@ def align_to_metric(
     the 99th percentile of the rest, 200 m at most, with confidence 1.
 
     Args:
-        views: what :class:`DepthAnything3` gives, with views; ``intrinsics`` are used, and
+        views: what :class:`~leadline.models.depth_anything_3.DepthAnything3` gives, with views;
+            ``intrinsics`` are used, and
             ``depth``, the translation in ``extrinsics`` and the origins of ``rays`` scaled.
         metric: (b, v, h, w) of the metric network, its own sky filled.
         sky: (b, v, h, w) its sky scores.

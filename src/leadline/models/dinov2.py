@@ -61,6 +61,7 @@ ENCODERS: dict[str, EncoderConfig] = {
     "vitl": EncoderConfig(width=1024, depth=24, heads=16),
     "vitg": EncoderConfig(width=1536, depth=40, heads=24, swiglu=True),
 }
+"""The encoders that were published."""
 
 
 def check_taps(encoder: str, taps: Sequence[int]) -> None:

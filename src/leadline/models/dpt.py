@@ -223,10 +223,10 @@ class DepthAnythingScratch(FusionNeck):
             nn.Sigmoid() if bounded else nn.ReLU(),
         )
 
-    def last_features(self, path: Tensor, size: Size) -> Tensor:
-        """The finest path (b, features, h, w) -> (b, 32, *size)."""
+    def last_features(self, half: Tensor, size: Size) -> Tensor:
+        """``output_conv1`` of the finest path, (b, features / 2, h, w) -> (b, 32, *size)."""
         conv, relu = self.output_conv2[0], self.output_conv2[1]
-        return relu(conv(resize(self.output_conv1(path), size)))
+        return relu(conv(resize(half, size)))
 
     def predict(self, features: Tensor) -> Tensor:
         """(b, 32, h, w) -> (b, 1, h, w); in float32 under autocast, so that maps do not band."""

@@ -33,6 +33,7 @@ ENCODERS: dict[str, VitConfig | BeitConfig] = {
     "beitb": BeitConfig(width=768, depth=12, heads=12, init_scale=0.1),
     "beitl": BeitConfig(width=1024, depth=24, heads=16, init_scale=1e-5),
 }
+"""The encoders that were published."""
 
 
 @dataclass(frozen=True, kw_only=True)

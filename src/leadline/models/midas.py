@@ -47,7 +47,7 @@ class MidasConfig:
     """One variant of the network.
 
     Attributes:
-        encoder: see :data:`MidasEncoder`.
+        encoder: see ``MidasEncoder``.
         features: channels of the decoder; the small network doubles them from level to level.
         expand: double the channels from level to level, and halve them in each fusion block.
     """

@@ -38,6 +38,8 @@ MAX_DISPARITY = 0.3
 """Largest disparity, in fractions of the width."""
 
 KITTI_BASELINE_M = 0.54
+"""Between the two colour cameras."""
+
 KITTI_FOCAL_PX = {1242: 721.5377, 1241: 718.856, 1224: 707.0493, 1238: 718.3351}
 """Focal length in pixels by width of the picture, as the authors' evaluation takes it."""
 

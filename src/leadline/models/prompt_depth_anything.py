@@ -111,7 +111,7 @@ class PromptDepthAnything(DepthModule):
         head = self.depth_head
         tokens = self.pretrained(batch, self.config.taps)
         pyramid = head.scratch.fuse(head.reassemble(tokens, (h // 14, w // 14)), prompt)
-        features = head.scratch.last_features(pyramid.paths[-1], (h, w))
+        features = head.scratch.last_features(head.scratch.output_conv1(pyramid.paths[-1]), (h, w))
         return head.scratch.predict(features).squeeze(1)
 
     def _check_prompt(self, prompt: Tensor, pictures: int) -> Tensor:

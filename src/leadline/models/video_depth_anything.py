@@ -100,7 +100,8 @@ class VideoHead(DPTHead):
         def finish(path: Tensor, map2: Tensor, map1: Tensor) -> tuple[Tensor]:
             levels = scratch.layer2_rn(map2), scratch.layer1_rn(map1)
             path = scratch.fuse_fine(path, *levels)[-1]
-            return (scratch.predict(scratch.last_features(path, size)).squeeze(1),)
+            features = scratch.last_features(scratch.output_conv1(path), size)
+            return (scratch.predict(features).squeeze(1),)
 
         level3, level4 = scratch.layer3_rn(mix(0, map3)), scratch.layer4_rn(mix(1, map4))
         path = mix(2, scratch.refinenet4(level4, None, size_of(level3)))

@@ -27,8 +27,10 @@ WRAPPERS = (
 """Keys under which training scripts put the tensors, tried in this order: of a run's last weights
 and their running mean (EMA), the mean is what its authors evaluate."""
 
-PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "depth_model.")
-PREFIXES += ("student.", "teacher.", "ema.", "ema_model.")
+PREFIXES = (
+    *("module.", "_orig_mod.", "model.", "net.", "network.", "depth_model."),
+    *("student.", "teacher.", "ema.", "ema_model."),
+)
 """What DataParallel, torch.compile, Lightning and distillation put before every name, in any order
 and depth."""
 
@@ -42,8 +44,9 @@ _SHOWN = 3  # tensors named in a message
 def load_weights(module: nn.Module, source: str | Path | Mapping[str, Any]) -> None:
     """Fill ``module`` with the weights in ``source``; see :func:`leadline.models.load_weights`.
 
-    A module on the meta device gets memory of its own for every tensor. Nothing changes
-    when the weights do not fit.
+    In a module on the meta device the tensors of a file stay mapped onto it, so that a network
+    needs little more memory than its file; another type than the network's is converted, and
+    tensors that the caller holds are copied. Nothing changes when the weights do not fit.
 
     Raises:
         WeightsError: damaged file, a pickle that would run code, or weights of another model.
@@ -59,8 +62,10 @@ def load_weights(module: nn.Module, source: str | Path | Mapping[str, Any]) -> N
     tensors = _fit(module, tensors, needed, label)
     on_meta = any(tensor.is_meta for tensor in needed.values())
     if on_meta:
-        # Copies: a tensor that stays mapped onto its file would change or vanish with the file.
-        tensors = {n: tensor.to(needed[n].dtype, copy=True) for n, tensor in tensors.items()}
+        # The mapping is private: who writes to a tensor gets memory of his own, and a file that is
+        # replaced or removed (save_weights and the hub never write into one) lives on in it.
+        held = isinstance(source, Mapping)
+        tensors = {n: tensor.to(needed[n].dtype, copy=held) for n, tensor in tensors.items()}
     module.load_state_dict(tensors, strict=True, assign=on_meta)
 
 

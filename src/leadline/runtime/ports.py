@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -91,6 +91,14 @@ class Ports:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
 
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Ports:
+        """From the tables of ``dataclasses.asdict``, also as JSON gives them back."""
+        return cls(
+            inputs=tuple(map(_port_of, data["inputs"])),
+            outputs=tuple(map(_port_of, data["outputs"])),
+        )
+
     def __str__(self) -> str:
         given, made = (", ".join(map(str, ports)) for ports in (self.inputs, self.outputs))
         return f"inputs {given} and outputs {made}"
@@ -118,13 +126,15 @@ class Exchange:
     Args:
         model: the file and its tensor names.
         ports: what its graph says.
+        one_by_one: every picture of a batch is a run of its own, where the file allows that.
 
     Raises:
         WeightsError: the file has other tensors, or takes what no picture is.
     """
 
-    def __init__(self, model: ModelFile, ports: Ports) -> None:
+    def __init__(self, model: ModelFile, ports: Ports, *, one_by_one: bool = False) -> None:
         self._model = model
+        self._one_by_one = one_by_one
         self._inputs = {p.name: p for p in ports.inputs if p.name in model.inputs}
         made = {port.name for port in ports.outputs}
         missing = sorted((set(model.inputs) - set(self._inputs)) | (set(model.outputs) - made))
@@ -199,14 +209,15 @@ class Exchange:
         return f"the runtime says: {said}. If that is about shapes: {_SIZES}"
 
     def _batch(self, arrays: Mapping[str, np.ndarray]) -> int | None:
-        """Pictures of one run, where the file fixes that."""
+        """Pictures of one run, where the file or the runtime fixes that."""
         sizes = set()
         for port in self._inputs.values():
             if port.shape is None:
                 continue
             alone = len(port.shape) == arrays[self._model.inputs[port.name]].ndim - 1
             sizes.add(1 if alone else port.shape[0] if port.shape else None)
-        return min((size for size in sizes if size is not None), default=None)
+        fixed = min((size for size in sizes if size is not None), default=None)
+        return 1 if fixed is None and self._one_by_one else fixed
 
     def _feed(
         self, arrays: Mapping[str, np.ndarray], start: int, step: int
@@ -292,6 +303,11 @@ def _name_only(
 
 def _may_be_picture(port: Port) -> bool:
     return port.shape is None or (len(port.shape) in (3, 4, 5) and port.channels in (3, None))
+
+
+def _port_of(data: Mapping[str, Any]) -> Port:
+    shape = data["shape"]
+    return Port(name=data["name"], shape=None if shape is None else tuple(shape), type=data["type"])
 
 
 def _convert(array: np.ndarray, type_: str) -> np.ndarray:

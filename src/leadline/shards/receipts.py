@@ -21,6 +21,7 @@ class Receipt:
         low, high: least and greatest value of all its maps; None without maps.
         size: bytes of the shard.
         failed: ``[source, why]`` of pictures that could not be read.
+        notes: ``[source, note]``: what reading left out or changed.
     """
 
     part: int
@@ -29,6 +30,7 @@ class Receipt:
     high: float | None
     size: int
     failed: tuple[tuple[str, str], ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -84,6 +86,8 @@ def read_receipt(out: str, index: int) -> Receipt:
     address = inside(out, receipt_name(index))
     with reading(address, "delete it, and its part is done again."):
         record = json.loads(read_bytes(address))
-        record["failed"] = tuple((str(source), str(why)) for source, why in record["failed"])
+        record.setdefault("notes", [])  # of before there were any
+        for name in ("failed", "notes"):
+            record[name] = tuple((str(source), str(text)) for source, text in record[name])
         check_fields(Receipt, record)
         return Receipt(**record)

@@ -57,6 +57,7 @@ class BulkReport:
         errors: parts that could not be done, ``(index, why)``; run again to try them again.
         kept: parts that are there and were not done again, ``(index, why)``, although a picture
             that failed can be read now.
+        notes: of the pictures that were read, ``(source, what was left out or changed)``.
         seconds: of this run.
     """
 
@@ -66,6 +67,7 @@ class BulkReport:
     skipped: int
     errors: tuple[tuple[int, str], ...]
     kept: tuple[tuple[int, str], ...]
+    notes: tuple[tuple[str, str], ...]
     seconds: float
 
 
@@ -98,11 +100,13 @@ def run_bulk(
     left = todo(job.out, parts, job.suffix, on_kept=lambda index, why: kept.append((index, why)))
     write_manifest(job.out, record, Tally(), complete=False)
     made, done, errors = 0, 0, []
+    notes: list[tuple[str, str]] = []
     for outcome in where.run(left, job):
         if outcome.result is None:
             errors.append((outcome.item.index, outcome.error or "no reason given"))
         else:
             made += outcome.result.count
+            notes += outcome.result.notes
             done += 1
         if on_progress is not None:
             on_progress(
@@ -123,5 +127,6 @@ def run_bulk(
         skipped=len(parts) - len(left),
         errors=tuple(sorted(errors)),
         kept=tuple(kept),
+        notes=tuple(notes),
         seconds=time.perf_counter() - start,
     )

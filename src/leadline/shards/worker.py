@@ -125,7 +125,7 @@ class ShardWriter:
         """
         job, shard = self.job, shard_name(part.index, self.job.suffix)
         with pictures_of(part.sources, part.index) as pictures:
-            samples, failed = self._work(pictures)
+            samples, failed, notes = self._work(pictures)
         if failed and not samples:
             raise InputError(f"none of {len(failed)} pictures has a map; {': '.join(failed[0])}")
         if {shard, receipt_name(part.index)} <= names_in(job.out):
@@ -142,23 +142,27 @@ class ShardWriter:
             high=max((s.high for s in samples if s.high is not None), default=None),
             size=len(data),
             failed=tuple(failed),
+            notes=tuple(notes),
         )
         write_receipt(job.out, receipt)
         return receipt
 
-    def _work(self, pictures: Sequence[Picture]) -> tuple[list[Sample], list[tuple[str, str]]]:
-        """The samples of all pictures in their order, and those that got no map."""
+    def _work(
+        self, pictures: Sequence[Picture]
+    ) -> tuple[list[Sample], list[tuple[str, str]], list[tuple[str, str]]]:
+        """The samples of all pictures in order, those that got no map, and reading's notes."""
         step = self.job.batch_size
         chunks = [list(pictures[n : n + step]) for n in range(0, len(pictures), step)]
         failed: list[tuple[str, str]] = []
+        notes: list[tuple[str, str]] = []
         report = run_job(
             range(len(chunks)),
             prepare=lambda index: [self._read(picture) for picture in chunks[index]],
-            work=lambda index, ready: self._predict(chunks[index], ready, failed),
+            work=lambda index, ready: self._predict(chunks[index], ready, failed, notes),
             finish=lambda _, made: [_sample(*one, self.job) for one in made],
         )
         report.raise_failures()
-        return [sample for _, samples in report.results for sample in samples], failed
+        return [sample for _, samples in report.results for sample in samples], failed, notes
 
     def _read(self, picture: Picture) -> tuple[bytes, Prepared] | str:
         try:
@@ -172,6 +176,7 @@ class ShardWriter:
         pictures: list[Picture],
         ready: list[tuple[bytes, Prepared] | str],
         failed: list[tuple[str, str]],
+        notes: list[tuple[str, str]],
     ) -> list[tuple[Picture, bytes, Prediction]]:
         """Run the pictures of equal inputs together, and give all in their order."""
         groups: dict[object, list[int]] = {}
@@ -181,6 +186,7 @@ class ShardWriter:
                 failed.append((pictures[index].source, one))
             else:
                 readable[index] = one
+                notes += [(pictures[index].source, note) for note in one[1].image.notes]
                 groups.setdefault(one[1].shapes, []).append(index)
         made: dict[int, Prediction] = {}
         for indices in groups.values():

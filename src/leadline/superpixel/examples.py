@@ -123,7 +123,9 @@ def make_example(
 
 
 def log_depth_target(depth: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Logarithm of depth after the picture's own scale and shift; see :mod:`.model`."""
+    """Logarithm of depth after the picture's own scale and shift; see
+    :mod:`leadline.superpixel.model`.
+    """
     inverse = np.where(np.isinf(depth), 0, 1 / depth)
     known = inverse[np.isfinite(inverse)]
     if len(known) < 20:
