@@ -320,8 +320,8 @@ class FilmRun:
         Raises:
             typer.Exit: something is missing.
         """
-        from leadline.cli import end_early_on_interrupt
         from leadline.cli.progress import progress_bar
+        from leadline.cli.signals import end_early_on_interrupt
         from leadline.io import Ledger
         from leadline.video import FilmJob, Parts, way_of
 
