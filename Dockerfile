@@ -6,7 +6,7 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
 RUN python -m venv /opt/leadline \
-    && /opt/leadline/bin/pip install --no-cache-dir ".[serve,geometry,heic,exr]"
+    && /opt/leadline/bin/pip install --no-cache-dir ".[serve,geometry,video,heic,exr]"
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --no-create-home leadline

@@ -57,16 +57,18 @@ def write_ours(surface: Surface, path: Path) -> Mesh:
 
 
 def write_trimesh(mesh: Mesh, path: Path) -> None:
-    import trimesh
     from PIL import Image
+    from trimesh import Trimesh
+    from trimesh.visual import TextureVisuals
+    from trimesh.visual.material import PBRMaterial
 
     if mesh.uv is None or mesh.faces is None or mesh.texture is None:
         raise ValueError("a textured mesh is needed")
-    material = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.fromarray(mesh.texture))
-    shape = trimesh.Trimesh(
-        vertices=mesh.points * np.float32([1, -1, -1]),
+    material = PBRMaterial(baseColorTexture=Image.fromarray(mesh.texture))
+    shape = Trimesh(
+        vertices=mesh.turn_to("y"),
         faces=mesh.faces,
-        visual=trimesh.visual.TextureVisuals(uv=mesh.uv * [1, -1] + [0, 1], material=material),
+        visual=TextureVisuals(uv=mesh.uv * [1, -1] + [0, 1], material=material),
         process=False,
     )
     shape.export(path)
@@ -74,10 +76,11 @@ def write_trimesh(mesh: Mesh, path: Path) -> None:
 
 def write_vertices(mesh: Mesh, path: Path) -> None:
     """The same without the picture: vertices, faces and places in it alone."""
-    import trimesh
+    from trimesh import Trimesh
+    from trimesh.visual import TextureVisuals
 
-    visual = trimesh.visual.TextureVisuals(uv=mesh.uv)
-    trimesh.Trimesh(mesh.points, mesh.faces, visual=visual, process=False).export(path)
+    visual = TextureVisuals(uv=mesh.uv)
+    Trimesh(mesh.points, mesh.faces, visual=visual, process=False).export(path)
 
 
 def loop_normals(surface: Surface) -> None:

@@ -27,9 +27,11 @@ from leadline.catalog import DepthError
 from leadline.cloud.measures import lift_pixels, measure_points
 from leadline.datasets import Frame, open_dataset
 from leadline.evaluation.leaderboard import read_entries
+from leadline.prediction import Prediction
 
 PAIRS, PER_SET = 400, 12
 NORMAL_90 = 1.645  # standard deviations that hold 90 % of a normal distribution
+Case = tuple[np.ndarray, np.ndarray, Frame, Prediction, np.ndarray]
 BINS = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8])  # of separations, in diagonals
 
 
@@ -83,11 +85,12 @@ def fit_error(logs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
     return {"scale": scale, "local": local, "reach": round(reach, 3)}
 
 
-def widen(error: DepthError, some: list) -> DepthError:
+def widen(error: DepthError, some: list[Case]) -> DepthError:
     """The errors times the least factor with which 90 % of the true distances lie inside.
 
     Errors have longer tails than the normal distribution that is drawn from.
     """
+    wider = error
     for factor in np.arange(1, 2, 0.05):
         wider = replace(
             error, scale=round(error.scale * factor, 3), local=round(error.local * factor, 3)
@@ -127,17 +130,20 @@ def main() -> None:
     print(json.dumps(record, indent=2))
 
 
-def coverage(some: list, error: DepthError, *, widths: bool = False) -> float:
+def coverage(some: list[Case], error: DepthError, *, widths: bool = False) -> float:
     """Share of true distances within the intervals; or the median of upper over lower bounds."""
     hits, ratios = [], []
     for _, _, frame, prediction, pairs in some:
         camera = frame.image.camera
+        if camera is None:
+            continue
         for pair in pairs[::20]:
             truth = lift_pixels(frame.depth, camera, pair)
             found = measure_points(prediction.values, camera, pair, error=error, focal_error=0.0)
             true = float(np.linalg.norm(truth[1] - truth[0]))
-            hits.append(found.low <= true <= found.high)
-            ratios.append(found.high / max(found.low, 1e-9))
+            low, high = found.low or 0.0, found.high or 0.0
+            hits.append(low <= true <= high)
+            ratios.append(high / max(low, 1e-9))
     return float(np.median(ratios)) if widths else float(np.mean(hits))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import threading
 from collections.abc import Generator
@@ -26,6 +27,7 @@ class HubServer:
         break_after: the next GET sends only this many bytes and then hangs up.
         commit: revision of all files.
         etag: of all files; None: their SHA-256.
+        licences: ``owner/name`` -> what the repository's card says.
     """
 
     files: dict[str, bytes]
@@ -34,6 +36,7 @@ class HubServer:
     break_after: int | None = None
     commit: str = COMMIT
     etag: str | None = None
+    licences: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -59,6 +62,11 @@ def serve_hub(files: dict[str, bytes]) -> Generator[HubServer]:
                 return
             wanted = self.headers.get("Range", "")
             hub.requests.append((self.command, self.path, wanted))
+            asked = re.match(r"/api/models/([^/]+/[^/?]+)", self.path)
+            if asked and asked[1] in hub.licences:
+                card = {"id": asked[1], "cardData": {"license": hub.licences[asked[1]]}}
+                self._send_json(card)
+                return
             match = re.fullmatch(r"/([^/]+/[^/]+)/resolve/[^/]+/(.+)", self.path.split("?")[0])
             content = hub.files.get("/".join(match.groups())) if match else None
             if content is None:
@@ -88,6 +96,14 @@ def serve_hub(files: dict[str, bytes]) -> Generator[HubServer]:
                 self.close_connection = True
             elif body:
                 self.wfile.write(part)
+
+        def _send_json(self, record: object) -> None:
+            content = json.dumps(record).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     hub.url = f"http://127.0.0.1:{server.server_port}"

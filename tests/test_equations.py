@@ -30,6 +30,7 @@ WITHOUT = {
     "models/signatures.py",
     "models/tf_checkpoint.py",
     "models/variant.py",
+    "models/weightless.py",
     "models/weights.py",
     "models/zoedepth_names.py",
     "ops/antialias.py",  # PyTorch's own resize as matrix products

@@ -181,3 +181,26 @@ def test_the_digest_of_a_model_counts_the_weights_beside_its_graph(tmp_path: Pat
     weights.write_bytes(b"trained further")
     assert len({once, hub.sha256_of_model(graph), hub.sha256_of(graph)}) == 3
     assert hub.weights_beside(weights) == []
+
+
+@pytest.mark.parametrize(
+    ("says", "shown"),
+    [
+        ({REPO: "cc-by-nc-4.0"}, "licence CC-BY-NC-4.0 (no commercial use)"),
+        ({REPO: "their-own"}, "licence their-own (read it before commercial use)"),
+        ({}, "licence unknown (read it before commercial use)"),
+    ],
+)
+def test_a_repository_outside_the_catalogue_is_announced_with_its_cards_licence(
+    says: dict[str, str], shown: str, server: HubServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.licences = says
+    assert hub.fetch_file(REPO, "net.pth") is not None
+    said = capsys.readouterr().err
+    assert f"downloading net.pth from {REPO}, {len(CONTENT) / 1e6:.1f} MB, {shown}" in said
+
+
+def test_the_catalogues_licence_is_not_asked_for(server: HubServer) -> None:
+    server.licences = {REPO: "mit"}
+    hub.fetch(FILE)
+    assert not any("/api/" in path for _, path, _ in server.requests)

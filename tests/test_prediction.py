@@ -340,7 +340,7 @@ def test_output_suffixes_do_not_collide():
     }
     every = output_suffixes(list(FORMATS))
     assert len(set(every.values())) == len(FORMATS)
-    with pytest.raises(UnknownNameError, match="npz"):
+    with pytest.raises(UnknownNameError, match="unknown format 'tiff'"):
         output_suffixes(["tiff"])
 
 
@@ -351,3 +351,19 @@ def test_suffixes_of_several_formats_lead_back_to_them(tmp_path: Path, name):
     prediction().save(explicit, name)
     prediction().save(guessed)
     assert explicit.read_bytes() == guessed.read_bytes()
+
+
+def test_normals_are_written_in_both_conventions(tmp_path: Path) -> None:
+    camera = Camera.from_focal(40, 30, focal_px=40.0)
+    own = np.array([0.0, -0.6, -0.8]) * np.ones((30, 40, 1))
+    wall = Prediction(values=np.full((30, 40), 2.0), kind="metric_depth", camera=camera)
+    codes = {}
+    for name in ("normal", "normal-directx"):
+        replace(wall, normals=own).save(tmp_path / f"n.{name}.png")
+        codes[name] = np.asarray(PilImage.open(tmp_path / f"n.{name}.png"))[10, 10].tolist()
+    assert codes == {"normal": [128, 204, 230], "normal-directx": [128, 51, 230]}
+    wall.save(tmp_path / "wall.png", format="normal")  # of the depth: it faces the camera
+    assert np.asarray(PilImage.open(tmp_path / "wall.png"))[10, 10].tolist() == [128, 128, 255]
+    assert "confidence" in replace(wall, confidence=np.ones((30, 40))).list_left_out("normal")
+    with pytest.raises(InputError, match="camera"):
+        replace(wall, camera=None).save(tmp_path / "x.png", format="normal")

@@ -19,6 +19,7 @@ import leadline
 from leadline import viz, world
 from tools import (
     dense_figures,
+    effects_figures,
     format_table,
     geometry_figures,
     hero_figure,
@@ -190,6 +191,7 @@ def main() -> None:
     geometry_figures.draw_all()
     recipe_figures.draw_all()
     dense_figures.draw_all()
+    effects_figures.draw_all()
     self_supervised_figures.draw_all()
 
 

@@ -23,7 +23,7 @@ from types import ModuleType
 
 from leadline.errors import InputError, MissingDependencyError, MissingWeightsError, WeightsError
 from leadline.jobs import write_text
-from leadline.licences import describe_use
+from leadline.licences import describe_use, spell_licence
 from leadline.spec import WeightsFile
 
 EMBEDDED_FOLDER = Path(__file__).parent / "weights"
@@ -254,11 +254,25 @@ def _announce(weights: WeightsFile, size: int | None) -> None:
 
     if size is None or size < _SMALL or are_progress_bars_disabled():
         return
+    licence = _ask_licence(weights) if weights.licence == "unknown" else weights.licence
     print(
         f"leadline: downloading {weights.file} from {weights.repo}, {size / 1e6:.1f} MB, licence "
-        f"{weights.licence}{describe_use(weights.licence)}",
+        f"{licence}{describe_use(licence)}",
         file=sys.stderr,
     )
+
+
+def _ask_licence(weights: WeightsFile) -> str:
+    """What the card of a repository outside the catalogue says; ``unknown`` where it says nothing.
+
+    A card that cannot be had stops no download.
+    """
+    hub = _huggingface_hub()
+    try:
+        card = hub.HfApi().model_info(weights.repo, revision=weights.revision).card_data
+    except Exception:  # the transport's own errors differ between versions of the hub
+        return "unknown"
+    return spell_licence(str((card and card.license) or "unknown"))
 
 
 def _undelivered(weights: WeightsFile, needed_by: str, error: Exception) -> MissingWeightsError:

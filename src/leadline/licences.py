@@ -44,6 +44,11 @@ def find_terms(licence: str) -> Terms:
     return TERMS.get(licence, Terms(commercial="see"))
 
 
+def spell_licence(name: str) -> str:
+    """A licence as :data:`TERMS` spells it, from the hub's small letters; others as they are."""
+    return next((known for known in TERMS if known.lower() == name.lower()), name)
+
+
 def describe_use(licence: str) -> str:
     """What to add to the name of a licence that does not allow every use; else nothing."""
     say = {"yes": "", "no": " (no commercial use)", "see": " (read it before commercial use)"}

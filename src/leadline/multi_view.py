@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from leadline.prepared import Prepared
     from leadline.spec import PreprocessSpec
 
-_COLMAP_POINTS = 100_000  # in points3D.txt, which radiance fields start from
+COLMAP_POINTS = 100_000  # in points3D.txt, which radiance fields start from
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -152,7 +152,7 @@ class MultiView:
         cloud = self.point_cloud()
         draw_points(cloud, most).save(points)
         sparse = points.parent / "sparse" / "0"
-        return [*files, *write_colmap(sparse, cameras, draw_points(cloud, _COLMAP_POINTS))]
+        return [*files, *write_colmap(sparse, cameras, draw_points(cloud, COLMAP_POINTS))]
 
     def _label(self, stems: Sequence[str]) -> list[str]:
         """The pictures' file names where these tell the views apart, else the views' own."""

@@ -26,6 +26,7 @@ from leadline.cloud import (
     make_point_cloud,
     make_relief,
     measure_points,
+    smooth_normals,
 )
 from leadline.errors import (
     InputError,
@@ -40,6 +41,7 @@ from leadline.io import (
     Mesh,
     PointCloud,
     StoredMap,
+    encode_normals,
     encode_png,
     encode_png16,
     format_of,
@@ -473,7 +475,8 @@ class Prediction:
             camera: as of :meth:`surface`.
             edges: as of :class:`leadline.cloud.CloudOptions`.
             source: ``model``: those that the model predicted; ``depth``: of the planes through
-                neighbouring pixels; ``auto``: the model's where it gives them.
+                neighbouring pixels, of a network's map smoothed
+                (:func:`leadline.cloud.smooth_normals`); ``auto``: the model's where it gives them.
 
         Raises:
             KindError: as :meth:`surface`.
@@ -488,7 +491,8 @@ class Prediction:
             raise InputError(
                 f"{self.model or 'the model'} predicts no normals; take source='depth'."
             )
-        return estimate_normals(self.surface(camera), edges=edges)
+        found = estimate_normals(self.surface(camera), edges=edges)
+        return smooth_normals(found, self.values) if self.model else found
 
     def measure(
         self,
@@ -680,6 +684,12 @@ class Prediction:
                 near = viz.nearness(self.values, self.kind)
                 grey = viz.near_white(near, valid=self.valid, side=control_side)
                 self._write_png(path, name, np.repeat(grey[..., None], 3, axis=2))
+            case "normal" | "normal16" | "normal-directx" | "normal16-directx":
+                bits = 16 if name.startswith("normal16") else 8
+                convention = "directx" if name.endswith("directx") else "opengl"
+                normals = self.surface_normals()
+                codes = encode_normals(normals, bits=bits, convention=convention)
+                self._write_png(path, name, codes)
             case _:
                 self._save_picture(path, name, cmap, legend=legend)
 

@@ -55,6 +55,11 @@ EVALUATE = (
 )
 CANNOT_START = {
     "predict": ("photos", "--out", "file/x", "-m", "tiny.onnx"),
+    "cloud": ("photos", "--out", "file/x", "-m", "tiny.onnx"),
+    "camera": ("no-such.png",),
+    "measure": ("no-such.png", "--points", "1,1", "2,2"),
+    "stereo-view": ("photos", "--out", "file/x", "-m", "tiny.onnx"),
+    "fuse": ("photos", "--poses", "no-such.txt", "--out", "file/x", "-m", "tiny.onnx"),
     "finetune": ("set", "--out", "file/x"),
     "label": ("photos", "--out", "file/x", "-m", "tiny.onnx"),
     "train": ("lite", "--out", "file/x"),

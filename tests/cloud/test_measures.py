@@ -179,4 +179,4 @@ def test_the_table_of_errors_is_the_committed_result() -> None:
     record = json.loads(path.read_text())
     stated = DepthError(**{name: record[name] for name in ("scale", "local", "reach")})
     assert HELD_OUT[record["model"]] == stated
-    assert record["coverage_90"] > 0.8
+    assert record["coverage_90"] > 0.85

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -490,3 +492,16 @@ def test_saving_leaves_no_half_written_file(
         save_weights(DepthAnything(module.config), path)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
     assert all(torch.equal(load_file(path)[name], tensor) for name, tensor in good.items())
+
+
+def test_a_network_without_memory_draws_no_weights() -> None:
+    code = (
+        "import sys, torch; from leadline import models; "
+        "m = models.build_weightless('depth-anything-v2-vitl'); "
+        "assert all(p.is_meta for p in m.parameters()); "
+        "print([n for n in ('torch._dynamo', 'sympy') if n in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.strip() == "[]"

@@ -83,6 +83,11 @@ def test_every_format_of_predict_can_be_had(server: Running, name: str) -> None:
     assert reply.body
 
 
+def test_faults_of_files_show_no_folder_of_the_server(server: Running) -> None:
+    reply = server.ask("/v1/depth?format=ply", encode(PICTURE))
+    assert "/tmp" not in reply.json["error"]
+
+
 def test_models_say_kind_unit_and_licence(server: Running) -> None:
     first, second = server.ask("/v1/models").json["models"]
     assert (first["name"], first["kind"], first["unit"]) == ("red", "metric_depth", "m")

@@ -15,6 +15,7 @@ from leadline.cli.epipolar import epipolar
 from leadline.cli.evaluate import evaluate
 from leadline.cli.export import export
 from leadline.cli.finetune import finetune
+from leadline.cli.fuse import fuse
 from leadline.cli.label import label
 from leadline.cli.leaderboard import leaderboard
 from leadline.cli.mcp import mcp
@@ -57,6 +58,7 @@ app.command()(leaderboard)
 app.command()(reproduce)
 app.command()(triangulate)
 app.command()(views)
+app.command()(fuse)
 app.command()(epipolar)
 app.command()(stereo)
 app.command("stereo-view")(stereo_view)

@@ -87,6 +87,7 @@ def evaluate(
     from leadline.cli.progress import progress_bar
     from leadline.datasets import Options, get, open_dataset
     from leadline.evaluation import protocols
+    from leadline.evaluation.normal_protocol import NormalProtocol
     from leadline.evaluation.page import render_page
     from leadline.evaluation.run import evaluate as run
     from leadline.jobs import write_text
@@ -100,6 +101,7 @@ def evaluate(
         per_metre=per_metre,
         holes=parse_holes(hole),
         intrinsics=None if camera is None else _intrinsics(dataset, root, camera),
+        normals=isinstance(chosen, NormalProtocol),
     )
     refs = open_dataset(dataset, root, options)
     predict, name = _predictor(load, predictions, pred_per_metre)

@@ -8,13 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 from typer.core import TyperCommand
 
 from leadline.cli.options import Camera, Fov, Json, MaxMegapixels, Tone, with_load_options
 from leadline.cli.pictures import Reading
-from leadline.errors import InputError
+from leadline.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from leadline.cloud import Measure
@@ -28,7 +27,7 @@ _MAPS = (".npz", ".npy", ".pfm")
 class SeveralPoints(TyperCommand):
     """A command whose --points and --plane take every following ``x,y``."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Repeat the option before each of its points, as the parser wants it."""
         spread: list[str] = []
         option = ""
@@ -95,14 +94,18 @@ def measure(
     """
     from leadline.catalog import DepthError
     from leadline.cli.stereo_view import parse_pixel
+    from leadline.cloud import QUANTITIES
 
+    quantities = {str(name): name for name in QUANTITIES}
+    if what not in quantities:
+        raise UnknownNameError("quantity", what, QUANTITIES)
     pixels = [parse_pixel("--points", word) for word in points]
     corners = None if not plane else [parse_pixel("--plane", word) for word in plane]
     error = None if depth_error is None else DepthError(scale=depth_error, local=0.5 * depth_error)
     reading = Reading.of(tone, max_megapixels)
     prediction = _open(source, load, reading, camera, fov)
     found = prediction.measure(
-        pixels, quantity=what, plane=corners, error=error, focal_error=focal_error
+        pixels, quantity=quantities[what], plane=corners, error=error, focal_error=focal_error
     )
     if as_json:
         typer.echo(json.dumps(_summary(found, prediction, pixels, corners), indent=2))

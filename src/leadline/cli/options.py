@@ -27,7 +27,8 @@ Formats = Annotated[
         "--format",
         "-f",
         help="Any of npz, npy, png16, color, side, pfm, ply, exr, exr-half, exr-blender, "
-        "controlnet, near16, gdepth; default: npz,color.",
+        "controlnet, near16, gdepth, normal, normal16, normal-directx, normal16-directx; default: "
+        "npz,color.",
         show_default=False,
     ),
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from leadline.cli.frames import read_frames, with_cameras, with_poses
 from leadline.cli.options import (
     Camera,
     Every,
@@ -21,7 +22,7 @@ from leadline.cli.options import (
     parse_formats,
     with_load_options,
 )
-from leadline.cli.outputs import LeftOut, Look, with_standard_input
+from leadline.cli.outputs import LeftOut, Look
 from leadline.cli.pictures import Reading, measure_span, say_span
 from leadline.errors import DegenerateError, InputError
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from leadline.image import Image
     from leadline.load_options import LoadOptions
     from leadline.sequence import Trajectory
-
-_MOST_FRAMES = 1000
 
 
 @with_load_options(
@@ -92,14 +91,14 @@ def triangulate(
             "one of them out."
         )
     reading = Reading.of(tone, max_megapixels)
-    frames = _with_cameras(_frames(inputs, every, reading), camera, fov)
+    frames = with_cameras(read_frames(inputs, every, reading), camera, fov)
     estimator = load.open() if load.model is not None else None
     if maps:
         names = [Path(frame.name) for frame in frames]
         made = (out / f"{name.stem}{suffix}" for name in names for suffix in suffixes.values())
         keep_inputs(made, names)
     if poses is not None:
-        found = triangulate_posed(_with_poses(frames, poses))
+        found = triangulate_posed(with_poses(frames, poses))
     else:
         found = _in_metres(track(frames), frames, baseline_m, camera_height_m)
     report = _report(found, frames, poses=poses, baseline=baseline_m, height=camera_height_m)
@@ -147,58 +146,6 @@ def _one_way(ways: dict[str, object]) -> None:
     given = [name for name, value in ways.items() if value is not None]
     if len(given) > 1:
         raise InputError(f"{' and '.join(given)} were given; one way to metres is needed, or none.")
-
-
-def _frames(inputs: list[str], every: int, reading: Reading) -> list[Image]:
-    from itertools import islice
-
-    from leadline.io import is_video, list_images, read_video
-
-    inputs = with_standard_input(inputs)
-    if len(inputs) == 1 and is_video(inputs[0]):
-        frames = list(islice(read_video(inputs[0], every=every), _MOST_FRAMES + 1))
-    else:
-        from dataclasses import replace
-
-        paths = list_images(inputs)
-        frames = [
-            replace(reading.read_aloud(path), name=str(path)) for path in paths[: _MOST_FRAMES + 1]
-        ]
-    if len(frames) > _MOST_FRAMES:
-        raise InputError(
-            f"more than {_MOST_FRAMES} frames; take fewer with --every N, or give parts of it."
-        )
-    if len(frames) < 2:
-        raise InputError(f"{len(frames)} frame: two or more are needed to tell depth.")
-    sizes = {frame.size for frame in frames}
-    if len(sizes) > 1:
-        named = ", ".join(f"{w}x{h}" for h, w in sorted(sizes))
-        raise InputError(
-            f"frames of {named} pixels: all need one size, as one camera takes them; resize or "
-            "crop them alike."
-        )
-    return frames
-
-
-def _with_cameras(frames: list[Image], camera: str | None, fov: float | None) -> list[Image]:
-    from dataclasses import replace
-
-    from leadline.cli.cameras import camera_for
-
-    first = camera_for(frames[0], camera=camera, fov_deg=fov)
-    return [replace(frame, camera=first) for frame in frames]
-
-
-def _with_poses(frames: list[Image], poses: Path) -> list[Image]:
-    from dataclasses import replace
-
-    from leadline.io import read_poses
-
-    found = read_poses(poses, [frame.name for frame in frames], metres=True)
-    return [
-        replace(frame, camera=frame.camera and frame.camera.moved(pose))
-        for frame, pose in zip(frames, found, strict=True)
-    ]
 
 
 def _in_metres(

@@ -22,6 +22,7 @@ from leadline.cloud.measures import (
     measure_points,
 )
 from leadline.cloud.mesh import compact, triangulate
+from leadline.cloud.normal_smoothing import smooth_normals
 from leadline.cloud.normals import estimate_normals
 from leadline.cloud.surface import Surface, lift, make_relief
 
@@ -46,5 +47,6 @@ __all__ = [
     "make_point_cloud",
     "make_relief",
     "measure_points",
+    "smooth_normals",
     "triangulate",
 ]

@@ -89,20 +89,20 @@ def decimate(
     Returns:
         The faces; with more vertices than that where even the largest cells leave too many.
     """
-    faces = triangulate(inverse, links)
-    side = 1
-    while max_points is not None and side < _LARGEST_CELL and _count_used(faces) > max_points:
+    side, smallest = 1, min(inverse.shape) - 1
+    if max_points is None or np.count_nonzero(links.count()) <= max_points or smallest < 2:
+        return triangulate(inverse, links)
+    while True:
         side *= 2
         flat = _find_flat(inverse, links, side)
-        if not flat.size:
-            break
         fine = np.ones((inverse.shape[0] - 1, inverse.shape[1] - 1), bool)
         rows, columns = flat.shape[0] * side, flat.shape[1] * side
         fine[:rows, :columns] = ~np.kron(flat, np.ones((side, side), bool))
         faces = np.concatenate(
             [triangulate(inverse, links, fine), _cover_cells(flat, side, inverse.shape[1])]
         )
-    return faces
+        if _count_used(faces) <= max_points or 2 * side > min(_LARGEST_CELL, smallest):
+            return faces
 
 
 def _count_used(faces: UInt32[np.ndarray, "n 3"]) -> int:

@@ -30,6 +30,9 @@ _STEEP_RAMP = 4.0
 """The same per pixel over the middle of a longer step: treads of stairs are flatter."""
 _ROUGH = 10.0
 """The same, as multiples of the map's own roughness: networks draw walls with waves."""
+_ROUGHER = 4.0
+"""How much more may be asked of a jump where the map is rougher than elsewhere."""
+_BLOCK, _SPARSE = 32, 4
 _LOOKED_AT = 256
 """Rows by which the roughness is measured."""
 _SOFTEST = 1 / 80
@@ -110,16 +113,26 @@ def _find_cuts(
 ) -> Bool[np.ndarray, "h w-1"]:
     """Links along the rows that cross an edge. ``inverse`` is 1 / depth, NaN where unknown."""
     slope = inverse[:, 1:] - inverse[:, :-1]
-    limit = max(_STEEP / focal_px, _ROUGH * _measure_roughness(inverse, slope))
+    rough = _measure_roughness(inverse, slope)
+    limit = max(_STEEP / focal_px, _ROUGH * rough)
     steep = _find_steep(inverse, slope, limit)
     row, column = np.nonzero(steep)  # few: all else is looked at only there
     jump = slope[row, column]
-    unit = np.minimum(inverse[row, column], inverse[row, column + 1]) * np.float32(limit)
+    limits: np.ndarray | float = limit
+    if limit > _STEEP / focal_px:
+        blocks = np.clip(_ROUGH * _map_roughness(inverse, slope), limit, _ROUGHER * limit)
+        limits = blocks[
+            np.minimum(row // _BLOCK, blocks.shape[0] - 1),
+            np.minimum(column // _BLOCK, blocks.shape[1] - 1),
+        ]
+    far = np.minimum(inverse[row, column], inverse[row, column + 1])
+    unit = far * np.float32(limits)
     least, most = _explain(slope, row, column, 1, unit)
     cut = (jump < least - unit) | (jump > most + unit)
     closed = inverse.copy()
     if cut.any():
         closed[:, 1:] -= _sum_jumps(slope.shape, row[cut], column[cut], jump[cut])
+    unit = far * np.minimum(np.float32(limits), np.float32(_ROUGHER / 2 * limit))
     step = 1
     while step <= softest and inverse.shape[1] > 5 * step:
         bounds = _bound_slopes(inverse, closed, focal_px, step)
@@ -183,6 +196,19 @@ def _measure_roughness(inverse: np.ndarray, slope: np.ndarray) -> float:
     bend = np.abs(slope[rows, 1:] - slope[rows, :-1]) / inverse[rows, 1:-1]
     bend = bend[np.isfinite(bend)]
     return float(np.median(bend)) if bend.size else 0.0
+
+
+def _map_roughness(inverse: np.ndarray, slope: np.ndarray) -> Float[np.ndarray, "rows columns"]:
+    """The same for every block of pixels; 0 where nothing is known."""
+    bend = np.abs(slope[::_SPARSE, 1:] - slope[::_SPARSE, :-1]) / inverse[::_SPARSE, 1:-1]
+    height = _BLOCK // _SPARSE
+    rows, columns = -(-bend.shape[0] // height), -(-bend.shape[1] // _BLOCK)
+    padded = np.full((rows * height, columns * _BLOCK), np.nan, np.float32)
+    padded[: bend.shape[0], : bend.shape[1]] = bend
+    blocks = padded.reshape(rows, height, columns, _BLOCK).swapaxes(1, 2).reshape(rows, columns, -1)
+    blocks.sort(axis=2)  # what is not known goes to the end
+    known = np.isfinite(blocks).sum(axis=2, keepdims=True)
+    return np.nan_to_num(np.take_along_axis(blocks, known // 2, axis=2)[..., 0])
 
 
 def _find_steep(inverse: np.ndarray, slope: np.ndarray, limit: float) -> Bool[np.ndarray, "h w-1"]:

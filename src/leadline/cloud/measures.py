@@ -234,7 +234,7 @@ def _draw(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Depths (draws, m) and factors of the focal length (draws,) that could as well be true."""
     rng = np.random.default_rng(0)
-    apart = np.linalg.norm(base[:, None] - base[None], axis=2) / np.hypot(*size)
+    apart = np.linalg.norm(base[:, None] - base[None], axis=2) / np.linalg.norm(size)
     alike = error.local**2 * np.exp(-apart / error.reach) + np.diag(rough**2)
     root = np.linalg.cholesky(alike + 1e-12 * np.eye(len(z)))
     logs = rng.standard_normal((_DRAWS, len(z))) @ root.T

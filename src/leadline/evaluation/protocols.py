@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from leadline.errors import UnknownNameError
 from leadline.evaluation.depth_protocol import DepthProtocol
+from leadline.evaluation.normal_protocol import NormalProtocol
 from leadline.evaluation.other_protocols import PairProtocol, StereoProtocol
 from leadline.evaluation.protocol import STANDARD, Protocol
 
@@ -255,6 +256,11 @@ _ALL: tuple[Protocol, ...] = (
         resize="centres",
         clamp="none",
         metrics=("abs_rel", "log10", "rmse"),
+    ),
+    NormalProtocol(
+        name="surface-normals",
+        summary="angles between normals, all known pixels; the model's own, else its depth's",
+        source="Fouhey et al. 2013, sec. 5",
     ),
     PairProtocol(
         name="da-2k",

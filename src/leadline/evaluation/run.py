@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from leadline.errors import InputError, KindError, LeadlineError
 from leadline.evaluation.accumulate import Accumulator
 from leadline.evaluation.depth_protocol import DepthProtocol
+from leadline.evaluation.normal_protocol import NormalProtocol
 from leadline.evaluation.other_protocols import PairProtocol, StereoProtocol
 from leadline.evaluation.predictors import adapt_to_protocol, refuse_disparity
 from leadline.evaluation.report import Report, Skipped
@@ -113,6 +114,13 @@ def score_frame(
                 "kitti-stereo-2015."
             )
         return protocol.measure(pred, frame.disparity)
+    if isinstance(protocol, NormalProtocol):
+        if frame.normals is None:
+            raise InputError(
+                f"{frame.name} has no normals, which {protocol.name} compares; take the data set "
+                "world-rooms or world-streets."
+            )
+        return protocol.measure(pred, frame.normals)
     if isinstance(protocol, PairProtocol):
         if not frame.pairs:
             raise InputError(

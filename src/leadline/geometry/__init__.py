@@ -18,6 +18,7 @@ from leadline.geometry.epipolar import (
 )
 from leadline.geometry.filling import complete, fill
 from leadline.geometry.flow import FLOW_SIDE, Flow, is_cut
+from leadline.geometry.fusion import Box, Volume, fuse
 from leadline.geometry.matching import DETECTORS, Features, Matches, detect, match, match_features
 from leadline.geometry.pose import RelativePose, decompose_essential, relative_pose
 from leadline.geometry.pose_alignment import Similarity, fit_similarity, normalise_poses
@@ -43,6 +44,7 @@ __all__ = [
     "CONFIDENT",
     "DETECTORS",
     "FLOW_SIDE",
+    "Box",
     "Features",
     "Flow",
     "Matches",
@@ -55,6 +57,7 @@ __all__ = [
     "StereoConfig",
     "SweepConfig",
     "TwoView",
+    "Volume",
     "camera_from_rays",
     "check_poses",
     "check_rectified",
@@ -68,6 +71,7 @@ __all__ = [
     "fit_similarity",
     "fundamental",
     "fundamental_from_cameras",
+    "fuse",
     "homography",
     "is_cut",
     "line_ends",

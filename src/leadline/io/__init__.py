@@ -13,6 +13,7 @@ from leadline.io.glb import make_glb, write_glb
 from leadline.io.heic import read_heic_depth
 from leadline.io.images import list_images, read_image
 from leadline.io.ledger import Ledger
+from leadline.io.normal_maps import NormalConvention, decode_normals, encode_normals
 from leadline.io.npz import read_npy, read_npz, write_npz
 from leadline.io.pfm import read_pfm, write_pfm
 from leadline.io.ply import write_ply
@@ -50,6 +51,7 @@ __all__ = [
     "Hole",
     "Ledger",
     "Mesh",
+    "NormalConvention",
     "Png16",
     "PointCloud",
     "Selection",
@@ -57,7 +59,9 @@ __all__ = [
     "SourceFrame",
     "StoredMap",
     "Tone",
+    "decode_normals",
     "decode_png16",
+    "encode_normals",
     "encode_png",
     "encode_png16",
     "find_holes",

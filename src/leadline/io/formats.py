@@ -40,6 +40,20 @@ class Format:
 
 _PICTURE = ("valid", "camera")
 
+
+def _normal_map(word: str, bits: int, green: str, opens_in: str) -> Format:
+    return Format(
+        suffix=".png",
+        word=word,
+        values=f"{bits} bits a channel of surface normals, green {green}, in place of the map",
+        keeps=("valid", "normals", "camera"),
+        holes="black",
+        readable="no",
+        opens_in=opens_in,
+        default=False,
+    )
+
+
 FORMATS = MappingProxyType(
     {
         "npz": Format(
@@ -161,6 +175,10 @@ FORMATS = MappingProxyType(
             opens_in="every viewer as the photo; readers of Google's GDepth XMP as depth",
             default=False,
         ),
+        "normal": _normal_map("normal", 8, "up (OpenGL)", "Blender, Unity, Maya"),
+        "normal16": _normal_map("normal16", 16, "up (OpenGL)", "Blender, Unity, Maya"),
+        "normal-directx": _normal_map("normal-directx", 8, "down", "Unreal, DirectX engines"),
+        "normal16-directx": _normal_map("normal16-directx", 16, "down", "Unreal, DirectX engines"),
     }
 )
 """Format -> what it holds."""

@@ -34,22 +34,21 @@ _MOST_CHUNK = 1 << 30  # bytes; a chunk's length has 31 bits
 
 
 def encode_png(pixels: Pixels, *, texts: dict[str, str] | None = None) -> bytes:
-    """A PNG of 8-bit RGB, or of grey in 8 or 16 bits.
+    """A PNG of RGB or grey in 8 or 16 bits.
 
     Args:
-        pixels: (h, w, 3) uint8, (h, w) uint8 or (h, w) uint16.
+        pixels: (h, w, 3) or (h, w), uint8 or uint16.
         texts: keyword -> text, stored as UTF-8 right behind the header.
 
     Raises:
         InputError: another shape or type.
     """
     depth, color = pixels.dtype.itemsize * 8, _RGB if pixels.ndim == 3 else _GREY
-    grey = pixels.ndim == 2 and pixels.dtype in (np.uint8, np.uint16)
-    rgb = pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.dtype == np.uint8
-    if not (grey or rgb) or not pixels.size:
+    shaped = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
+    if not shaped or pixels.dtype not in (np.uint8, np.uint16) or not pixels.size:
         raise InputError(
-            f"{pixels.dtype} array of shape {pixels.shape} as PNG: (h, w, 3) uint8, or (h, w) in "
-            "uint8 or uint16, is needed."
+            f"{pixels.dtype} array of shape {pixels.shape} as PNG: (h, w, 3) or (h, w) in uint8 "
+            "or uint16 is needed."
         )
     height, width = pixels.shape[:2]
     rows = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder(">"))

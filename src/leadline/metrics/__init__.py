@@ -17,6 +17,7 @@ from leadline.metrics.edges import (
     edge_accuracy,
     edge_completeness,
 )
+from leadline.metrics.normals import NORMAL_METRICS, angular_errors, compare_normals
 from leadline.metrics.pixelwise import (
     Metric,
     abs_rel,
@@ -64,16 +65,21 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 """Every metric of depth by name. ``d1_all`` measures stereo disparities and ``boundary_recall``
 compares with a foreground mask, so both stand apart."""
 
-LARGER_IS_BETTER = frozenset({"delta1", "delta2", "delta3", "ordinal", "boundary_f1"})
+LARGER_IS_BETTER = frozenset(
+    {"delta1", "delta2", "delta3", "ordinal", "boundary_f1", "within_11", "within_22", "within_30"}
+)
 """Metrics of which more is better; of all others less is."""
 
 __all__ = [
     "LARGER_IS_BETTER",
     "METRICS",
+    "NORMAL_METRICS",
     "Metric",
     "abs_rel",
+    "angular_errors",
     "boundary_f1",
     "boundary_recall",
+    "compare_normals",
     "d1_all",
     "delta1",
     "delta2",

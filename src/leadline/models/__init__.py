@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from leadline.models.base import DepthModule
 
-__all__ = ["BUILDERS", "PARTS", "build", "load_weights", "names"]
+__all__ = ["BUILDERS", "PARTS", "build", "build_weightless", "load_weights", "names"]
 
 Builder = Callable[..., "DepthModule"]
 
@@ -268,6 +268,21 @@ def build(name: str, **options: Any) -> DepthModule:
     module: Any = builders[name](name, **options).eval()
     module.name = name
     return module
+
+
+def build_weightless(name: str, **options: Any) -> DepthModule:
+    """As :func:`build` on the meta device, for weights that :func:`load_weights` then puts in.
+
+    Raises:
+        LeadlineError: as :func:`build` does.
+    """
+    _require_torch()
+    import torch
+
+    from leadline.models.weightless import SkipInitialisation
+
+    with torch.device("meta"), SkipInitialisation():
+        return build(name, **options)
 
 
 def load_weights(module: nn.Module, source: str | Path | Mapping[str, Any]) -> None:

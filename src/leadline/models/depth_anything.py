@@ -120,8 +120,11 @@ class DepthAnything(DepthModule):
     def forward(self, batch: Tensor) -> Tensor:
         """(b, 3, h, w), sides multiples of 14 -> (b, h, w)."""
         scratch = self.depth_head.scratch
-        half = scratch.output_conv1(self._fuse(batch).paths[-1])  # the pyramid's memory is free now
-        return self._finish(scratch.last_features(half, size_of(batch)))
+        # Nothing holds the pyramid, or a map of the head, longer than the next step needs it.
+        features = scratch.last_features(
+            scratch.output_conv1(self._fuse(batch).paths[-1]), size_of(batch)
+        )
+        return self._finish(features)
 
     def convert_state_dict(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Rename transformers' tensors, saved or in memory, to the originals' names."""

@@ -223,10 +223,11 @@ class DepthAnythingScratch(FusionNeck):
             nn.Sigmoid() if bounded else nn.ReLU(),
         )
 
-    def last_features(self, half: Tensor, size: Size) -> Tensor:
+    def last_features(self, x: Tensor, size: Size) -> Tensor:
         """``output_conv1`` of the finest path, (b, features / 2, h, w) -> (b, 32, *size)."""
         conv, relu = self.output_conv2[0], self.output_conv2[1]
-        return relu(conv(resize(half, size)))
+        x = resize(x, size)  # the smaller map's memory is free now
+        return relu(conv(x))
 
     def predict(self, features: Tensor) -> Tensor:
         """(b, 32, h, w) -> (b, 1, h, w); in float32 under autocast, so that maps do not band."""

@@ -130,11 +130,9 @@ def open_checkpoint(
         precision: arithmetic.
         threads: number of threads for the whole process; None leaves PyTorch's choice.
     """
-    torch = _torch()
     from leadline import models
 
-    with torch.device("meta"):
-        module = models.build(architecture, **options)
+    module = models.build_weightless(architecture, **options)
     models.load_weights(module, weights)
     return TorchRuntime(module, device=device, precision=precision, threads=threads)
 

@@ -15,6 +15,7 @@ from leadline.sequence.posed_frames import (
     sparse_map,
     triangulate_posed,
 )
+from leadline.sequence.posed_maps import predict_posed
 from leadline.sequence.scale import scale_by_baseline, scale_by_height
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "depth_range",
     "metres_from_motion",
     "motion_fit",
+    "predict_posed",
     "scale_by_baseline",
     "scale_by_height",
     "sources_for",

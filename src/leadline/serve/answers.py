@@ -13,7 +13,7 @@ import numpy as np
 
 from leadline.io import FORMATS
 from leadline.prediction import Prediction
-from leadline.serve.faults import Fault
+from leadline.serve.faults import Fault, hide_folder
 
 RAW, JSON = "raw", "json"
 MEDIA: Mapping[str, str] = {
@@ -146,7 +146,8 @@ def encode_file(save: Callable[[Path], None], suffix: str) -> bytes:
     """The bytes of the file that ``save`` writes."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / f"leadline{suffix}"
-        save(file)
+        with hide_folder(folder):
+            save(file)
         return file.read_bytes()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from leadline.serve import cloud, depth, health, kserve, pair, uses
+from leadline.serve import cloud, depth, films, health, kserve, pair, uses
 from leadline.serve.engine import Engine
 from leadline.serve.faults import CatchFaults, add_fault_handlers
 from leadline.serve.guard import Guard
@@ -46,6 +46,7 @@ def create_app(
     limits = limits or Limits()
     metrics = Metrics()
     found = Models(models)
+    jobs = films.Films(limits)
     engine = Engine(found.all, limits, on_batch=metrics.count_batch, on_queue=metrics.queue.set)
     service = Service(models=found, engine=engine, uploads=Uploads(limits), limits=limits)
 
@@ -53,6 +54,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         engine.start()
         yield
+        jobs.stop()
         engine.stop()
 
     app = FastAPI(
@@ -68,6 +70,7 @@ def create_app(
     app.include_router(depth.make_router(service))
     app.include_router(cloud.make_router(service))
     app.include_router(uses.make_router(service))
+    app.include_router(films.make_router(service, jobs))
     app.include_router(pair.make_router(service))
     app.include_router(kserve.make_router(service))
     app.include_router(health.make_router(service, metrics))

@@ -7,7 +7,9 @@ Inference Protocol asks for. ``code`` is for programs and does not change.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -100,6 +102,16 @@ def add_fault_handlers(app: FastAPI) -> None:
     for kind in (Fault, *CODES):
         app.add_exception_handler(kind, answer)
     app.add_exception_handler(HTTPException, answer_http)
+
+
+@contextmanager
+def hide_folder(folder: str | os.PathLike[str]) -> Generator[None]:
+    """Leave a folder of this machine out of the messages of what goes wrong inside."""
+    try:
+        yield
+    except LeadlineError as error:
+        error.args = (str(error).replace(f"{os.fspath(folder)}/", ""),)
+        raise
 
 
 class CatchFaults:

@@ -151,6 +151,45 @@ STEREO_VIEW = {
         **make_faults(400, 404, 408, 413, 422, 429, 503, 504),
     },
 }
+FILM = {
+    "parameters": [
+        OPTIONS[0],
+        make_option("format", {"type": "string"}, "color, side, gray16, sbs, half-sbs, anaglyph."),
+        make_option("cmap", {"type": "string"}, "Colour map of color and side."),
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["film"],
+                    "properties": {"film": _BINARY, "model": {"type": "string"}},
+                }
+            },
+            "video/*": {"schema": _BINARY},
+        },
+    },
+    "responses": {
+        "202": {
+            "description": "The film waits.",
+            "content": {
+                "application/json": {
+                    "example": {
+                        "id": "q3Vt",
+                        "state": "waiting",
+                        "model": "lite",
+                        "format": "color",
+                        "frames": 0,
+                        "total": None,
+                        "error": None,
+                    }
+                }
+            },
+        },
+        **make_faults(400, 404, 408, 413, 422, 429, 503),
+    },
+}
 PAIR = {
     "requestBody": {
         "required": True,
