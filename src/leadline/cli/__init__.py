@@ -6,16 +6,13 @@ Nothing heavy is imported before a command runs: every command imports what it n
 from __future__ import annotations
 
 import io
-import signal
 import sys
-import threading
 import warnings
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
-from types import FrameType
-from typing import Any, TextIO
+from collections.abc import Sequence
+from typing import TextIO
 
 from leadline.cli.foreign_flags import answer_to
+from leadline.cli.signals import end_on_signals
 from leadline.errors import JobError, LeadlineError, LeadlineWarning
 
 FAILED_SOME = 1
@@ -23,9 +20,6 @@ FAILED_SOME = 1
 
 CANNOT_START = 2
 """Exit code when the command could not start: usage, unknown names, missing weights."""
-
-ENDED = 128
-"""Exit codes of signals are this and their number: 130 interrupted, 143 asked to end."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -40,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     warnings.showwarning = _show_warning  # ty: ignore[invalid-assignment]
     try:
-        with _end_on_signals():
+        with end_on_signals():
             app(args=given, prog_name="leadline")
     except JobError as error:
         _say(error)
@@ -65,25 +59,6 @@ def _print_any_name() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="surrogateescape")
-
-
-@contextmanager
-def _end_on_signals() -> Generator[None]:
-    """End on SIGINT and SIGTERM alike: open files are taken back, workers ended, 130 or 143."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)  # the second ends it at once
-        _say("ended; what is done is kept, and the same command (with --resume) does the rest.")
-        sys.exit(ENDED + number)
-
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        before = {n: signal.signal(n, end) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 _show_any = warnings.showwarning

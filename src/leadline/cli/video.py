@@ -321,6 +321,7 @@ class FilmRun:
             typer.Exit: something is missing.
         """
         from leadline.cli.progress import progress_bar
+        from leadline.cli.signals import end_early_on_interrupt
         from leadline.io import Ledger
         from leadline.video import FilmJob, Parts, way_of
 
@@ -339,6 +340,7 @@ class FilmRun:
         if self.motion is not None:
             options = self.motion.add(options, source, estimator)
         with progress_bar("film", unit="frames") as (show, _):
+            end_early_on_interrupt()
             report = FilmJob(source, estimator, options, parts).run(show)
         if not report.interrupted:
             _write_markers(options, report)

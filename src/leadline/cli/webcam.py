@@ -42,8 +42,10 @@ def webcam(
     Frames are dropped where the network is slower than the camera, so that what is shown is never
     older than two of its times.
     """
+    from leadline.cli.signals import end_early_on_interrupt
     from leadline.video import Look, Recorder, check_steady, watch
 
+    end_early_on_interrupt()
     if format_ not in ("side", "color"):
         raise InputError(f"--format {format_}: side or color is needed.")
     show = _open_window() if window else None

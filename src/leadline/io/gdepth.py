@@ -187,7 +187,8 @@ def _parse(packet: bytes) -> dict[str, str]:
     if b"<!DOCTYPE" in packet:
         raise ValueError("a document type in XMP")
     found: dict[str, str] = {}
-    for node in ElementTree.fromstring(packet.rstrip(b"\0")).iter():
+    root = ElementTree.fromstring(packet.rstrip(b"\0"))  # noqa: S314 - no document type
+    for node in root.iter():
         for name, text in ((node.tag, (node.text or "").strip()), *node.attrib.items()):
             space, _, key = name.removeprefix("{").rpartition("}")
             if space in (_DEPTH, _OWN, _NOTE) and text:
