@@ -31,8 +31,7 @@ def hero() -> None:
 
 def draw_cloud(cloud: PointCloud, camera: Camera, yaw_deg: float, pitch_deg: float) -> np.ndarray:
     """Points seen by a camera that turned around their middle; near ones cover far ones."""
-    points, shades = np.asarray(cloud.points, dtype=np.float64), cloud.colors
-    assert shades is not None  # of a picture
+    points, shades = np.asarray(cloud.points, dtype=np.float64), np.asarray(cloud.colors)
     middle = np.median(points, axis=0)
     yaw, pitch = np.deg2rad([yaw_deg, pitch_deg])
     turn_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
