@@ -13,7 +13,7 @@ ROOT = str(Path(__file__).parents[1])
 
 def test_entry_points_are_listed_and_open(tiny_model: Path):
     pytest.importorskip("onnx")
-    estimator = torch.hub.load(ROOT, "estimator", source="local", model=str(tiny_model))
+    estimator = torch.hub.load(ROOT, "estimator", str(tiny_model), source="local")
     assert estimator.predict(np.zeros((40, 60, 3), np.uint8)).size == (40, 60)
 
 

@@ -144,16 +144,17 @@ def _check_words(kind: str | None, normalize: str | None) -> None:
 def _with_words(found: Origin, kind: str | None, normalize: str | None) -> Origin:
     """The model with the kind and normalisation that the user gives, where nothing else does.
 
+    A name does not say whether an export by others normalises inside.
+
     Raises:
         InputError: the catalogue or a file beside the network says something else.
     """
     spec, told = found.spec, {}
     if kind is not None and kind != spec.kind:
         told["kind"] = (kind, str(spec.kind))
-    if normalize is not None and NORMALIZE[normalize] != (
-        spec.preprocess.mean,
-        spec.preprocess.std,
-    ):
+    own = spec.preprocess.mean, spec.preprocess.std
+    graph_alone = found.is_graph and not sidecar_path(found.path).is_file()
+    if normalize is not None and not graph_alone and NORMALIZE[normalize] != own:
         told["normalize"] = (normalize, f"mean {spec.preprocess.mean}, std {spec.preprocess.std}")
     for name, (given, known) in told.items():
         raise InputError(

@@ -245,14 +245,14 @@ def test_a_pair_that_does_not_agree_is_refused(
 
 
 def test_poses_with_times_go_to_the_pictures_of_these_times(tmp_path: Path) -> None:
-    from leadline.cli.triangulate import _with_poses
+    from leadline.cli.frames import with_poses
 
     times = (1305031102.175304, 1305031102.211214, 1305031102.243211)
     rows = [f"{t + 0.004:.6f} {n} 0 0 0 0 0 1" for n, t in enumerate(times)]
     (tmp_path / "poses.txt").write_text("# time tx ty tz qx qy qz qw\n" + "\n".join(rows[::-1]))
     blank = Image(pixels=np.zeros((4, 6, 3), np.uint8), camera=camera().resized(6, 4))
     frames = [replace(blank, name=f"rgb/{t:.6f}.png") for t in times]
-    found = _with_poses(frames, tmp_path / "poses.txt")
+    found = with_poses(frames, tmp_path / "poses.txt")
     assert [one.camera.world_from_camera[0, 3] for one in found] == [0, 1, 2]  # ty: ignore[unresolved-attribute]
     with pytest.raises(InputError, match="does not name a time"):
-        _with_poses([replace(blank, name="rgb/0.png")] * 3, tmp_path / "poses.txt")
+        with_poses([replace(blank, name="rgb/0.png")] * 3, tmp_path / "poses.txt")

@@ -73,7 +73,7 @@ def test_texts_are_read_by_others() -> None:
         np.zeros((2, 2, 4), np.uint8),
         np.zeros((2, 2), np.float32),
         np.zeros((0, 2), np.uint8),
-        np.zeros((2, 2, 3), np.uint16),
+        np.zeros((2, 2, 3), np.int16),
     ],
 )
 def test_what_is_no_picture_is_refused(pixels: np.ndarray) -> None:
