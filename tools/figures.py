@@ -20,6 +20,7 @@ from leadline import viz, world
 from tools import (
     dense_figures,
     effects_figures,
+    film_figures,
     format_table,
     geometry_figures,
     hero_figure,
@@ -185,6 +186,7 @@ def main() -> None:
     network_drawings.draw_all()
     world_sheet()
     hero_figure.hero()
+    film_figures.film()
     lite_examples()
     lite_photos()
     superpixel_figures.draw_all()
