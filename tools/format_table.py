@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from leadline.io import FORMATS
-from leadline.prediction import MAPS
+from leadline.io import FORMATS, MAPS
 from tools.pages import DOCS
 
 PAGE = DOCS / "outputs.md"

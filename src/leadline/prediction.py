@@ -6,8 +6,6 @@ Files: ``FORMATS`` says what each format of :meth:`Prediction.save` holds, and w
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,33 +34,17 @@ from leadline.errors import (
 )
 from leadline.image import Image
 from leadline.io import (
-    CHUNK,
     FORMATS,
+    MAPS,
     Mesh,
     PointCloud,
     StoredMap,
-    encode_normals,
-    encode_png,
-    encode_png16,
     format_of,
     get_format,
     output_suffixes,
-    read_depth_map,
-    read_exr_record,
-    read_gdepth,
-    read_heic_depth,
-    read_npy,
-    read_npz,
-    read_pfm,
-    read_png16,
-    write_exr,
-    write_gdepth,
-    write_npz,
-    write_pfm,
-    write_png16,
 )
-from leadline.jobs import atomic_write
 from leadline.kinds import DepthKind
+from leadline.map_files import list_left_out, parse_kind, read_map, write_map
 from leadline.metric_scale import (
     Point,
     alignment_from_floor,
@@ -70,7 +52,6 @@ from leadline.metric_scale import (
     alignment_from_points,
     floor_depth,
 )
-from leadline.version import __version__
 
 if TYPE_CHECKING:
     import os
@@ -83,19 +64,6 @@ if TYPE_CHECKING:
 
 
 __all__ = ["FORMATS", "PointCloud", "Prediction", "output_suffixes", "read_prediction"]
-
-
-MAPS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
-    "valid": (np.bool_, ()),
-    "confidence": (np.float32, ()),
-    "normals": (np.float32, (3,)),
-    "points": (np.float32, (3,)),
-    "sky": (np.bool_, ()),
-}
-"""What a prediction may hold beside its values: name -> type, and axes behind (h, w)."""
-
-_BLENDER_FAR = 1e10
-"""What Blender writes into its depth pass where there is nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -136,7 +104,7 @@ class Prediction:
                 "map of real numbers is needed."
             )
         object.__setattr__(self, "values", values.astype(np.float32, copy=False))
-        object.__setattr__(self, "kind", _kind(self.kind))
+        object.__setattr__(self, "kind", parse_kind(self.kind))
         for name, (kind, channels) in MAPS.items():
             array = getattr(self, name)
             if array is not None:
@@ -564,16 +532,9 @@ class Prediction:
             limits: of the first and last colour, in the domain of :func:`leadline.viz.nearness`.
             legend: put a colour bar at the right, which makes the picture wider.
         """
-        near = viz.nearness(self.values, self.kind)
-        picture = viz.colorize(near, cmap=cmap, valid=self.valid, limits=limits)
-        return self._add_legend(picture, cmap, limits) if legend else picture
-
-    def _add_legend(
-        self, picture: np.ndarray, cmap: str, limits: tuple[float, float] | None = None
-    ) -> np.ndarray:
-        near = viz.nearness(self.values, self.kind)
-        limits = viz.value_range(near, self.valid) if limits is None else limits
-        return viz.add_legend(picture, limits, self.kind, cmap=cmap)
+        return viz.draw_map(
+            self.values, self.kind, valid=self.valid, cmap=cmap, limits=limits, legend=legend
+        )
 
     def show(self, cmap: str = "inferno") -> None:
         """Open the coloured map, with its legend, in the system's viewer of pictures."""
@@ -621,7 +582,8 @@ class Prediction:
             import torch
         except ImportError as error:
             raise MissingDependencyError("torch", "Prediction.to_hf()", "torch") from error
-        known, values = self.known, self._values_or(np.nan)
+        known = self.known
+        values = self.values if self.valid is None else np.where(self.valid, self.values, np.nan)
         if not known.any():
             raise InputError("a map without a finite value has no picture; give another.")
         low, high = values[known].min(), values[known].max()
@@ -660,48 +622,19 @@ class Prediction:
             UnknownNameError: no such format.
         """
         path = Path(path)
-        name = format or format_of(path)
-        get_format(name)
-        match name:
-            case "npz":
-                self._save_npz(path)
-            case "npy":
-                with atomic_write(path) as file:
-                    np.save(file, self._values_or(np.nan), allow_pickle=False)
-            case "pfm":
-                write_pfm(path, self._values_or(np.inf))
-            case "png16":
-                write_png16(path, self.values, valid=self.valid, info=self._record(name))
-            case "near16":
-                self.to_disparity()._save_near16(path)
-            case "ply":
+        name, shown = format or format_of(path), self
+        match get_format(name).stores:
+            case "points":
                 self.point_cloud().save(path)
-            case "exr" | "exr-half" | "exr-blender":
-                self._save_exr(path, name)
-            case "gdepth":
-                self._save_gdepth(path)
-            case "controlnet":
-                near = viz.nearness(self.values, self.kind)
-                grey = viz.near_white(near, valid=self.valid, side=control_side)
-                self._write_png(path, name, np.repeat(grey[..., None], 3, axis=2))
-            case "normal" | "normal16" | "normal-directx" | "normal16-directx":
-                bits = 16 if name.startswith("normal16") else 8
-                convention = "directx" if name.endswith("directx") else "opengl"
-                normals = self.surface_normals()
-                codes = encode_normals(normals, bits=bits, convention=convention)
-                self._write_png(path, name, codes)
-            case _:
-                self._save_picture(path, name, cmap, legend=legend)
-
-    def _save_npz(self, path: Path) -> None:
-        record = self._record("npz")
-        camera = "" if self.camera is None else json.dumps(record["camera"])
-        arrays = {name: getattr(self, name) for name in self._present()}
-        write_npz(path, {**record, "camera": camera, "values": self.values, **arrays})
-
-    def _present(self) -> list[str]:
-        """Which of :data:`MAPS` there are."""
-        return [name for name in MAPS if getattr(self, name) is not None]
+                return
+            case "depth":
+                shown = self.to_depth()
+            case "disparity":
+                shown = self.to_disparity()
+            case "normals":
+                shown = replace(self, normals=self.surface_normals())
+        stored = shown._to_stored()
+        write_map(path, stored, name, cmap=cmap, legend=legend, control_side=control_side)
 
     def list_left_out(self, format: str) -> tuple[str, ...]:  # noqa: A002
         """What this prediction holds and a file of ``format`` does not; ``npz`` holds all.
@@ -709,78 +642,21 @@ class Prediction:
         Raises:
             UnknownNameError: no such format.
         """
-        keeps = get_format(format).keeps
-        present = [*self._present(), *(["camera"] if self.camera is not None else [])]
-        return tuple(name for name in present if name not in keeps)
+        return list_left_out(self._to_stored(), format)
 
-    def _save_exr(self, path: Path, name: str) -> None:
-        """Depth in a channel ``Z``, or a disparity, which no program takes for one, in ``Y``."""
-        stored, channel, missing = self, "Y" if self.kind.larger_is_nearer else "Z", np.inf
-        if name == "exr-blender":
-            stored, channel, missing = self.to_depth(), "ViewLayer.Depth.Z", _BLENDER_FAR
-        elif self.kind.larger_is_nearer:
-            missing = 0.0
-        known = stored.known
-        values = np.where(known, stored.values, np.float32(missing))
-        info = stored._record(name)
-        if missing != np.inf and not known.all():
-            info["no_value"] = missing
-        write_exr(path, values, channel=channel, half=name == "exr-half", info=info)
-
-    def _save_near16(self, path: Path) -> None:
-        data = encode_png16(self.values, valid=self.valid, info=self._record("near16"))
-        with atomic_write(path) as file:
-            file.write(data)
-
-    def _save_gdepth(self, path: Path) -> None:
-        depth = self.to_depth()
-        if depth.kind is DepthKind.AFFINE_DEPTH:
-            raise KindError(
-                "GDepth holds depth, and affine_depth has an unknown shift; use a model that "
-                "predicts metric_depth or scaled_depth."
-            )
-        write_gdepth(
-            path,
-            self._photo(path, "gdepth", "is a photo with depth in it"),
-            depth.values,
-            valid=depth.known & (depth.values > 0),
-            metric=depth.kind.is_metric,
-            info=depth._record("gdepth"),
+    def _to_stored(self) -> StoredMap:
+        camera = None if self.camera is None else self.camera.to_dict()
+        return StoredMap(
+            values=self.values,
+            valid=self.valid,
+            info={"kind": str(self.kind), "camera": camera, "model": self.model},
+            parts={name: getattr(self, name) for name in self._present() if name != "valid"},
+            pixels=None if self.image is None else self.image.pixels,
         )
 
-    def _photo(self, path: Path, name: str, what: str) -> np.ndarray:
-        if self.image is None:
-            raise InputError(
-                f"{path}: format {name!r} {what}, and this prediction holds no photo (it was read "
-                "from a file, say); use 'color'."
-            )
-        return self.image.pixels
-
-    def _save_picture(self, path: Path, name: str, cmap: str, *, legend: bool) -> None:
-        picture = self.colorize(cmap)
-        if name == "side":
-            photo = self._photo(path, name, "shows the photo beside its depth")
-            picture = viz.side_by_side(photo, picture)
-        if legend:
-            picture = self._add_legend(picture, cmap)
-        self._write_png(path, name, picture)
-
-    def _write_png(self, path: Path, name: str, picture: np.ndarray) -> None:
-        data = encode_png(picture, texts={CHUNK: json.dumps(self._record(name))})
-        with atomic_write(path) as file:
-            file.write(data)
-
-    def _values_or(self, missing: float) -> np.ndarray:
-        return self.values if self.valid is None else np.where(self.valid, self.values, missing)
-
-    def _record(self, format: str) -> dict[str, Any]:  # noqa: A002
-        left_out = self.list_left_out(format)
-        return ({"left_out": list(left_out)} if left_out else {}) | {
-            "kind": str(self.kind),
-            "camera": None if self.camera is None else self.camera.to_dict(),
-            "model": self.model,
-            "version": __version__,
-        }
+    def _present(self) -> list[str]:
+        """Which of :data:`~leadline.io.MAPS` there are."""
+        return [name for name in MAPS if getattr(self, name) is not None]
 
 
 def read_prediction(
@@ -799,98 +675,14 @@ def read_prediction(
         MissingDependencyError: EXR without OpenEXR, HEIC without pillow-heif.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path.")
-    match suffix:
-        case ".npz":
-            found = _read_npz(path)
-        case ".png":
-            png = read_png16(path)
-            found = _from_record(png.info, path, values=png.values, valid=png.valid)
-        case ".jpg" | ".jpeg":
-            found = _from_stored(read_gdepth(path), path)
-        case ".heic" | ".heif":
-            found = _from_stored(read_heic_depth(path, kind=kind), path)
-        case ".exr" if (record := read_exr_record(path)) is not None:
-            found = _from_exr(record, path)
-        case ".npy" | ".pfm" | ".exr":
-            return _read_bare(path, kind)
-        case _:
-            raise InputError(
-                f"{path}: {suffix or 'no suffix'}; .npz, .png, .exr, .jpg, .heic, .npy or .pfm is "
-                "needed."
-            )
-    if kind is not None and _kind(kind) is not found.kind:
-        raise KindError(f"{path} says {found.kind}, but kind={kind} was given; leave kind out.")
-    return found
-
-
-def _read_bare(path: Path, kind: DepthKind | str | None) -> Prediction:
-    """A file that holds numbers and no word on what they mean."""
-    if kind is None:
-        raise InputError(
-            f"{path}: {path.suffix} files do not tell what their values mean; say it with "
-            f"read_prediction(path, kind=...), one of {', '.join(DepthKind)}."
-        )
-    readers = {".npy": read_npy, ".pfm": read_pfm, ".exr": read_depth_map}
-    values = readers[path.suffix.lower()](path)
-    if values.dtype.kind not in "fiu":
-        raise InputError(f"{path} holds {values.dtype}; a map of numbers is needed.")
-    return Prediction(values=values, kind=_kind(kind), valid=_mask_or_none(np.isfinite(values)))
-
-
-def _from_exr(record: dict[str, Any], path: Path) -> Prediction:
-    values = read_depth_map(path).astype(np.float32)
-    valid = np.isfinite(values)
-    if isinstance(missing := record.get("no_value"), float):
-        valid &= values != np.float32(missing)
-    return _from_record(record, path, values=values, valid=valid)
-
-
-def _from_stored(stored: StoredMap, path: Path) -> Prediction:
-    photo = None if stored.pixels is None else Image(pixels=stored.pixels, name=str(path))
-    return _from_record(stored.info, path, values=stored.values, valid=stored.valid, image=photo)
-
-
-def _read_npz(path: Path) -> Prediction:
-    data = read_npz(path, needed=("values", "kind", "camera", "model"))
-    record = {name: str(data[name]) for name in ("kind", "camera", "model")}
-    try:
-        camera = json.loads(record["camera"]) if record["camera"] else None
-    except ValueError as error:
-        raise InputError(f"{path}: its camera cannot be read ({error}).") from error
-    return _from_record(
-        {**record, "camera": camera},
-        path,
-        values=data["values"],
-        valid=data.get("valid"),
-        **{name: data.get(name) for name in MAPS if name != "valid"},
-    )
-
-
-def _from_record(
-    record: Any, path: Path, *, values: np.ndarray, valid: np.ndarray | None, **parts: Any
-) -> Prediction:
-    if not isinstance(record, Mapping) or "kind" not in record:
-        raise InputError(f"{path} does not say what its values mean (no 'kind' in its record).")
-    camera = record.get("camera")
+    stored = read_map(path, kind=kind)
+    camera, valid = stored.info.get("camera"), stored.valid
     return Prediction(
-        values=values,
-        kind=_kind(record["kind"]),
+        values=stored.values,
+        kind=parse_kind(stored.info["kind"]),
         camera=None if camera is None else Camera.from_dict(camera),
-        valid=_mask_or_none(valid),
-        model=str(record.get("model", "")),
-        **parts,
+        valid=None if valid is None or valid.all() else valid,
+        model=str(stored.info.get("model", "")),
+        image=None if stored.pixels is None else Image(pixels=stored.pixels, name=str(path)),
+        **stored.parts,
     )
-
-
-def _mask_or_none(valid: np.ndarray | None) -> np.ndarray | None:
-    return None if valid is None or valid.all() else valid
-
-
-def _kind(kind: DepthKind | str) -> DepthKind:
-    try:
-        return DepthKind(kind)
-    except ValueError:
-        raise UnknownNameError("depth kind", kind, list(DepthKind)) from None

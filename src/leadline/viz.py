@@ -136,6 +136,36 @@ def colorize(
     return picture
 
 
+def draw_map(
+    values: Float[np.ndarray, "h w"],
+    kind: DepthKind,
+    *,
+    valid: Bool[np.ndarray, "h w"] | None = None,
+    cmap: str = "inferno",
+    limits: tuple[float, float] | None = None,
+    photo: Picture | None = None,
+    legend: bool = False,
+) -> Picture:
+    """A map in colours, nearer = brighter or warmer, see :func:`colorize`.
+
+    Args:
+        values: the map.
+        kind: what its values mean.
+        valid: as of :func:`colorize`.
+        cmap: likewise.
+        limits: likewise, in the domain of :func:`nearness`.
+        photo: stands at the left.
+        legend: put a colour bar at the right.
+    """
+    near = nearness(values, kind)
+    picture = colorize(near, cmap=cmap, valid=valid, limits=limits)
+    if photo is not None:
+        picture = side_by_side(photo, picture)
+    if not legend:
+        return picture
+    return add_legend(picture, limits or value_range(near, valid), kind, cmap=cmap)
+
+
 def near_white(
     values: Float[np.ndarray, "h w"],
     *,

@@ -32,7 +32,7 @@ from leadline.io.png16 import (
 from leadline.io.poses import read_poses, write_poses
 from leadline.io.rosbag import BagDepth, BagFrame, BagReader, BagWriter, write_bag
 from leadline.io.sources import open_source
-from leadline.io.stored import StoredMap
+from leadline.io.stored import MAPS, StoredMap
 from leadline.io.text import parse_list
 from leadline.io.tone import TONES, Tone
 from leadline.io.video import read_video
@@ -41,6 +41,7 @@ __all__ = [
     "CHUNK",
     "DEPTH_SUFFIXES",
     "FORMATS",
+    "MAPS",
     "SHAPE_FORMATS",
     "TONES",
     "VIDEO_SUFFIXES",

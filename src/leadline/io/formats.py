@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from leadline.errors import InputError, UnknownNameError
 
@@ -26,6 +26,8 @@ class Format:
         opens_in: who opens it.
         word: stands before the suffix (``.depth.png``) where it alone would not say enough.
         default: whether the suffix without a word names this format.
+        stores: what a map becomes first: ``depth``, ``disparity``, ``normals``, ``points``, or
+            stays (``values``).
     """
 
     suffix: str
@@ -36,6 +38,7 @@ class Format:
     opens_in: str
     word: str = ""
     default: bool = True
+    stores: Literal["values", "depth", "disparity", "normals", "points"] = "values"
 
 
 _PICTURE = ("valid", "camera")
@@ -51,6 +54,7 @@ def _normal_map(word: str, bits: int, green: str, opens_in: str) -> Format:
         readable="no",
         opens_in=opens_in,
         default=False,
+        stores="normals",
     )
 
 
@@ -116,6 +120,7 @@ FORMATS = MappingProxyType(
             holes="no point",
             readable="no",
             opens_in="MeshLab, CloudCompare, Open3D",
+            stores="points",
         ),
         "exr": Format(
             suffix=".exr",
@@ -144,6 +149,7 @@ FORMATS = MappingProxyType(
             readable="yes",
             opens_in="Blender's compositor",
             default=False,
+            stores="depth",
         ),
         "controlnet": Format(
             suffix=".png",
@@ -164,6 +170,7 @@ FORMATS = MappingProxyType(
             readable="yes",
             opens_in="image programs, displacement and parallax tools",
             default=False,
+            stores="disparity",
         ),
         "gdepth": Format(
             suffix=".jpg",
@@ -174,6 +181,7 @@ FORMATS = MappingProxyType(
             readable="yes",
             opens_in="every viewer as the photo; readers of Google's GDepth XMP as depth",
             default=False,
+            stores="depth",
         ),
         "normal": _normal_map("normal", 8, "up (OpenGL)", "Blender, Unity, Maya"),
         "normal16": _normal_map("normal16", 16, "up (OpenGL)", "Blender, Unity, Maya"),
