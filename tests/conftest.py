@@ -2,7 +2,9 @@
 
 import os
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -48,3 +50,12 @@ def device(request: pytest.FixtureRequest) -> str:
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("there is no GPU here")
     return request.param
+
+
+@pytest.fixture(scope="module")
+def browser() -> Generator[Any]:
+    """A Chromium; closed before tests of another file, whose event loops its own would stop."""
+    from testing.pages import open_browser
+
+    with open_browser() as found:
+        yield found

@@ -2,7 +2,6 @@
 
 import io
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -29,18 +28,6 @@ def test_the_page_needs_nothing_else(scene):
     links = re.findall(r"""(?:src|href)=["'](?!data:)[^"']+|url\((?!data:)""", page)
     assert links == []
     assert len(page) < 1_500_000
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
-    if program is None:
-        pytest.skip("needs Chromium")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 def colours_of(page):

@@ -1,4 +1,4 @@
-"""One browser, one server and one static site for all tests of the page."""
+"""One server and one static site for all tests of the page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from leadline.load_options import LoadOptions
 from leadline.static_site import write_site
-from testing.pages import open_browser, serve_folder, serve_models
+from testing.pages import serve_folder, serve_models
 
 MODELS = ("lite", "lite-metric")
 SHOTS = Path(__file__).parents[2] / "out" / "page"
@@ -21,21 +21,14 @@ def _options() -> list[LoadOptions]:
     return [LoadOptions(model=name, threads=1) for name in MODELS]
 
 
-@pytest.fixture(scope="session")
-def browser() -> Generator[Any]:
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    with open_browser() as found:
-        yield found
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(browser: Any) -> Generator[str]:
     del browser  # without one there is no need for a server
     with serve_models(_options()) as address:
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def static(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     """The static site under a sub-path."""
     del browser
