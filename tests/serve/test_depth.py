@@ -23,6 +23,7 @@ def server() -> Iterator[Running]:
     near = make_estimator("near", kind=DepthKind.AFFINE_DISPARITY)
     limits = Limits(max_megapixels=0.05, max_body_mb=0.1)
     with run_app(create_app([make_estimator(), near], limits=limits)) as running:
+        running.wait_ready()
         yield running
 
 

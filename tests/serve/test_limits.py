@@ -169,6 +169,7 @@ def test_a_body_is_refused_by_its_length_before_it_is_read() -> None:
 def test_bodies_together_are_bounded() -> None:
     limits = Limits(max_body_mb=1, max_buffered_mb=0.05)
     with run_app(create_app([make_estimator()], limits=limits)) as server:
+        server.wait_ready()
         reply = server.ask("/v1/depth", b"x" * 100_000)
         assert (reply.status, reply.json["code"]) == (503, "uploads_full")
         assert server.ask("/v1/depth", PNG).status == 200
