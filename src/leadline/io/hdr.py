@@ -20,8 +20,11 @@ from leadline.errors import InputError
 if TYPE_CHECKING:
     from jaxtyping import UInt8, UInt16
 
-PQ, HLG = 16, 18
-"""Transfers in the numbers of ITU-T H.273."""
+PQ = 16
+"""Transfer of SMPTE ST 2084, in the numbers of ITU-T H.273."""
+
+HLG = 18
+"""Transfer of ARIB STD-B67, likewise."""
 
 _WHITE = 203.0  # cd/m2
 _PEAK = 1000.0  # cd/m2, which stays below full white

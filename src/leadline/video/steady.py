@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 Steady = Literal["off", "scale", "flow"]
 STEADY: tuple[Steady, ...] = get_args(Steady)
+"""Ways to make a film's maps steady."""
 
 
 def check_steady(name: str) -> Steady:
