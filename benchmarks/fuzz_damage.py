@@ -101,7 +101,7 @@ def _damage_zip(data: bytes, other: bytes, rng: np.random.Generator) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             members = {name: packed.read(name) for name in packed.namelist()}
-    except Exception:
+    except Exception:  # a seed that is no ZIP any more: zipfile raises a dozen kinds
         return _flip(data, other, rng)
     if not members:
         return data

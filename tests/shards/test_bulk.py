@@ -239,13 +239,13 @@ def test_names_in_shards_lead_nowhere(job: BulkJob, photos: Path, tmp_path: Path
     shard.parent.mkdir()
     data = (photos / "p1.png").read_bytes()
     with tarfile.open(shard, "w") as file:
-        for name in ("../../up/one.png", "/root/two.png", "a/../three.png"):
+        for name in ("../../up/one.png", "/top/two.png", "a/../three.png"):
             info = tarfile.TarInfo(name)
             info.size = len(data)
             file.addfile(info, io.BytesIO(data))
     run_bulk(job, list_sources([tmp_path / "in"]))
     names = _keys(Path(job.out) / "shard-000000.tar")
-    assert sorted(names) == ["_/_/up/one", "a/_/three", "root/two"]
+    assert sorted(names) == ["_/_/up/one", "a/_/three", "top/two"]
 
 
 def test_one_picture_that_the_network_refuses_fails_alone(
